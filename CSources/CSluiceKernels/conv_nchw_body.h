@@ -1,0 +1,165 @@
+// The first layer: a row-major NCHW input of few channels, a blocked output.
+//
+// A task copies the input rows it needs, with their zero padding, into scratch; then no tap can
+// fall outside and a tile of one output row is a plain strided walk. Sums are one chain of fused
+// multiply-adds an element, in the order (channel, tap).
+#pragma once
+
+// Where a tile finds its input in the scratch: padded rows of `row` floats, `plane` floats a
+// channel.
+typedef struct {
+    const sl_conv_nchw_args *args;
+    const float *first;
+    size_t plane;
+    size_t row;
+} planar_source;
+
+typedef void (*planar_fn)(const tile_job *job, const planar_source *source);
+
+SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const tile_job *job,
+                                  const planar_source *source) {
+    const sl_conv_nchw_args *const args = source->args;
+    const size_t step = args->stride_w;
+    const size_t width = (size_t)vectors * VEC_LANES;
+    vec sum[SL_TILE_PIXELS][2];
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
+    for (size_t c = 0; c < args->channels; c++) {
+        for (size_t ky = 0; ky < args->kernel_h; ky++) {
+            const float *at = source->first + c * source->plane +
+                              ky * args->dilation_h * source->row;
+            // Unrolled, neighbouring taps would share broadcasts and run out of registers.
+            _Pragma("clang loop unroll(disable)") for (size_t kx = 0; kx < args->kernel_w; kx++) {
+                vec w[2];
+                SL_UNROLL for (int o = 0; o < vectors; o++) {
+                    w[o] = vec_load(weights + o * VEC_LANES);
+                }
+                SL_UNROLL for (int p = 0; p < pixels; p++) {
+                    const vec x = vec_splat(at[(size_t)p * step]);
+                    SL_UNROLL for (int o = 0; o < vectors; o++) {
+                        sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                    }
+                }
+                at += args->dilation_w;
+                weights += width;
+            }
+        }
+    }
+    SL_FN(finish_tile)(pixels, vectors, sum, job);
+}
+
+#ifndef SL_TILES_ARE_LOOPS
+#define SL_DEFINE_PLANAR(pixels)                                                            \
+    static void SL_FN(planar_##pixels##x1)(const tile_job *job, const planar_source *from) { \
+        SL_FN(planar_tile)(pixels, 1, job, from);                                           \
+    }                                                                                       \
+    static void SL_FN(planar_##pixels##x2)(const tile_job *job, const planar_source *from) { \
+        SL_FN(planar_tile)(pixels, 2, job, from);                                           \
+    }
+#define SL_PLANAR_ROW(pixels) [pixels] = {SL_FN(planar_##pixels##x1), SL_FN(planar_##pixels##x2)},
+#else
+#define SL_DEFINE_PLANAR(pixels)
+#define SL_PLANAR_ROW(pixels) [pixels] = {SL_FN(planar_any_x1), SL_FN(planar_any_x2)},
+static void SL_FN(planar_any_x1)(const tile_job *job, const planar_source *from) {
+    SL_FN(planar_tile)((int)job->pixels, 1, job, from);
+}
+static void SL_FN(planar_any_x2)(const tile_job *job, const planar_source *from) {
+    SL_FN(planar_tile)((int)job->pixels, 2, job, from);
+}
+#endif
+
+SL_DEFINE_PLANAR(1)
+SL_FOR_TILE_SIZES(SL_DEFINE_PLANAR)
+
+static const planar_fn SL_FN(planar_table)[SL_TILE_PIXELS + 1][2] = {
+    SL_PLANAR_ROW(1) SL_FOR_TILE_SIZES(SL_PLANAR_ROW)
+};
+
+// Copies the rows that output rows from `first_row` on read, zeros where the image ends.
+static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image, size_t first_row,
+                                    size_t rows, size_t row_floats, float *target) {
+    const int64_t top = (int64_t)(first_row * args->stride_h) - args->pad_top;
+    const int64_t left = -(int64_t)args->pad_left;
+    // Columns [from, to) of a padded row lie inside the image.
+    const int64_t width = args->in_w;
+    int64_t from = left < 0 ? -left : 0;
+    if (from > (int64_t)row_floats) from = (int64_t)row_floats;
+    int64_t to = width - left;
+    if (to > (int64_t)row_floats) to = (int64_t)row_floats;
+    if (to < from) to = from;
+    for (size_t c = 0; c < args->channels; c++) {
+        const float *const plane =
+            args->input + image * args->in_image_stride + c * args->in_plane_stride;
+        for (size_t r = 0; r < rows; r++, target += row_floats) {
+            const int64_t y = top + (int64_t)r;
+            if (y < 0 || y >= (int64_t)args->in_h) {
+                memset(target, 0, row_floats * sizeof(float));
+                continue;
+            }
+            const float *const line = plane + (size_t)y * args->in_row_stride;
+            memset(target, 0, (size_t)from * sizeof(float));
+            memcpy(target + from, line + (from + left), (size_t)(to - from) * sizeof(float));
+            memset(target + to, 0, (row_floats - (size_t)to) * sizeof(float));
+        }
+    }
+}
+
+// One output row of one panel.
+static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
+                                  size_t vectors, tile_job *job) {
+    const sl_tile_cut cut = sl_cut_tiles(args->out_w, SL_TILE_PIXELS);
+    for (size_t tile = 0; tile < cut.count; tile++) {
+        const size_t first = sl_tile_first(cut, tile);
+        const size_t pixels = cut.base + (tile < cut.larger);
+        planar_source source = *row;
+        source.first += first * args->stride_w;
+        job->pixels = pixels;
+        for (size_t p = 0; p < pixels; p++) {
+            job->out_offset[p] = (ptrdiff_t)((first + p) * args->out_pixel_stride);
+        }
+        SL_FN(planar_table)[pixels][vectors - 1](job, &source);
+        if (SL_FN(acts_after_store)(args->activation)) {
+            SL_FN(activate_tile)(job, pixels, vectors, args->activation);
+        }
+    }
+}
+
+static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratch) {
+    const sl_conv_nchw_args *const args = raw_args;
+    const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
+    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
+    assert(task < args->images * row_groups * panel_groups);
+    const size_t first_panel = task % panel_groups * args->panels_per_task;
+    const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
+    const size_t first_row = task / panel_groups % row_groups * args->rows_per_task;
+    const size_t end_row = sl_min_size(args->out_h, first_row + args->rows_per_task);
+    const size_t image = task / panel_groups / row_groups;
+
+    const size_t in_rows = sl_planar_rows(args, end_row - first_row);
+    const size_t row_floats = sl_planar_row_floats(args);
+    SL_FN(copy_padded_rows)(args, image, first_row, in_rows, row_floats, scratch);
+
+    tile_job job;
+    memset(&job, 0, sizeof job);
+    job.out_block_stride = args->out_block_stride;
+    job.tail = VEC_LANES;
+    SL_FN(set_bounds)(&job, args->activation);
+    const size_t k = (size_t)args->channels * args->kernel_h * args->kernel_w;
+    for (size_t panel = first_panel; panel < end_panel; panel++) {
+        job.weights = args->weights + panel * (k + 1) * 2 * VEC_LANES;
+        const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
+        for (size_t oy = first_row; oy < end_row; oy++) {
+            const size_t offset = image * args->out_image_stride +
+                                  panel * 2 * args->out_block_stride + oy * args->out_row_stride;
+            job.output = args->output + offset;
+            job.residual = args->residual == NULL ? NULL : args->residual + offset;
+            const planar_source row = {
+                .args = args,
+                .first = scratch + (oy - first_row) * args->stride_h * row_floats,
+                .plane = in_rows * row_floats,
+                .row = row_floats,
+            };
+            SL_FN(run_planar_row)(args, &row, vectors, &job);
+        }
+    }
+}

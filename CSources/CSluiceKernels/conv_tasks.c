@@ -1,0 +1,33 @@
+// How many tasks a call of each kind of convolution has, and the scratch one task needs.
+#include "kernel_internal.h"
+
+size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
+    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, isa->tile_pixels);
+    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
+    return args->images * sl_ceil_div(tiles, args->tiles_per_task) *
+           sl_ceil_div(panels, args->panels_per_task);
+}
+
+size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args) {
+    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
+    return args->images * sl_ceil_div(args->out_h, args->rows_per_task) *
+           sl_ceil_div(panels, args->panels_per_task);
+}
+
+size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *args) {
+    (void)isa;
+    const size_t rows = sl_min_size(args->rows_per_task, args->out_h);
+    return args->channels * sl_planar_rows(args, rows) * sl_planar_row_floats(args);
+}
+
+size_t sl_depthwise_task_count(const sl_isa *isa, const sl_depthwise_args *args) {
+    (void)isa;
+    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    return (size_t)args->images * args->blocks * row_groups;
+}
+
+size_t sl_grouped_task_count(const sl_isa *isa, const sl_grouped_args *args) {
+    (void)isa;
+    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    return (size_t)args->images * args->blocks * row_groups;
+}

@@ -1,0 +1,251 @@
+// The tile kernels of convolution and matrix product.
+//
+// Every output element is one chain of fused multiply-adds, bias first, over the packed order of
+// the weights (channel block, tap, channel in block), whatever the size of its tile and however
+// its addresses were found; so its bits depend on nothing else. Only a call with a single pixel
+// an image, which reads each weight once and waits for memory, keeps four interleaved chains.
+#pragma once
+
+// Stands in for pixels outside the image.
+static const float SL_FN(zero_pixel)[VEC_LANES] = {0};
+
+enum {
+    FLOATS_PER_LINE = 16,
+    // Taps whose addresses an indirect tile keeps at hand.
+    TABLE_TAPS = 9,
+    TILE_PARTS = SL_TILE_ROOM / PIXEL_WORDS,
+};
+
+// Where the pixels of a tile are: `step` floats apart from `first` on, or each at its own address.
+typedef struct {
+    const float *first;
+    size_t step;
+    const float *const *each;
+} pixel_source;
+
+// Multiplies channel k of the pixels with row k of the panel.
+SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[][2],
+                                   const pixel_source from, const float *weights, size_t k) {
+    vec w[2];
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        w[o] = vec_load(weights + k * (size_t)(vectors * VEC_LANES) + o * VEC_LANES);
+    }
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const float *const at =
+            from.each == NULL ? from.first + (size_t)p * from.step : from.each[p];
+        const vec x = vec_splat(at[k]);
+        SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+    }
+}
+
+// Multiplies `count` channels of the pixels with as many rows of the panel.
+SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[][2],
+                                   const pixel_source from, const float *weights,
+                                   const size_t count) {
+    if (count == VEC_LANES) {
+        SL_PRAGMA(clang loop unroll_count(SL_K_UNROLL)) for (size_t k = 0; k < VEC_LANES; k++) {
+            SL_FN(add_products)(pixels, vectors, sum, from, weights, k);
+        }
+    } else {
+        _Pragma("clang loop unroll(disable)") for (size_t k = 0; k < count; k++) {
+            SL_FN(add_products)(pixels, vectors, sum, from, weights, k);
+        }
+    }
+}
+
+// A tile whose pixels are evenly spaced and whose taps are all inside the image. One flat loop
+// over blocks and taps: the table of the job leads from one tap to the next.
+SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
+    const size_t taps = job->args->taps, channels = job->channels;
+    const size_t rest = channels % VEC_LANES;
+    vec sum[SL_TILE_PIXELS][2];
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
+    const float *next = job->prefetch;
+    pixel_source from = {.first = job->first, .step = job->step};
+    size_t tap = 0;
+    for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
+        __builtin_prefetch(next, 0, 2);
+        next += job->prefetch_step;
+        SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
+        weights += VEC_LANES * vectors * VEC_LANES;
+        from.first += job->tap_step[tap];
+        tap = tap + 1 == taps ? 0 : tap + 1;
+    }
+    for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
+        SL_FN(add_channels)(pixels, vectors, sum, from, weights, rest);
+        weights += rest * (size_t)vectors * VEC_LANES;
+        from.first += job->tap_step[tap++];
+    }
+    SL_FN(finish_tile)(pixels, vectors, sum, job);
+}
+
+// The addresses of a tile's pixels under some taps, and by how much each moves from one channel
+// block to the next: pixels outside the image point at zeros and stay there.
+typedef struct {
+    pixel_words address[TABLE_TAPS][TILE_PARTS];
+    pixel_words advance[TABLE_TAPS][TILE_PARTS];
+} address_table;
+
+static __attribute__((noinline)) void SL_FN(fill_table)(const tile_job *job, const float *block,
+                                                        size_t first_tap, size_t count,
+                                                        address_table *table) {
+    const sl_conv_args *const args = job->args;
+    const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
+    const uint64_t block_bytes = args->in_block_stride * sizeof(float);
+    for (size_t t = 0; t < count; t++) {
+        const int32_t dy = args->tap_dy[first_tap + t], dx = args->tap_dx[first_tap + t];
+        const ptrdiff_t offset = dy * (ptrdiff_t)args->in_row_stride +
+                                 dx * (ptrdiff_t)args->in_pixel_stride;
+        const uint64_t base = (uint64_t)block + (uint64_t)offset * sizeof(float);
+        for (size_t part = 0; part < TILE_PARTS; part++) {
+            // As unsigned numbers, coordinates before the image are beyond its end.
+            const pixel_coordinates y = job->row[part] + (uint32_t)dy;
+            const pixel_coordinates x = job->column[part] + (uint32_t)dx;
+            const pixel_flags is_inside = (y < args->in_h) & (x < args->in_w);
+            const pixel_words inside =
+                (pixel_words)__builtin_convertvector(is_inside, pixel_wide_flags);
+            table->address[t][part] = (inside & (job->origin[part] + base)) | (~inside & zeros);
+            table->advance[t][part] = inside & block_bytes;
+        }
+    }
+}
+
+// Adds `count` channels of one block under all taps; returns the next row of weights.
+SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors,
+                                                 vec sum[][2], const tile_job *job,
+                                                 const float *block, address_table *table,
+                                                 const float *weights, const float **next,
+                                                 const size_t count) {
+    const size_t taps = job->args->taps;
+    for (size_t first = 0; first < taps; first += TABLE_TAPS) {
+        const size_t here = sl_min_size(TABLE_TAPS, taps - first);
+        if (taps > TABLE_TAPS) SL_FN(fill_table)(job, block, first, here, table);
+        for (size_t t = 0; t < here; t++) {
+            const float *at[SL_TILE_ROOM];
+            memcpy(at, table->address[t], sizeof at);
+            const pixel_source from = {.each = at};
+            __builtin_prefetch(*next, 0, 2);
+            *next += job->prefetch_step;
+            SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
+            weights += count * (size_t)vectors * VEC_LANES;
+        }
+    }
+    return weights;
+}
+
+// Any tile: each tap has a table of pixel addresses.
+SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const tile_job *job) {
+    const sl_conv_args *const args = job->args;
+    const size_t taps = args->taps;
+    address_table table;
+    if (taps <= TABLE_TAPS) SL_FN(fill_table)(job, job->image, 0, taps, &table);
+    vec sum[SL_TILE_PIXELS][2];
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
+    const float *next = job->prefetch;
+    const float *block = job->image;
+    for (size_t left = job->channels / VEC_LANES; left > 0; left--) {
+        weights = SL_FN(add_indirect_block)(pixels, vectors, sum, job, block, &table, weights,
+                                            &next, VEC_LANES);
+        block += args->in_block_stride;
+        if (taps > TABLE_TAPS) continue;
+        for (size_t t = 0; t < taps; t++) {
+            SL_UNROLL for (size_t part = 0; part < TILE_PARTS; part++) {
+                table.address[t][part] += table.advance[t][part];
+            }
+        }
+    }
+    const size_t rest = job->channels % VEC_LANES;
+    if (rest > 0) {
+        SL_FN(add_indirect_block)
+        (pixels, vectors, sum, job, block, &table, weights, &next, rest);
+    }
+    SL_FN(finish_tile)(pixels, vectors, sum, job);
+}
+
+// One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
+// latency of the additions set the pace.
+SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
+    const sl_conv_args *const args = job->args;
+    const size_t width = (size_t)vectors * VEC_LANES;
+    vec sum[4][2];
+    SL_UNROLL for (int chain = 0; chain < 4; chain++) {
+        SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
+    }
+    const float *weights = SL_FN(start_tile)(1, vectors, sum, job);
+    const float *block = job->image;
+    for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
+        const size_t count = sl_min_size(left, VEC_LANES);
+        for (uint32_t tap = 0; tap < args->taps; tap++) {
+            const int32_t y = (int32_t)job->row[0][0] + args->tap_dy[tap];
+            const int32_t x = (int32_t)job->column[0][0] + args->tap_dx[tap];
+            const bool is_inside = (uint32_t)y < args->in_h && (uint32_t)x < args->in_w;
+            const float *const inside = block + y * (ptrdiff_t)args->in_row_stride +
+                                        x * (ptrdiff_t)args->in_pixel_stride;
+            const pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
+            size_t k = 0;
+            for (; k + 4 <= count; k += 4) {
+                SL_UNROLL for (size_t chain = 0; chain < 4; chain++) {
+                    SL_FN(add_products)(1, vectors, sum + chain, from, weights, k + chain);
+                }
+            }
+            SL_UNROLL for (size_t chain = 0; chain < 3; chain++) {
+                if (k + chain < count) {
+                    SL_FN(add_products)(1, vectors, sum + chain, from, weights, k + chain);
+                }
+            }
+            weights += count * width;
+        }
+        left -= count;
+    }
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        sum[0][o] = vec_add(vec_add(sum[0][o], sum[1][o]), vec_add(sum[2][o], sum[3][o]));
+    }
+    SL_FN(finish_tile)(1, vectors, sum, job);
+}
+
+static void SL_FN(tile_1x1)(const tile_job *job) { SL_FN(single_pixel)(1, job); }
+static void SL_FN(tile_1x2)(const tile_job *job) { SL_FN(single_pixel)(2, job); }
+
+#ifndef SL_TILES_ARE_LOOPS
+#define SL_DEFINE_TILES(pixels)                                                  \
+    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {            \
+        SL_FN(strided_tile)(pixels, 1, job);                                  \
+    }                                                                            \
+    static void SL_FN(strided_##pixels##x2)(const tile_job *job) {            \
+        SL_FN(strided_tile)(pixels, 2, job);                                  \
+    }                                                                            \
+    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) {              \
+        SL_FN(indirect_tile)(pixels, 1, job);                                    \
+    }                                                                            \
+    static void SL_FN(indirect_##pixels##x2)(const tile_job *job) {              \
+        SL_FN(indirect_tile)(pixels, 2, job);                                    \
+    }
+#define SL_TILE_ROW(pixels)                                                      \
+    [pixels] = {{SL_FN(strided_##pixels##x1), SL_FN(strided_##pixels##x2)}, \
+                {SL_FN(indirect_##pixels##x1), SL_FN(indirect_##pixels##x2)}},
+#else
+#define SL_DEFINE_TILES(pixels)
+#define SL_TILE_ROW(pixels)                                                      \
+    [pixels] = {{SL_FN(strided_any_x1), SL_FN(strided_any_x2)},            \
+                {SL_FN(indirect_any_x1), SL_FN(indirect_any_x2)}},
+static void SL_FN(strided_any_x1)(const tile_job *job) {
+    SL_FN(strided_tile)((int)job->pixels, 1, job);
+}
+static void SL_FN(strided_any_x2)(const tile_job *job) {
+    SL_FN(strided_tile)((int)job->pixels, 2, job);
+}
+static void SL_FN(indirect_any_x1)(const tile_job *job) {
+    SL_FN(indirect_tile)((int)job->pixels, 1, job);
+}
+static void SL_FN(indirect_any_x2)(const tile_job *job) {
+    SL_FN(indirect_tile)((int)job->pixels, 2, job);
+}
+#endif
+
+SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
+
+// The kernel of a tile: by pixels, whether it is indirect, and vectors of the panel less one.
+static const tile_fn SL_FN(tile_table)[SL_TILE_PIXELS + 1][2][2] = {
+    [1] = {{SL_FN(tile_1x1), SL_FN(tile_1x2)}, {SL_FN(tile_1x1), SL_FN(tile_1x2)}},
+    SL_FOR_TILE_SIZES(SL_TILE_ROW)
+};

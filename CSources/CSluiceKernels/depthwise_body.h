@@ -1,0 +1,188 @@
+// Depthwise convolution on blocked tensors: one vector of channels at a time, a run of output
+// pixels in registers, so that a weight is loaded once a run and an input pixel serves every tap
+// that covers it.
+//
+// Sums start with the bias and go over the taps in row-major order; taps outside the image are
+// left out. A pixel is always reached in the same way, whatever rows a task has.
+#pragma once
+
+// Kernel width, column stride and column dilation; compile-time constants where `is_fixed`.
+typedef struct {
+    size_t width, stride, dilation;
+    bool is_fixed;
+} dw_shape;
+
+// A row of the output of one block: the input rows its kernel rows [ky_first, ky_end) read.
+typedef struct {
+    const float *input;  // column 0 of the input row under kernel row ky_first
+    size_t kernel_row_stride;
+    size_t kernel_rows;
+    const float *weights;  // of kernel row ky_first
+    const float *bias;
+    const float *residual;
+    float *output;
+    float low, high;
+} dw_row;
+
+SL_INLINE void SL_FN(dw_store)(const dw_row *row, size_t ox, vec sum) {
+    if (row->residual != NULL) sum = vec_add(sum, vec_load(row->residual + ox * VEC_LANES));
+    vec_store(row->output + ox * VEC_LANES,
+              vec_clamp(sum, vec_splat(row->low), vec_splat(row->high)));
+}
+
+SL_INLINE void SL_FN(dw_tap)(const int count, const dw_shape shape, vec *sum, const float *line,
+                             const float *weights, size_t kx) {
+    const vec w = vec_load(weights + kx * VEC_LANES);
+    const float *const at = line + kx * shape.dilation * VEC_LANES;
+    SL_UNROLL for (int i = 0; i < count; i++) {
+        const vec value = vec_load(at + (size_t)i * shape.stride * VEC_LANES);
+        sum[i] = vec_fma(value, w, sum[i]);
+    }
+}
+
+// `count` neighbours from `ox` on whose taps are all inside the row; `x` is the input column under
+// the first tap of the first of them.
+SL_INLINE void SL_FN(dw_run)(const int count, const dw_shape shape, const dw_row *row, size_t ox,
+                             size_t x) {
+    vec sum[16];
+    const vec bias = vec_load(row->bias);
+    SL_UNROLL for (int i = 0; i < count; i++) sum[i] = bias;
+    const float *line = row->input + x * VEC_LANES;
+    const float *weights = row->weights;
+    for (size_t ky = 0; ky < row->kernel_rows; ky++) {
+        if (shape.is_fixed) {
+            SL_UNROLL for (size_t kx = 0; kx < shape.width; kx++) {
+                SL_FN(dw_tap)(count, shape, sum, line, weights, kx);
+            }
+        } else {
+            for (size_t kx = 0; kx < shape.width; kx++) {
+                SL_FN(dw_tap)(count, shape, sum, line, weights, kx);
+            }
+        }
+        line += row->kernel_row_stride;
+        weights += shape.width * VEC_LANES;
+    }
+    SL_UNROLL for (int i = 0; i < count; i++) SL_FN(dw_store)(row, ox + (size_t)i, sum[i]);
+}
+
+// One pixel some of whose taps are left or right of the image.
+SL_INLINE void SL_FN(dw_edge_pixel)(const dw_shape shape, const dw_row *row, size_t ox, int64_t x,
+                                    size_t in_w) {
+    vec sum = vec_load(row->bias);
+    // Taps [first, end) are inside.
+    const int64_t dilation = (int64_t)shape.dilation;
+    const size_t first = x >= 0 ? 0 : (size_t)((-x + dilation - 1) / dilation);
+    const int64_t room = (int64_t)in_w - x;
+    size_t end = room <= 0 ? 0 : (size_t)((room + dilation - 1) / dilation);
+    if (end > shape.width) end = shape.width;
+    const float *line = row->input;
+    const float *weights = row->weights;
+    for (size_t ky = 0; ky < row->kernel_rows; ky++) {
+        for (size_t kx = first; kx < end; kx++) {
+            const float *const at = line + (x + (int64_t)kx * dilation) * VEC_LANES;
+            sum = vec_fma(vec_load(at), vec_load(weights + kx * VEC_LANES), sum);
+        }
+        line += row->kernel_row_stride;
+        weights += shape.width * VEC_LANES;
+    }
+    SL_FN(dw_store)(row, ox, sum);
+}
+
+SL_INLINE void SL_FN(dw_line_as)(const dw_shape shape, const dw_row *row, size_t in_w,
+                                 size_t out_w, int64_t pad_left) {
+    // Outputs [first, end) have all their taps inside the row.
+    const int64_t stride = (int64_t)shape.stride;
+    const int64_t span = (int64_t)((shape.width - 1) * shape.dilation);
+    const int64_t from = pad_left <= 0 ? 0 : (pad_left + stride - 1) / stride;
+    const int64_t slack = (int64_t)in_w - 1 - span + pad_left;
+    const int64_t until = slack < 0 ? 0 : slack / stride + 1;
+    const size_t first = sl_min_size((size_t)from, out_w);
+    size_t end = sl_min_size((size_t)until, out_w);
+    if (end < first) end = first;
+
+    for (size_t ox = 0; ox < first; ox++) {
+        SL_FN(dw_edge_pixel)(shape, row, ox, (int64_t)ox * stride - pad_left, in_w);
+    }
+    size_t ox = first;
+    size_t x = (size_t)((int64_t)first * stride - pad_left);
+    for (; ox + SL_DEPTHWISE_RUN <= end; ox += SL_DEPTHWISE_RUN) {
+        SL_FN(dw_run)(SL_DEPTHWISE_RUN, shape, row, ox, x);
+        x += SL_DEPTHWISE_RUN * shape.stride;
+    }
+    for (; ox + 4 <= end; ox += 4, x += 4 * shape.stride) SL_FN(dw_run)(4, shape, row, ox, x);
+    if (ox + 2 <= end) {
+        SL_FN(dw_run)(2, shape, row, ox, x);
+        ox += 2;
+        x += 2 * shape.stride;
+    }
+    if (ox < end) SL_FN(dw_run)(1, shape, row, ox, x);
+    for (ox = end; ox < out_w; ox++) {
+        SL_FN(dw_edge_pixel)(shape, row, ox, (int64_t)ox * stride - pad_left, in_w);
+    }
+}
+
+static void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
+    const size_t in_w = args->in_w, out_w = args->out_w;
+    const size_t width = args->kernel_w, stride = args->stride_w, dilation = args->dilation_w;
+    const int64_t pad = args->pad_left;
+    if (width == 3 && stride == 1 && dilation == 1) {
+        SL_FN(dw_line_as)((dw_shape){3, 1, 1, true}, row, in_w, out_w, pad);
+    } else if (width == 3 && stride == 2 && dilation == 1) {
+        SL_FN(dw_line_as)((dw_shape){3, 2, 1, true}, row, in_w, out_w, pad);
+    } else if (width == 5 && stride == 1 && dilation == 1) {
+        SL_FN(dw_line_as)((dw_shape){5, 1, 1, true}, row, in_w, out_w, pad);
+    } else if (width == 5 && stride == 2 && dilation == 1) {
+        SL_FN(dw_line_as)((dw_shape){5, 2, 1, true}, row, in_w, out_w, pad);
+    } else {
+        const dw_shape shape = {width, stride, dilation, false};
+        SL_FN(dw_line_as)(shape, row, in_w, out_w, pad);
+    }
+}
+
+static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratch) {
+    (void)scratch;
+    const sl_depthwise_args *const args = raw_args;
+    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    assert(task < args->images * args->blocks * row_groups);
+    const size_t first_row = task % row_groups * args->rows_per_task;
+    const size_t end_row = sl_min_size(args->out_h, first_row + args->rows_per_task);
+    const size_t block = task / row_groups % args->blocks;
+    const size_t image = task / row_groups / args->blocks;
+
+    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
+    const float *const packed = args->weights + block * (taps + 1) * VEC_LANES;
+    const float *const input =
+        args->input + image * args->in_image_stride + block * args->in_block_stride;
+    const size_t out_base = image * args->out_image_stride + block * args->out_block_stride;
+    const bool is_clamp = args->activation.kind == SL_ACTIVATION_CLAMP;
+    const bool acts_after = SL_FN(acts_after_store)(args->activation);
+    for (size_t oy = first_row; oy < end_row; oy++) {
+        const int64_t dilation = args->dilation_h;
+        const int64_t y = (int64_t)(oy * args->stride_h) - args->pad_top;
+        // Kernel rows [first, end) are inside the image.
+        const size_t first =
+            y >= 0 ? 0 : sl_min_size(args->kernel_h, (size_t)((-y + dilation - 1) / dilation));
+        const int64_t room = (int64_t)args->in_h - y;
+        size_t end = room <= 0 ? 0 : (size_t)((room + dilation - 1) / dilation);
+        end = sl_min_size(end, args->kernel_h);
+        if (end < first) end = first;
+        const int64_t top = end > first ? y + (int64_t)first * dilation : 0;
+        const size_t offset = out_base + oy * args->out_row_stride;
+        const dw_row row = {
+            .input = input + (size_t)top * args->in_row_stride,
+            .kernel_row_stride = args->dilation_h * args->in_row_stride,
+            .kernel_rows = end - first,
+            .weights = packed + (1 + first * args->kernel_w) * VEC_LANES,
+            .bias = packed,
+            .residual = args->residual == NULL ? NULL : args->residual + offset,
+            .output = args->output + offset,
+            .low = is_clamp ? args->activation.p0 : -INFINITY,
+            .high = is_clamp ? args->activation.p1 : INFINITY,
+        };
+        SL_FN(dw_line)(args, &row);
+        if (acts_after) {
+            SL_FN(sl_activate_array)((size_t)args->out_w * VEC_LANES, row.output, row.output,
+                                     args->activation);
+        }
+    }
+}

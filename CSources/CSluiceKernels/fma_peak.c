@@ -1,0 +1,50 @@
+// Times the FMA loops of fma_peak_body.h.
+#include <time.h>
+
+#include "kernel_internal.h"
+
+// Processor time of the calling thread, so that a busy machine does not look slow.
+static double thread_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+typedef struct {
+    sl_fma_loop_fn loop;
+    size_t round_flops;
+} fma_benchmark;
+
+static fma_benchmark find_benchmark(const sl_isa *isa) {
+#if defined(__x86_64__)
+    if (isa == &sl_isa_avx512) {
+        return (fma_benchmark){sl_fma_loop_avx512, sl_fma_round_flops_avx512()};
+    }
+    if (isa == &sl_isa_avx2) return (fma_benchmark){sl_fma_loop_avx2, sl_fma_round_flops_avx2()};
+#endif
+    if (isa == &sl_isa_emulated512) {
+        return (fma_benchmark){sl_fma_loop_emulated512, sl_fma_round_flops_emulated512()};
+    }
+    return (fma_benchmark){sl_fma_loop_generic, sl_fma_round_flops_generic()};
+}
+
+double sl_fma_peak(const sl_isa *isa, double milliseconds) {
+    const fma_benchmark benchmark = find_benchmark(isa);
+    const size_t rounds = 32768;  // A slice of some fifty microseconds.
+    volatile float sink = benchmark.loop(rounds);
+    const double begin = thread_seconds();
+    double best = 0;
+    double now = begin;
+    // The fastest slice counts: the others were disturbed.
+    do {
+        const double slice_begin = now;
+        sink = benchmark.loop(rounds);
+        now = thread_seconds();
+        const double flops = (double)rounds * (double)benchmark.round_flops;
+        if (now > slice_begin && flops / (now - slice_begin) > best) {
+            best = flops / (now - slice_begin);
+        }
+    } while (now - begin < 1e-3 * milliseconds);
+    (void)sink;
+    return best * 1e-9;
+}

@@ -1,0 +1,531 @@
+// Public interface of the kernels: one fused operation, or one upload transform, on memory that
+// is given. A kernel allocates nothing, starts no thread, prints nothing and never aborts a
+// process on data; its preconditions were proved by the plan and are asserted in debug builds.
+//
+// Work is cut into independent tasks: sl_<op>(args, task, scratch) computes task number `task` of
+// the args' task grid. Tasks of one call may run at the same time on any threads; each writes its
+// own part of the output. The bits of an output element depend on the shape and the ISA alone,
+// never on how the work was cut into blocks or tasks.
+//
+// Sizes and strides are counted in elements unless a name ends in _bytes.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+
+#if __has_attribute(swift_attr)
+#define SL_SENDABLE __attribute__((swift_attr("@Sendable")))
+#else
+#define SL_SENDABLE
+#endif
+
+// ---------------------------------------------------------------------------------------------
+// Layouts
+//
+// Blocked (NCHWc): lanes = vector width of the ISA (16 avx512, 8 avx2, 4 generic). Channel c of a
+// tensor stands at block c / lanes, lane c % lanes; a pixel of one block is `lanes` contiguous
+// floats. Lanes past the last channel are padding: kernels may write any finite or non-finite
+// value there and must never let it reach a valid lane.
+//
+// Packed weights: a sequence of panels. A panel covers sl_isa.panel output channels (2 * lanes),
+// the last one of a group possibly `lanes` (when the remaining channels fit in one vector). With
+// width PW a panel is
+//     PW floats of bias, then K rows of PW floats, K = taps * channels in the order
+//     for block b of input channels, for tap t, for channel k of block b (valid channels only).
+// Channels past the last output channel are zero. sl_packed_panel_floats(K, PW) = (K + 1) * PW.
+
+// Activation applied at the end of a fused operation, after the residual is added.
+typedef enum {
+    SL_ACTIVATION_NONE = 0,
+    SL_ACTIVATION_CLAMP = 1,         // min(max(x, p0), p1); ReLU is p0 = 0, p1 = +inf
+    SL_ACTIVATION_LEAKY = 2,         // x < 0 ? p0 * x : x
+    SL_ACTIVATION_SIGMOID = 3,
+    SL_ACTIVATION_HARD_SIGMOID = 4,  // min(max(p0 * x + p1, 0), 1)
+    SL_ACTIVATION_HARD_SWISH = 5,    // x * min(max(x / 6 + 0.5, 0), 1)
+    SL_ACTIVATION_SILU = 6,          // x * sigmoid(x)
+    SL_ACTIVATION_TANH = 7,
+    SL_ACTIVATION_GELU = 8,          // exact, by erf
+    SL_ACTIVATION_ELU = 9,           // x < 0 ? p0 * (exp(x) - 1) : x
+    SL_ACTIVATION_SOFTPLUS = 10,
+    SL_ACTIVATION_ERF = 11,
+    SL_ACTIVATION_SQRT = 12,
+    SL_ACTIVATION_RECIPROCAL = 13,
+    SL_ACTIVATION_EXP = 14,
+    SL_ACTIVATION_LOG = 15,
+    SL_ACTIVATION_NEGATE = 16,
+    SL_ACTIVATION_ABSOLUTE = 17,
+    SL_ACTIVATION_FLOOR = 18,
+    SL_ACTIVATION_CEIL = 19,
+    SL_ACTIVATION_ROUND = 20,        // half to even
+    SL_ACTIVATION_GELU_TANH = 21,
+} sl_activation_kind;
+
+typedef struct {
+    sl_activation_kind kind;
+    float p0;
+    float p1;
+} sl_activation;
+
+// ---------------------------------------------------------------------------------------------
+// Convolution, transposed convolution (one phase) and matrix product: the tile kernel.
+//
+// out[n][px][oc] = act(bias[oc] + residual + sum over (c, tap) in[n][iy][ix][c] * w[oc][c][tap])
+// with output pixel px = (oy, ox), iy = oy * stride_h + tap_dy, ix = ox * stride_w + tap_dx, and
+// zero outside the input. The pixel grid has out_h * out_w pixels per image, cut into tiles of at
+// most sl_isa.tile_pixels consecutive pixels of balanced size; tile and panel are the cell of the
+// fixed grid.
+//
+// Addresses (floats):
+//   input  element: input + n * in_image_stride + (c / lanes) * in_block_stride
+//                   + iy * in_row_stride + ix * in_pixel_stride + c % lanes
+//   output element: output + n * out_image_stride + (oc / lanes) * out_block_stride
+//                   + oy * out_row_stride + ox * out_pixel_stride + oc % lanes
+//   residual: the same strides with its own base; may be the output itself.
+// Blocked tensors have in_pixel_stride = lanes; a row-major matrix [M, K] is one row of M pixels
+// with in_pixel_stride = K and in_block_stride = lanes. Row-major outputs whose out_channels is
+// not a multiple of lanes are written with masked stores: `mask_tail` true; blocked outputs are
+// written in whole vectors (mask_tail false).
+//
+// One call covers whole panels of one weight block: `weights` points at its first panel; oc counts
+// from the block's first channel (the caller offsets output, residual). A task is a run of
+// `tiles_per_task` tiles x `panels_per_task` panels of one image; task number =
+// (image * pixel_groups + pixel_group) * panel_groups + panel_group.
+typedef struct {
+    uint32_t images;
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t channels;      // input channels
+    uint32_t out_channels;  // of this block
+    uint32_t stride_h, stride_w;
+    uint32_t taps;
+    const int32_t *tap_dy;  // [taps], padding already subtracted
+    const int32_t *tap_dx;
+    const float *input;
+    size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
+    const float *weights;
+    const float *residual;  // NULL when there is none
+    float *output;
+    size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
+    bool mask_tail;
+    sl_activation activation;
+    uint32_t tiles_per_task;
+    uint32_t panels_per_task;
+} sl_conv_args;
+
+// First layer: the input is row-major NCHW with few channels. Same meaning as sl_conv_args; the
+// packed weights have K in the order (channel, tap) and the input element is at
+// input + n * in_image_stride + c * in_plane_stride + iy * in_row_stride + ix. Each task needs
+// sl_conv_nchw_scratch_floats(args) floats of scratch for zero-padded rows.
+// taps must be kernel_h * kernel_w in row-major order with dilation folded into
+// dilation_h/dilation_w; pad_top/pad_left are the padding. A task is a run of rows_per_task output
+// rows x panels_per_task panels of one image.
+typedef struct {
+    uint32_t images;
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t channels;
+    uint32_t out_channels;
+    uint32_t kernel_h, kernel_w;
+    uint32_t stride_h, stride_w;
+    uint32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left;
+    const float *input;
+    size_t in_image_stride, in_plane_stride, in_row_stride;
+    const float *weights;
+    const float *residual;
+    float *output;  // blocked
+    size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;
+    uint32_t panels_per_task;
+} sl_conv_nchw_args;
+
+// Depthwise convolution (one input and one output channel per group) on blocked tensors.
+// Packed weights per channel block of `lanes`: lanes floats of bias, then taps rows of lanes
+// floats, row-major taps. Block b of the args reads input block b and writes output block b.
+// A task is a run of rows_per_task output rows of one channel block of one image; task number =
+// (image * blocks + block) * row_groups + row_group.
+typedef struct {
+    uint32_t images;
+    uint32_t blocks;  // channel blocks in this call
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t kernel_h, kernel_w;
+    uint32_t stride_h, stride_w;
+    uint32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left;
+    const float *input;
+    size_t in_image_stride, in_block_stride, in_row_stride;
+    const float *weights;
+    const float *residual;
+    float *output;
+    size_t out_image_stride, out_block_stride, out_row_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;
+} sl_depthwise_args;
+
+// Grouped convolution whose groups do not fit the tile kernel (any channels per group), blocked
+// in and out; generic: correct, not tuned. Weights packed per output channel block of `lanes`:
+// lanes floats of bias, then channels_per_group * taps rows of lanes floats (k order: channel of
+// the group, tap). The output channels of one vector may belong to different groups: lane l of the
+// block reads the input channels of its own group. `first_channel` is the number of the block's
+// first output channel in the whole layer (to find groups). Task numbering as for depthwise.
+typedef struct {
+    uint32_t images;
+    uint32_t blocks;
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t channels_per_group, out_channels_per_group;
+    uint32_t first_channel;
+    uint32_t out_channels;  // of the whole layer
+    uint32_t stride_h, stride_w;
+    uint32_t taps;
+    const int32_t *tap_dy;
+    const int32_t *tap_dx;
+    const float *input;
+    size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
+    const float *weights;
+    const float *residual;
+    float *output;
+    size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;
+} sl_grouped_args;
+
+// ---------------------------------------------------------------------------------------------
+// Packing (upload transforms that run when a session opens). Source elements are unaligned
+// little-endian float32 at `source` (no alignment assumed).
+//
+// Writes rows k in [k_first, k_first + k_count) of output channels [0, out_channels) of a packed
+// block of K rows. w(oc, k) is at source + 4 * (oc * oc_stride + channel(k) * channel_stride
+// + tap(k) * tap_stride) bytes, multiplied by scale[oc] when scale is not NULL, where k runs in the
+// packed order of `order`. bias may be NULL (zeros) and is written only when k_first == 0.
+typedef enum {
+    SL_PACK_BLOCKED = 0,    // k = (channel block, tap, channel in block): sl_conv_args
+    SL_PACK_PLANAR = 1,     // k = (channel, tap): sl_conv_nchw_args; panels as sl_conv_args
+    SL_PACK_DEPTHWISE = 2,  // channels == 1, blocks of `lanes` channels: sl_depthwise_args
+    SL_PACK_GROUPED = 3,    // k = (channel, tap), blocks of `lanes` channels: sl_grouped_args
+} sl_pack_order;
+
+typedef struct {
+    sl_pack_order order;
+    uint32_t out_channels;
+    uint32_t channels;
+    uint32_t taps;
+    // The part of the source that is at hand: channels [channel_first, channel_first +
+    // channel_count) of every output channel; `source` points at (oc 0, channel_first, tap 0).
+    uint32_t channel_first, channel_count;
+    const void *source;
+    ptrdiff_t oc_stride, channel_stride;
+    // Offset of each tap in elements ([taps]): transposed convolutions pick taps out of order.
+    const int32_t *tap_offset;
+    const float *scale;
+    const float *bias;
+    float *target;
+} sl_pack_args;
+
+// ---------------------------------------------------------------------------------------------
+// Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
+// inside the image when !count_includes_padding; pixels that only ceil_mode adds never count
+// (padded extent is in_h + pad_top + pad_bottom). Task numbering as for depthwise.
+typedef struct {
+    uint32_t images;
+    uint32_t blocks;
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t kernel_h, kernel_w;
+    uint32_t stride_h, stride_w;
+    uint32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left, pad_bottom, pad_right;
+    bool is_average;
+    bool count_includes_padding;
+    const float *input;
+    size_t in_image_stride, in_block_stride, in_row_stride;
+    float *output;
+    size_t out_image_stride, out_block_stride, out_row_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;
+} sl_pool_args;
+
+// Mean or maximum over all pixels of a blocked tensor: output block b of image n is `lanes`
+// floats at output + n * out_image_stride + b * out_block_stride. One task per (image, block).
+typedef struct {
+    uint32_t images;
+    uint32_t blocks;
+    size_t pixels;
+    bool is_average;
+    const float *input;
+    size_t in_image_stride, in_block_stride;
+    float *output;
+    size_t out_image_stride, out_block_stride;
+    sl_activation activation;
+} sl_global_pool_args;
+
+// Between row-major NCHW and blocked. Going to blocked, padding lanes are set to zero.
+// One task per (image, channel block).
+typedef struct {
+    uint32_t images;
+    uint32_t channels;
+    size_t pixels;
+    bool to_blocked;
+    const float *input;
+    size_t in_image_stride;  // blocked: also in/out block stride = pixels * lanes
+    float *output;
+    size_t out_image_stride;
+} sl_layout_args;
+
+// Softmax over `axis_size` elements, `inner` apart, for `outer` * inner rows; float32, row-major
+// [outer, axis_size, inner]. Subtracts the row's maximum. One task per run of rows_per_task rows.
+typedef struct {
+    size_t outer, axis_size, inner;
+    const float *input;
+    float *output;  // may be the input
+    size_t rows_per_task;
+} sl_softmax_args;
+
+// One function on `count` floats. The output may be the input.
+typedef struct {
+    size_t count;
+    const float *input;
+    float *output;
+    sl_activation activation;
+    size_t elements_per_task;
+} sl_unary_args;
+
+typedef enum {
+    SL_BINARY_ADD = 0, SL_BINARY_SUBTRACT, SL_BINARY_MULTIPLY, SL_BINARY_DIVIDE, SL_BINARY_POWER,
+    SL_BINARY_MINIMUM, SL_BINARY_MAXIMUM, SL_BINARY_EQUAL, SL_BINARY_LESS,
+    SL_BINARY_LESS_OR_EQUAL, SL_BINARY_GREATER, SL_BINARY_GREATER_OR_EQUAL, SL_BINARY_AND,
+    SL_BINARY_OR, SL_BINARY_MODULO, SL_BINARY_MODULO_TRUNCATED, SL_BINARY_PARAMETRIC_RELU,
+} sl_binary_kind;
+
+typedef enum {
+    SL_F32 = 1, SL_U8 = 2, SL_I8 = 3, SL_U16 = 4, SL_I16 = 5, SL_I32 = 6, SL_I64 = 7, SL_BOOL = 9,
+    SL_F16 = 10, SL_F64 = 11, SL_U32 = 12, SL_U64 = 13, SL_BF16 = 16,
+} sl_dtype;  // the codes of ONNX
+
+enum { SL_MAX_RANK = 8 };
+
+// Broadcasting element-wise function over a row-major output of `rank` dimensions (at most
+// SL_MAX_RANK; callers merge dimensions, a scalar is rank 1 size 1). A stride of 0 broadcasts.
+// Comparisons and logic write uint8 (0 or 1); logic reads uint8. Fast paths for float32 when the
+// innermost strides are 1 or 0. Blocked tensors are passed as their physical dimensions
+// [N, C/lanes, H, W, lanes]. The output may be `a` or `b` when that operand is not broadcast.
+typedef struct {
+    sl_binary_kind kind;
+    sl_dtype dtype;  // of a and b
+    uint32_t rank;
+    size_t dims[SL_MAX_RANK];
+    const void *a;
+    size_t a_stride[SL_MAX_RANK];
+    const void *b;
+    size_t b_stride[SL_MAX_RANK];
+    void *output;
+    sl_activation activation;  // float32 results only
+    size_t rows_per_task;      // a row is the innermost dimension
+} sl_binary_args;
+
+// condition ? a : b, dims and strides as above; element_bytes in {1, 2, 4, 8}.
+typedef struct {
+    uint32_t rank;
+    size_t dims[SL_MAX_RANK];
+    size_t element_bytes;
+    const uint8_t *condition;
+    size_t condition_stride[SL_MAX_RANK];
+    const void *a;
+    size_t a_stride[SL_MAX_RANK];
+    const void *b;
+    size_t b_stride[SL_MAX_RANK];
+    void *output;
+    size_t rows_per_task;
+} sl_select_args;
+
+// Copies a strided box: transpose, slice, expand, concat and split parts, reshape between
+// layouts, pad interiors. Strides are signed (slices may run backwards); 0 repeats.
+typedef struct {
+    uint32_t rank;
+    size_t dims[SL_MAX_RANK];
+    size_t element_bytes;
+    const void *input;
+    ptrdiff_t in_stride[SL_MAX_RANK];
+    void *output;
+    ptrdiff_t out_stride[SL_MAX_RANK];
+    size_t rows_per_task;
+} sl_copy_args;
+
+// Writes one element over and over: `count` elements of element_bytes each.
+typedef struct {
+    size_t count;
+    size_t element_bytes;
+    uint64_t pattern;  // the element, in its low bytes
+    void *output;
+    size_t elements_per_task;
+} sl_fill_args;
+
+// Reduction of a row-major float32 [outer, axis_size, inner] over the middle axis.
+typedef enum {
+    SL_REDUCE_SUM = 0, SL_REDUCE_MEAN, SL_REDUCE_MINIMUM, SL_REDUCE_MAXIMUM, SL_REDUCE_PRODUCT,
+    SL_REDUCE_L1, SL_REDUCE_L2, SL_REDUCE_SUM_SQUARES, SL_REDUCE_LOG_SUM, SL_REDUCE_LOG_SUM_EXP,
+} sl_reduce_kind;
+
+typedef struct {
+    sl_reduce_kind kind;
+    size_t outer, axis_size, inner;
+    const float *input;
+    float *output;
+    size_t rows_per_task;  // a row is one output element's (outer, inner) pair
+} sl_reduce_args;
+
+// Resize of the two spatial axes. `vectors` consecutive floats belong to one pixel (lanes for
+// blocked, 1 for NCHW); planes = images * channel blocks (or channels). For output row oy the
+// source rows are row_index[oy * taps_h + i] (already clamped to the input) with weight
+// row_weight[oy * taps_h + i]; likewise columns. Nearest has one tap and weight 1. Index -1 stands
+// for a pixel outside, whose value is `extrapolation`.
+typedef struct {
+    size_t planes;
+    uint32_t in_h, in_w, out_h, out_w;
+    uint32_t vectors;
+    uint32_t taps_h, taps_w;
+    const int32_t *row_index;
+    const float *row_weight;
+    const int32_t *column_index;
+    const float *column_weight;
+    float extrapolation;
+    const float *input;
+    size_t in_plane_stride;
+    float *output;
+    size_t out_plane_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;  // output rows of one plane; task = plane * row_groups + group
+} sl_resize_args;
+
+// output[o][i][:] = input[o][indices[i]][:] with negative indices counted from the end and
+// indices outside clamped (the caller checks constants). inner_bytes bytes per slice.
+typedef struct {
+    size_t outer, axis_size, index_count, inner_bytes;
+    const void *input;
+    const void *indices;
+    bool indices_are_64_bit;
+    void *output;
+} sl_gather_args;  // one task per outer
+
+// Element conversion as C casts (float to integer truncates; to bool is != 0).
+typedef struct {
+    size_t count;
+    sl_dtype from, to;
+    const void *input;
+    void *output;
+    size_t elements_per_task;
+} sl_cast_args;
+
+// Packs a row-major (or transposed) float32 matrix B [K, N] into the panel form of sl_conv_args
+// (zero bias) at run time, for products of two activations. Task: one panel.
+typedef struct {
+    uint32_t k, n;
+    const float *source;
+    size_t k_stride, n_stride;
+    float *target;
+} sl_pack_matrix_args;
+
+// Local response normalisation over channels on a row-major [images, channels, pixels] tensor.
+typedef struct {
+    size_t images, channels, pixels;
+    uint32_t size;
+    float alpha, beta, bias;
+    const float *input;
+    float *output;
+    size_t pixels_per_task;
+} sl_lrn_args;
+
+// ---------------------------------------------------------------------------------------------
+// Kernel table
+
+typedef void (*sl_task_fn)(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+
+// Everything one instruction set offers. All functions take the matching *_args by pointer; each
+// has a task count function of the same name in sl_task_counts (ISA independent or not).
+typedef struct {
+    const char *_Nonnull name;  // "avx512", "avx2", "generic", "emulated512"
+    uint32_t lanes;             // floats in a vector and in a channel block
+    uint32_t panel;             // output channels of a full panel: 2 * lanes
+    uint32_t tile_pixels;       // most pixels of a tile
+    bool is_tuned;              // false for the portable builds
+    sl_task_fn _Nonnull conv;
+    sl_task_fn _Nonnull conv_nchw;
+    sl_task_fn _Nonnull depthwise;
+    sl_task_fn _Nonnull grouped;
+    sl_task_fn _Nonnull pool;
+    sl_task_fn _Nonnull global_pool;
+    sl_task_fn _Nonnull layout;
+    sl_task_fn _Nonnull softmax;
+    sl_task_fn _Nonnull unary;
+    sl_task_fn _Nonnull binary;
+    sl_task_fn _Nonnull select;
+    sl_task_fn _Nonnull copy;
+    sl_task_fn _Nonnull fill;
+    sl_task_fn _Nonnull reduce;
+    sl_task_fn _Nonnull resize;
+    sl_task_fn _Nonnull gather;
+    sl_task_fn _Nonnull cast;
+    sl_task_fn _Nonnull pack_matrix;
+    sl_task_fn _Nonnull lrn;
+} sl_isa;
+
+// The tables compiled into this build, best first; "generic" is always there and always last but
+// for "emulated512", the portable source at 16 lanes that stands in for avx512 in tests.
+size_t sl_isa_count(void);
+const sl_isa *_Nonnull sl_isa_at(size_t index);
+// Whether this CPU and operating system can run the table.
+bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
+// The best supported table; NULL name or "" picks it. A name picks that table, or NULL when it is
+// unknown or not supported here.
+const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
+
+size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
+size_t sl_conv_nchw_task_count(const sl_isa *_Nonnull isa, const sl_conv_nchw_args *_Nonnull args);
+size_t sl_conv_nchw_scratch_floats(const sl_isa *_Nonnull isa,
+                                   const sl_conv_nchw_args *_Nonnull args);
+size_t sl_depthwise_task_count(const sl_isa *_Nonnull isa, const sl_depthwise_args *_Nonnull args);
+size_t sl_grouped_task_count(const sl_isa *_Nonnull isa, const sl_grouped_args *_Nonnull args);
+size_t sl_pool_task_count(const sl_isa *_Nonnull isa, const sl_pool_args *_Nonnull args);
+size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,
+                                 const sl_global_pool_args *_Nonnull args);
+size_t sl_layout_task_count(const sl_isa *_Nonnull isa, const sl_layout_args *_Nonnull args);
+size_t sl_softmax_task_count(const sl_isa *_Nonnull isa, const sl_softmax_args *_Nonnull args);
+size_t sl_unary_task_count(const sl_isa *_Nonnull isa, const sl_unary_args *_Nonnull args);
+size_t sl_binary_task_count(const sl_isa *_Nonnull isa, const sl_binary_args *_Nonnull args);
+size_t sl_select_task_count(const sl_isa *_Nonnull isa, const sl_select_args *_Nonnull args);
+size_t sl_copy_task_count(const sl_isa *_Nonnull isa, const sl_copy_args *_Nonnull args);
+size_t sl_fill_task_count(const sl_isa *_Nonnull isa, const sl_fill_args *_Nonnull args);
+size_t sl_reduce_task_count(const sl_isa *_Nonnull isa, const sl_reduce_args *_Nonnull args);
+size_t sl_resize_task_count(const sl_isa *_Nonnull isa, const sl_resize_args *_Nonnull args);
+size_t sl_gather_task_count(const sl_isa *_Nonnull isa, const sl_gather_args *_Nonnull args);
+size_t sl_cast_task_count(const sl_isa *_Nonnull isa, const sl_cast_args *_Nonnull args);
+size_t sl_pack_matrix_task_count(const sl_isa *_Nonnull isa,
+                                 const sl_pack_matrix_args *_Nonnull args);
+size_t sl_lrn_task_count(const sl_isa *_Nonnull isa, const sl_lrn_args *_Nonnull args);
+
+// Packs weights for `isa` (whose lanes and panel shape the result). Called when a session opens.
+void sl_pack(const sl_isa *_Nonnull isa, const sl_pack_args *_Nonnull args);
+// Floats that `out_channels` channels of `channels` * `taps` take when packed in `order`.
+size_t sl_packed_floats(const sl_isa *_Nonnull isa, sl_pack_order order, uint32_t out_channels,
+                        uint32_t channels, uint32_t taps);
+
+// The product of a matrix by OpenBLAS, installed by whoever loaded the library (`--gemm
+// openblas`): row-major C[m, n] = A[m, k] * B[k, n] + C. conv_openblas is a drop-in for sl_isa.conv
+// that gathers each cell row (one tile group x all input) and calls it; NULL means not installed.
+typedef void (*sl_sgemm_fn)(size_t m, size_t n, size_t k, const float *_Nonnull a, size_t lda,
+                            const float *_Nonnull b, size_t ldb, float *_Nonnull c, size_t ldc);
+void sl_openblas_install(sl_sgemm_fn _Nullable sgemm);
+// Scratch floats one task of sl_conv_openblas needs.
+size_t sl_conv_openblas_scratch_floats(const sl_isa *_Nonnull isa,
+                                       const sl_conv_args *_Nonnull args);
+void sl_conv_openblas(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args, size_t task,
+                      float *_Nonnull scratch);
+
+// ---------------------------------------------------------------------------------------------
+// Measuring the machine (for `sluice kernels`, profiles and benchmarks).
+
+// GFLOP/s of an independent-FMA loop of this ISA on the calling thread, timed for about
+// `milliseconds`.
+double sl_fma_peak(const sl_isa *_Nonnull isa, double milliseconds);

@@ -1,0 +1,50 @@
+// All kernels of one ISA and their table.
+#pragma once
+
+#include "vec_math.h"
+
+#include "activation_body.h"
+#include "tile_body.h"
+
+#include "conv_tile_body.h"
+#include "conv_body.h"
+#include "conv_nchw_body.h"
+#include "depthwise_body.h"
+#include "fma_peak_body.h"
+#include "grouped_body.h"
+
+#include "copy_body.h"
+#include "elementwise_body.h"
+#include "layout_body.h"
+#include "pack_matrix_body.h"
+#include "pool_body.h"
+#include "reduce_body.h"
+#include "resize_body.h"
+#include "softmax_body.h"
+
+const sl_isa SL_FN(sl_isa) = {
+    .name = SL_ISA_NAME,
+    .lanes = VEC_LANES,
+    .panel = 2 * VEC_LANES,
+    .tile_pixels = SL_TILE_PIXELS,
+    .is_tuned = SL_IS_TUNED,
+    .conv = SL_FN(sl_conv),
+    .conv_nchw = SL_FN(sl_conv_nchw),
+    .depthwise = SL_FN(sl_depthwise),
+    .grouped = SL_FN(sl_grouped),
+    .pool = SL_FN(sl_pool),
+    .global_pool = SL_FN(sl_global_pool),
+    .layout = SL_FN(sl_layout),
+    .softmax = SL_FN(sl_softmax),
+    .unary = SL_FN(sl_unary),
+    .binary = SL_FN(sl_binary),
+    .select = SL_FN(sl_select),
+    .copy = SL_FN(sl_copy),
+    .fill = SL_FN(sl_fill),
+    .reduce = SL_FN(sl_reduce),
+    .resize = SL_FN(sl_resize),
+    .gather = SL_FN(sl_gather),
+    .cast = SL_FN(sl_cast),
+    .pack_matrix = SL_FN(sl_pack_matrix),
+    .lrn = SL_FN(sl_lrn),
+};

@@ -1,0 +1,93 @@
+// What the kernel sources share: names of variants, target regions, small size arithmetic and the
+// private half of the kernel table. Nothing here is seen outside this module.
+#pragma once
+#include <assert.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "sluice_kernels.h"
+
+// SL_FN(name) is name_<isa> in the source of one ISA, which defines SL_ISA before the body files.
+#define SL_JOIN_(name, isa) name##_##isa
+#define SL_JOIN(name, isa) SL_JOIN_(name, isa)
+#define SL_FN(name) SL_JOIN(name, SL_ISA)
+
+#define SL_PRAGMA_(text) _Pragma(#text)
+#define SL_PRAGMA(text) SL_PRAGMA_(text)
+// Everything between the two may use the named CPU features; no compiler flag is needed. System
+// headers must be included before the region.
+#define SL_BEGIN_TARGET(features) \
+    SL_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define SL_END_TARGET SL_PRAGMA(clang attribute pop)
+
+#define SL_INLINE static inline __attribute__((always_inline, unused))
+#define SL_UNROLL _Pragma("clang loop unroll(full)")
+
+// Most lanes and most tile pixels of any ISA, for small arrays on the stack.
+enum { SL_MAX_LANES = 16, SL_MAX_TILE_PIXELS = 14 };
+
+SL_INLINE size_t sl_ceil_div(size_t value, size_t divisor) {
+    return (value + divisor - 1) / divisor;
+}
+
+SL_INLINE size_t sl_min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+// The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger
+// ones first. It depends on the shape and the ISA alone, so a pixel is always in the same tile.
+typedef struct {
+    size_t count;   // tiles
+    size_t base;    // pixels of a small tile
+    size_t larger;  // tiles that have one pixel more; they come first
+} sl_tile_cut;
+
+SL_INLINE sl_tile_cut sl_cut_tiles(size_t pixels, size_t limit) {
+    const size_t count = sl_ceil_div(pixels, limit);
+    if (count == 0) return (sl_tile_cut){0, 0, 0};
+    return (sl_tile_cut){count, pixels / count, pixels % count};
+}
+
+// The first pixel of a tile; tile == cut.count gives the end.
+SL_INLINE size_t sl_tile_first(sl_tile_cut cut, size_t tile) {
+    return tile * cut.base + sl_min_size(tile, cut.larger);
+}
+
+// Channel vectors that `channels` need, and the panels of two vectors (the last may hold one).
+SL_INLINE size_t sl_panel_count(size_t channels, size_t lanes) {
+    return sl_ceil_div(channels, 2 * lanes);
+}
+
+// Vectors of a panel: two, or one when the channels that remain fit in one vector.
+SL_INLINE size_t sl_panel_vectors(size_t channels, size_t lanes, size_t panel) {
+    return channels - panel * 2 * lanes > lanes ? 2 : 1;
+}
+
+// Scratch of sl_conv_nchw: floats of a zero-padded row, and rows under `out_rows` output rows.
+SL_INLINE size_t sl_planar_row_floats(const sl_conv_nchw_args *args) {
+    return (size_t)(args->out_w - 1) * args->stride_w +
+           (size_t)(args->kernel_w - 1) * args->dilation_w + 1;
+}
+
+SL_INLINE size_t sl_planar_rows(const sl_conv_nchw_args *args, size_t out_rows) {
+    return (out_rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
+}
+
+// The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
+// sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
+typedef float (*sl_fma_loop_fn)(size_t rounds);
+
+extern const sl_isa sl_isa_generic;
+extern const sl_isa sl_isa_emulated512;
+float sl_fma_loop_generic(size_t rounds);
+float sl_fma_loop_emulated512(size_t rounds);
+size_t sl_fma_round_flops_generic(void);
+size_t sl_fma_round_flops_emulated512(void);
+#if defined(__x86_64__)
+extern const sl_isa sl_isa_avx512;
+extern const sl_isa sl_isa_avx2;
+float sl_fma_loop_avx512(size_t rounds);
+float sl_fma_loop_avx2(size_t rounds);
+size_t sl_fma_round_flops_avx512(void);
+size_t sl_fma_round_flops_avx2(void);
+#endif

@@ -1,0 +1,27 @@
+// The kernels for x86 CPUs with AVX-512 (F, BW, VL, DQ).
+#if defined(__x86_64__)
+#include <immintrin.h>  // System headers stay outside the region.
+
+#include "kernel_internal.h"
+#include "loop_nest.h"
+
+#define SL_ISA avx512
+#define SL_ISA_NAME "avx512"
+#define SL_IS_TUNED true
+#define SL_TILE_PIXELS 14
+#define SL_FOR_TILE_SIZES(X) \
+    X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+// Channels that one pass of the innermost loop multiplies.
+#define SL_K_UNROLL 4
+// Output pixels that a depthwise run keeps in registers.
+#define SL_DEPTHWISE_RUN 8
+#define SL_FMA_CHAINS 12
+
+SL_BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2")
+#include "vec_avx512.h"
+#include "isa_table_body.h"
+SL_END_TARGET
+
+#else
+typedef int sl_no_avx512_here;  // A translation unit must not be empty.
+#endif

@@ -1,0 +1,109 @@
+// Walking a strided box in row-major order, for every kernel that broadcasts or copies.
+//
+// A nest holds the box with neighbouring dimensions merged where all operands allow it. A walk
+// starts at any position of the box and returns rectangles of rows x columns, so that the inner
+// loops stay long even when the innermost dimension of the caller is short.
+#pragma once
+#include "kernel_internal.h"
+
+enum { SL_NEST_OPERANDS = 3 };
+
+typedef struct {
+    uint32_t rank;
+    size_t dims[SL_MAX_RANK];
+    ptrdiff_t stride[SL_NEST_OPERANDS][SL_MAX_RANK];
+} sl_nest;
+
+// A rectangle of the box: element (row, col) of operand o is at offset[o] + row * row_stride[o]
+// + col * col_stride[o]. Its elements are consecutive in the row-major order of the box.
+typedef struct {
+    size_t rows, cols;
+    ptrdiff_t offset[SL_NEST_OPERANDS];
+    ptrdiff_t row_stride[SL_NEST_OPERANDS];
+    ptrdiff_t col_stride[SL_NEST_OPERANDS];
+} sl_run;
+
+typedef struct {
+    size_t first, end;
+} sl_span;
+
+// The part of [0, total) that group number `group` of `per_group` items covers.
+SL_INLINE sl_span sl_group_span(size_t total, size_t per_group, size_t group) {
+    const size_t first = group * per_group;
+    return (sl_span){first, total - first < per_group ? total : first + per_group};
+}
+
+SL_INLINE size_t sl_group_count(size_t total, size_t per_group) {
+    return total / per_group + (total % per_group != 0);
+}
+
+// Adds the next inner dimension; operands that are not used get stride 0.
+SL_INLINE void sl_nest_push(sl_nest *nest, size_t dim, ptrdiff_t s0, ptrdiff_t s1, ptrdiff_t s2) {
+    if (dim == 1) return;
+    const ptrdiff_t extent = (ptrdiff_t)dim;
+    uint32_t at = nest->rank;
+    if (at > 0 && nest->stride[0][at - 1] == s0 * extent &&
+        nest->stride[1][at - 1] == s1 * extent && nest->stride[2][at - 1] == s2 * extent) {
+        at--;
+        nest->dims[at] *= dim;
+    } else {
+        nest->dims[at] = dim;
+        nest->rank++;
+    }
+    nest->stride[0][at] = s0;
+    nest->stride[1][at] = s1;
+    nest->stride[2][at] = s2;
+}
+
+// Makes a nest of at least one dimension out of what was pushed.
+SL_INLINE void sl_nest_finish(sl_nest *nest) {
+    if (nest->rank > 0) return;
+    nest->rank = 1;
+    nest->dims[0] = 1;
+    for (int o = 0; o < SL_NEST_OPERANDS; o++) nest->stride[o][0] = 0;
+}
+
+// The longest rectangle that starts at `position` and does not pass `end`.
+SL_INLINE sl_run sl_nest_run(const sl_nest *nest, size_t position, size_t end) {
+    const uint32_t last = nest->rank - 1;
+    const size_t cols = nest->dims[last];
+    size_t quotient = position / cols;
+    const size_t col = position % cols;
+
+    sl_run run = {.rows = 1, .cols = 1};
+    for (int o = 0; o < SL_NEST_OPERANDS; o++) {
+        run.col_stride[o] = nest->stride[o][last];
+        run.row_stride[o] = last > 0 ? nest->stride[o][last - 1] : 0;
+        run.offset[o] = (ptrdiff_t)col * nest->stride[o][last];
+    }
+    size_t rows_left = 1;
+    for (uint32_t d = last; d-- > 0;) {
+        const size_t index = quotient % nest->dims[d];
+        quotient /= nest->dims[d];
+        if (d + 1 == last) rows_left = nest->dims[d] - index;
+        for (int o = 0; o < SL_NEST_OPERANDS; o++) {
+            run.offset[o] += (ptrdiff_t)index * nest->stride[o][d];
+        }
+    }
+
+    const size_t count = end - position;
+    if (col != 0 || count < cols) {
+        run.cols = cols - col < count ? cols - col : count;
+    } else {
+        const size_t whole_rows = count / cols;
+        run.cols = cols;
+        run.rows = whole_rows < rows_left ? whole_rows : rows_left;
+    }
+    return run;
+}
+
+// The elements that rows [group * rows_per_task, ...) of a box cover, a row being its innermost
+// dimension before merging. An empty box has an empty span.
+SL_INLINE sl_span sl_row_group_span(uint32_t rank, const size_t *dims, size_t rows_per_task,
+                                    size_t group) {
+    size_t rows = 1;
+    for (uint32_t d = 0; d + 1 < rank; d++) rows *= dims[d];
+    const size_t cols = rank > 0 ? dims[rank - 1] : 1;
+    const sl_span span = sl_group_span(rows, rows_per_task, group);
+    return (sl_span){span.first * cols, span.end * cols};
+}

@@ -1,0 +1,51 @@
+// Packs a float32 matrix [K, N] into panels of the tile kernel at run time, with zero bias.
+#pragma once
+#include "loop_nest.h"
+#include "transpose_body.h"
+
+// Columns of one panel: whole panels but for the last, which is a single vector when that is
+// enough.
+static void SL_FN(sl_pack_matrix)(const void *erased, size_t task, float *scratch) {
+    (void)scratch;
+    enum { FULL_WIDTH = 2 * VEC_LANES };
+    const sl_pack_matrix_args *const args = erased;
+    const sl_span span = sl_group_span(args->n, FULL_WIDTH, task);
+    const size_t cols = span.end - span.first;
+    const size_t width = cols <= VEC_LANES ? (size_t)VEC_LANES : (size_t)FULL_WIDTH;
+    const size_t rows = args->k;
+    const float *const source = args->source + span.first * args->n_stride;
+    float *const panel = args->target + task * (rows + 1) * FULL_WIDTH;
+    float *const target = panel + width;
+
+    for (size_t col = 0; col < width; col++) panel[col] = 0.0f;
+    size_t row = 0;
+    if (args->n_stride == 1 && cols % VEC_LANES == 0) {
+        for (; row < rows; row++) {
+            for (size_t col = 0; col < width; col += VEC_LANES) {
+                vec_store(target + row * width + col,
+                          vec_load(source + row * args->k_stride + col));
+            }
+        }
+    } else if (args->k_stride == 1) {
+        // Whole squares are turned in registers; the columns that are left over follow below.
+        const size_t square_cols = cols - cols % VEC_LANES;
+        for (; row + VEC_LANES <= rows; row += VEC_LANES) {
+            for (size_t col = 0; col < square_cols; col += VEC_LANES) {
+                SL_FN(transpose_tile)
+                (source + row + col * args->n_stride, (ptrdiff_t)args->n_stride,
+                 target + row * width + col, (ptrdiff_t)width);
+            }
+            for (size_t r = row; r < row + VEC_LANES; r++) {
+                for (size_t col = square_cols; col < width; col++) {
+                    target[r * width + col] = col < cols ? source[r + col * args->n_stride] : 0.0f;
+                }
+            }
+        }
+    }
+    for (; row < rows; row++) {
+        for (size_t col = 0; col < width; col++) {
+            target[row * width + col] =
+                col < cols ? source[row * args->k_stride + col * args->n_stride] : 0.0f;
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// Resizing by tables of source rows and columns with weights, for pixels of one float (NCHW) or
+// of whole vectors (blocked).
+//
+// Every output is sum over row taps of (row weight * sum over column taps of (column weight *
+// pixel)), in the order of the tables; the special cases below keep that order.
+#pragma once
+#include "loop_nest.h"
+
+// One output row: the plane it reads, its source rows and their weights.
+typedef struct {
+    const sl_resize_args *args;
+    const float *plane;
+    const int32_t *index;
+    const float *weight;
+} SL_FN(resize_line);
+
+// Source row of tap i, NULL outside the image.
+SL_INLINE const float *SL_FN(resize_source)(const SL_FN(resize_line) * line, size_t i) {
+    const size_t row_floats = (size_t)line->args->in_w * line->args->vectors;
+    return line->index[i] < 0 ? NULL : line->plane + (size_t)line->index[i] * row_floats;
+}
+
+// Vector `part` of output pixel ox, any number of taps.
+SL_INLINE vec SL_FN(resize_pixel)(const SL_FN(resize_line) * line, size_t ox, size_t part) {
+    const sl_resize_args *const args = line->args;
+    const int32_t *const column = args->column_index + ox * args->taps_w;
+    const float *const weight = args->column_weight + ox * args->taps_w;
+    const vec outside = vec_splat(args->extrapolation);
+    vec total = vec_zero();
+    for (size_t i = 0; i < args->taps_h; i++) {
+        const float *const row = SL_FN(resize_source)(line, i);
+        vec across = vec_zero();
+        for (size_t j = 0; j < args->taps_w; j++) {
+            vec value = outside;
+            if (row && column[j] >= 0) {
+                value = vec_load(row + (size_t)column[j] * args->vectors + part);
+            }
+            const vec w = vec_splat(weight[j]);
+            across = j == 0 ? vec_mul(w, value) : vec_fma(w, value, across);
+        }
+        const vec w = vec_splat(line->weight[i]);
+        total = i == 0 ? vec_mul(w, across) : vec_fma(w, across, total);
+    }
+    return total;
+}
+
+// Two taps on both axes, all of them inside the image for most pixels. Called with a constant
+// count of vectors where that helps.
+SL_INLINE void SL_FN(resize_linear_row)(const SL_FN(resize_line) * line, size_t floats,
+                                        float *output) {
+    const sl_resize_args *const args = line->args;
+    const size_t out_w = args->out_w;
+    const int32_t *const columns = args->column_index;
+    const float *const weights = args->column_weight;
+    const float *const row0 = SL_FN(resize_source)(line, 0);
+    const float *const row1 = SL_FN(resize_source)(line, 1);
+    const vec top_weight = vec_splat(line->weight[0]);
+    const vec bottom_weight = vec_splat(line->weight[1]);
+    for (size_t ox = 0; ox < out_w; ox++) {
+        const int32_t column0 = columns[2 * ox], column1 = columns[2 * ox + 1];
+        float *const to = output + ox * floats;
+        if (!row0 || !row1 || column0 < 0 || column1 < 0) {
+            for (size_t part = 0; part < floats; part += VEC_LANES) {
+                vec_store(to + part, SL_FN(resize_pixel)(line, ox, part));
+            }
+            continue;
+        }
+        const size_t left = (size_t)column0 * floats;
+        const size_t right = (size_t)column1 * floats;
+        const vec left_weight = vec_splat(weights[2 * ox]);
+        const vec right_weight = vec_splat(weights[2 * ox + 1]);
+        for (size_t part = 0; part < floats; part += VEC_LANES) {
+            vec top = vec_mul(left_weight, vec_load(row0 + left + part));
+            vec bottom = vec_mul(left_weight, vec_load(row1 + left + part));
+            top = vec_fma(right_weight, vec_load(row0 + right + part), top);
+            bottom = vec_fma(right_weight, vec_load(row1 + right + part), bottom);
+            vec_store(to + part, vec_fma(bottom_weight, bottom, vec_mul(top_weight, top)));
+        }
+    }
+}
+
+// A single tap on both axes is a copy.
+SL_INLINE void SL_FN(resize_nearest_row)(const SL_FN(resize_line) * line, size_t floats,
+                                         float *output) {
+    const size_t out_w = line->args->out_w;
+    const int32_t *const columns = line->args->column_index;
+    const float *const row = SL_FN(resize_source)(line, 0);
+    const vec outside = vec_splat(line->args->extrapolation);
+    for (size_t ox = 0; ox < out_w; ox++) {
+        const bool inside = row && columns[ox] >= 0;
+        const float *const from = inside ? row + (size_t)columns[ox] * floats : NULL;
+        for (size_t part = 0; part < floats; part += VEC_LANES) {
+            vec_store(output + ox * floats + part, inside ? vec_load(from + part) : outside);
+        }
+    }
+}
+
+// Pixels of `floats` floats, whole vectors.
+SL_INLINE void SL_FN(resize_vector_row)(const SL_FN(resize_line) * line, size_t floats,
+                                        float *output) {
+    const sl_resize_args *const args = line->args;
+    if (args->taps_h == 2 && args->taps_w == 2) {
+        SL_FN(resize_linear_row)(line, floats, output);
+    } else if (args->taps_h == 1 && args->taps_w == 1) {
+        SL_FN(resize_nearest_row)(line, floats, output);
+    } else {
+        for (size_t ox = 0; ox < args->out_w; ox++) {
+            for (size_t part = 0; part < floats; part += VEC_LANES) {
+                vec_store(output + ox * floats + part, SL_FN(resize_pixel)(line, ox, part));
+            }
+        }
+    }
+}
+
+// One float of a pixel.
+SL_INLINE float SL_FN(resize_float)(const SL_FN(resize_line) * line, size_t ox, size_t part) {
+    const sl_resize_args *const args = line->args;
+    const size_t taps_w = args->taps_w;
+    float total = 0.0f;
+    for (size_t i = 0; i < args->taps_h; i++) {
+        const float *const row = SL_FN(resize_source)(line, i);
+        float across = 0.0f;
+        for (size_t j = 0; j < taps_w; j++) {
+            const int32_t column = args->column_index[ox * taps_w + j];
+            float value = args->extrapolation;
+            if (row && column >= 0) value = row[(size_t)column * args->vectors + part];
+            across += args->column_weight[ox * taps_w + j] * value;
+        }
+        total += line->weight[i] * across;
+    }
+    return total;
+}
+
+// Pixels of one float with two taps on both axes, or one.
+static void SL_FN(resize_plane_row)(const SL_FN(resize_line) * line, float *restrict output) {
+    const sl_resize_args *const args = line->args;
+    const size_t out_w = args->out_w;
+    const int32_t *const columns = args->column_index;
+    const float *const weights = args->column_weight;
+    const float *const row0 = SL_FN(resize_source)(line, 0);
+    if (args->taps_w == 1) {
+        for (size_t ox = 0; ox < out_w; ox++) {
+            output[ox] = row0 && columns[ox] >= 0 ? row0[columns[ox]] : args->extrapolation;
+        }
+        return;
+    }
+    const float *const row1 = SL_FN(resize_source)(line, 1);
+    const float top_weight = line->weight[0], bottom_weight = line->weight[1];
+    for (size_t ox = 0; ox < out_w; ox++) {
+        const int32_t left = columns[2 * ox], right = columns[2 * ox + 1];
+        if (!row0 || !row1 || left < 0 || right < 0) {
+            output[ox] = SL_FN(resize_float)(line, ox, 0);
+            continue;
+        }
+        const float top = weights[2 * ox] * row0[left] + weights[2 * ox + 1] * row0[right];
+        const float bottom = weights[2 * ox] * row1[left] + weights[2 * ox + 1] * row1[right];
+        output[ox] = top_weight * top + bottom_weight * bottom;
+    }
+}
+
+static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
+    const sl_resize_args *const args = line->args;
+    const size_t vectors = args->vectors;
+    const bool is_common = args->taps_h == args->taps_w && args->taps_h <= 2;
+    if (vectors == VEC_LANES) {
+        SL_FN(resize_vector_row)(line, VEC_LANES, output);
+    } else if (vectors % VEC_LANES == 0) {
+        SL_FN(resize_vector_row)(line, vectors, output);
+    } else if (vectors == 1 && is_common) {
+        SL_FN(resize_plane_row)(line, output);
+    } else {
+        for (size_t ox = 0; ox < args->out_w; ox++) {
+            for (size_t part = 0; part < vectors; part++) {
+                output[ox * vectors + part] = SL_FN(resize_float)(line, ox, part);
+            }
+        }
+    }
+}
+
+static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
+    (void)scratch;
+    const sl_resize_args *const args = erased;
+    const size_t groups = sl_group_count(args->out_h, args->rows_per_task);
+    const size_t plane = task / groups;
+    const sl_span rows = sl_group_span(args->out_h, args->rows_per_task, task % groups);
+    const size_t row_floats = (size_t)args->out_w * args->vectors;
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
+        float *const output = args->output + plane * args->out_plane_stride + oy * row_floats;
+        const SL_FN(resize_line) line = {
+            .args = args,
+            .plane = args->input + plane * args->in_plane_stride,
+            .index = args->row_index + oy * args->taps_h,
+            .weight = args->row_weight + oy * args->taps_h,
+        };
+        SL_FN(resize_row)(&line, output);
+        if (args->activation.kind != SL_ACTIVATION_NONE) {
+            SL_FN(sl_activate_array)(row_floats, output, output, args->activation);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Helpers of kernels that reduce rows: minimum and maximum that keep NaN, tails with a neutral
+// element, and the join of a vector's lanes in a fixed order.
+#pragma once
+
+// NaN when either operand is; vec_max alone keeps only a NaN that stands second. An infinite or
+// NaN a takes the sum, in which |b| matters only if it is NaN itself.
+SL_INLINE vec SL_FN(max_or_nan)(vec a, vec b) {
+    const vec sum = vec_add(a, vec_abs(b));
+    return vec_select(vec_less(a, vec_splat(INFINITY)), vec_max(a, b), sum);
+}
+
+SL_INLINE vec SL_FN(min_or_nan)(vec a, vec b) {
+    const vec difference = vec_sub(a, vec_abs(b));
+    return vec_select(vec_less(vec_splat(-INFINITY), a), vec_min(a, b), difference);
+}
+
+// The first n floats, and `fill` in the other lanes.
+SL_INLINE vec SL_FN(load_tail_or)(const float *from, size_t n, float fill) {
+    float lanes[VEC_LANES];
+    for (size_t i = 0; i < VEC_LANES; i++) lanes[i] = i < n ? from[i] : fill;
+    return vec_load(lanes);
+}
+
+// Joins all lanes pairwise, halves first; `join` is a function of two vectors, of which lane 0 is
+// used.
+#define SL_JOIN_LANES(result, value, join)                             \
+    do {                                                               \
+        float lanes_[2 * VEC_LANES] = {0};                             \
+        vec joined_ = (value);                                         \
+        for (size_t width_ = VEC_LANES / 2; width_ > 0; width_ /= 2) { \
+            vec_store(lanes_, joined_);                                \
+            joined_ = join(joined_, vec_load(lanes_ + width_));        \
+        }                                                              \
+        vec_store(lanes_, joined_);                                    \
+        (result) = lanes_[0];                                          \
+    } while (0)

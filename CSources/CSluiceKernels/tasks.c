@@ -1,0 +1,89 @@
+// How many tasks a call of each operation other than convolution has.
+#include "loop_nest.h"
+
+static size_t box_task_count(uint32_t rank, const size_t *dims, size_t rows_per_task) {
+    size_t rows = 1;
+    for (uint32_t d = 0; d + 1 < rank; d++) rows *= dims[d];
+    if (rank > 0 && dims[rank - 1] == 0) return 0;
+    return sl_group_count(rows, rows_per_task);
+}
+
+size_t sl_pool_task_count(const sl_isa *isa, const sl_pool_args *args) {
+    (void)isa;
+    if (args->out_w == 0) return 0;
+    const size_t groups = sl_group_count(args->out_h, args->rows_per_task);
+    return (size_t)args->images * args->blocks * groups;
+}
+
+size_t sl_global_pool_task_count(const sl_isa *isa, const sl_global_pool_args *args) {
+    (void)isa;
+    return (size_t)args->images * args->blocks;
+}
+
+size_t sl_layout_task_count(const sl_isa *isa, const sl_layout_args *args) {
+    if (args->pixels == 0) return 0;
+    return args->images * sl_group_count(args->channels, isa->lanes);
+}
+
+size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {
+    (void)isa;
+    if (args->axis_size == 0) return 0;
+    return sl_group_count(args->outer * args->inner, args->rows_per_task);
+}
+
+size_t sl_unary_task_count(const sl_isa *isa, const sl_unary_args *args) {
+    (void)isa;
+    return sl_group_count(args->count, args->elements_per_task);
+}
+
+size_t sl_binary_task_count(const sl_isa *isa, const sl_binary_args *args) {
+    (void)isa;
+    return box_task_count(args->rank, args->dims, args->rows_per_task);
+}
+
+size_t sl_select_task_count(const sl_isa *isa, const sl_select_args *args) {
+    (void)isa;
+    return box_task_count(args->rank, args->dims, args->rows_per_task);
+}
+
+size_t sl_copy_task_count(const sl_isa *isa, const sl_copy_args *args) {
+    (void)isa;
+    return box_task_count(args->rank, args->dims, args->rows_per_task);
+}
+
+size_t sl_fill_task_count(const sl_isa *isa, const sl_fill_args *args) {
+    (void)isa;
+    return sl_group_count(args->count, args->elements_per_task);
+}
+
+size_t sl_reduce_task_count(const sl_isa *isa, const sl_reduce_args *args) {
+    (void)isa;
+    return sl_group_count(args->outer * args->inner, args->rows_per_task);
+}
+
+size_t sl_resize_task_count(const sl_isa *isa, const sl_resize_args *args) {
+    (void)isa;
+    if (args->out_w == 0) return 0;
+    return args->planes * sl_group_count(args->out_h, args->rows_per_task);
+}
+
+size_t sl_gather_task_count(const sl_isa *isa, const sl_gather_args *args) {
+    (void)isa;
+    if (args->index_count == 0 || args->inner_bytes == 0) return 0;
+    return args->outer;
+}
+
+size_t sl_cast_task_count(const sl_isa *isa, const sl_cast_args *args) {
+    (void)isa;
+    return sl_group_count(args->count, args->elements_per_task);
+}
+
+size_t sl_pack_matrix_task_count(const sl_isa *isa, const sl_pack_matrix_args *args) {
+    return sl_group_count(args->n, isa->panel);
+}
+
+size_t sl_lrn_task_count(const sl_isa *isa, const sl_lrn_args *args) {
+    (void)isa;
+    if (args->channels == 0) return 0;
+    return args->images * sl_group_count(args->pixels, args->pixels_per_task);
+}

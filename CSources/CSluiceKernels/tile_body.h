@@ -1,0 +1,140 @@
+// What every tile kernel shares: the job one call gets and the epilogue that ends it.
+//
+// A tile is up to SL_TILE_PIXELS output pixels x one panel of one or two channel vectors. Its
+// sums live in registers from the bias to the store.
+#pragma once
+
+// One number a pixel, several at a time: the addresses of a tile are found together.
+enum { PIXEL_WORDS = 8 };
+typedef uint64_t pixel_words __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef int64_t pixel_wide_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef uint32_t pixel_coordinates __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
+#define SL_TILE_ROOM ((SL_TILE_PIXELS + PIXEL_WORDS - 1) / PIXEL_WORDS * PIXEL_WORDS)
+
+typedef struct {
+    const sl_conv_args *args;
+    size_t pixels;
+    // Input channels, and where channel 0 of the image's pixel (0, 0) is. A long sum is computed
+    // in chunks of channels: all but the first go on from what the output holds.
+    size_t channels;
+    const float *image;
+    bool resumes;
+    // Input of a strided tile: pixel 0 under tap 0 of channel block 0, floats between pixels, and
+    // from each tap to the next.
+    const float *first;
+    size_t step;
+    const ptrdiff_t *tap_step;
+    // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
+    // its row and its column, which may be outside the image.
+    pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
+    pixel_coordinates row[SL_TILE_ROOM / PIXEL_WORDS];
+    pixel_coordinates column[SL_TILE_ROOM / PIXEL_WORDS];
+    // The panel, and where to ask for a line of the next one in each step of one channel block
+    // and one tap; a step of zero floats asks for nothing new.
+    const float *weights;
+    const float *prefetch;
+    size_t prefetch_step;
+    // Output. `tail` is the number of channels the last vector stores.
+    float *output;
+    const float *residual;
+    ptrdiff_t out_offset[SL_TILE_ROOM];
+    size_t out_block_stride;
+    size_t tail;
+    float low, high;
+} tile_job;
+
+typedef void (*tile_fn)(const tile_job *job);
+
+// Bounds that make NONE, and the activations applied after the store, a clamp like any other.
+SL_INLINE void SL_FN(set_bounds)(tile_job *job, sl_activation activation) {
+    const bool is_clamp = activation.kind == SL_ACTIVATION_CLAMP;
+    job->low = is_clamp ? activation.p0 : -INFINITY;
+    job->high = is_clamp ? activation.p1 : INFINITY;
+}
+
+SL_INLINE bool SL_FN(acts_after_store)(sl_activation activation) {
+    return activation.kind != SL_ACTIVATION_NONE && activation.kind != SL_ACTIVATION_CLAMP;
+}
+
+// The sums of a tile that resumes: what an earlier chunk of channels stored.
+SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2],
+                                const tile_job *job) {
+    const size_t tail = job->tail;
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const float *const at = job->output + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            const float *const from = at + (size_t)o * job->out_block_stride;
+            const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
+            sum[p][o] = is_whole ? vec_load(from) : vec_load_tail(from, tail);
+        }
+    }
+}
+
+// Sums start with the bias, the first row of the panel; returns the row after it.
+SL_INLINE const float *SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][2],
+                                         const tile_job *job) {
+    if (job->resumes) {
+        SL_FN(load_tile)(pixels, vectors, sum, job);
+        return job->weights;
+    }
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        const vec start = vec_load(job->weights + o * VEC_LANES);
+        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
+    }
+    return job->weights + vectors * VEC_LANES;
+}
+
+SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][2],
+                                   const tile_job *job) {
+    const size_t tail = job->tail;
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const float *const at = job->residual + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            const float *const from = at + (size_t)o * job->out_block_stride;
+            const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
+            const vec add = is_whole ? vec_load(from) : vec_load_tail(from, tail);
+            sum[p][o] = vec_add(sum[p][o], add);
+        }
+    }
+}
+
+// Adds the residual, clamps and stores.
+SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[][2],
+                                  const tile_job *job) {
+    if (job->residual != NULL) SL_FN(add_residual)(pixels, vectors, sum, job);
+    const vec low = vec_splat(job->low);
+    const vec high = vec_splat(job->high);
+    const size_t tail = job->tail;
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        float *const at = job->output + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            float *const to = at + (size_t)o * job->out_block_stride;
+            const vec result = vec_clamp(sum[p][o], low, high);
+            if (o + 1 < vectors || tail == VEC_LANES) {
+                vec_store(to, result);
+            } else {
+                vec_store_tail(to, tail, result);
+            }
+        }
+    }
+}
+
+// The activations that are not clamps, on the tile just stored. Each channel vector of a pixel is
+// a row; pixels that stand evenly are done in one call.
+static __attribute__((unused)) void SL_FN(activate_tile)(const tile_job *job, size_t pixels,
+                                                         size_t vectors,
+                                                         sl_activation activation) {
+    const ptrdiff_t step = pixels > 1 ? job->out_offset[1] - job->out_offset[0] : 0;
+    const ptrdiff_t reach = job->out_offset[pixels - 1] - job->out_offset[0];
+    const bool is_even = reach == step * (ptrdiff_t)(pixels - 1);
+    const size_t runs = is_even ? 1 : pixels;
+    for (size_t run = 0; run < runs; run++) {
+        for (size_t o = 0; o < vectors; o++) {
+            float *const at = job->output + job->out_offset[run] + o * job->out_block_stride;
+            const size_t cols = o + 1 < vectors ? VEC_LANES : job->tail;
+            SL_FN(sl_activate_rows)
+            (is_even ? pixels : 1, cols, at, (size_t)step, at, (size_t)step, activation);
+        }
+    }
+}

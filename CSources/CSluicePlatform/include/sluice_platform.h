@@ -1,0 +1,43 @@
+// The primitives Swift lacks: waiting on a word, denormals, processors, OpenBLAS at run time.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A counter that threads wait on: they spin a while, then sleep in the kernel. On a cache line of
+// its own. All functions may be called from any thread.
+typedef struct sl_signal sl_signal;
+
+// A signal at 0, or NULL when memory is short. Destroyed by sl_signal_destroy.
+sl_signal *_Nullable sl_signal_create(void);
+void sl_signal_destroy(sl_signal *_Nonnull signal);
+
+uint32_t sl_signal_value(const sl_signal *_Nonnull signal);
+// Adds one and wakes every thread that sleeps on the signal. Everything the caller wrote before is
+// visible to threads that see the new value.
+void sl_signal_advance(sl_signal *_Nonnull signal);
+// Returns when the value differs from `seen`, after at most `spins` rounds of busy waiting and
+// then asleep.
+void sl_signal_wait(sl_signal *_Nonnull signal, uint32_t seen, uint32_t spins);
+
+// Makes the calling thread treat denormal floats as zero; returns the state before, for restore.
+uint64_t sl_denormals_flush(void);
+void sl_denormals_restore(uint64_t state);
+
+// Processors the calling thread may run on; at least 1.
+int sl_affinity_count(void);
+// The processors that the control group grants, rounded up, or 0 when it sets no limit.
+int sl_cgroup_cpu_limit(void);
+// Names the calling thread (at most 15 characters) for debuggers.
+void sl_thread_set_name(const char *_Nonnull name);
+
+// The OpenBLAS library of the system, loaded on the first call with one thread and the core type
+// that fits this CPU. NULL when it is not installed.
+typedef void (*sl_platform_sgemm)(size_t m, size_t n, size_t k, const float *_Nonnull a,
+                                  size_t lda, const float *_Nonnull b, size_t ldb,
+                                  float *_Nonnull c, size_t ldc);
+sl_platform_sgemm _Nullable sl_openblas_load(void);
+// Name of the core OpenBLAS runs ("SkylakeX", "Haswell", ...); NULL before a successful load.
+const char *_Nullable sl_openblas_core(void);
+// Version and build settings; NULL before a successful load.
+const char *_Nullable sl_openblas_config(void);

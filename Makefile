@@ -1,0 +1,69 @@
+# Every target is a line or a script. `make` prints this list.
+
+PYTHON := .venv/bin/python
+SLUICE := .build/release/sluice
+SEEDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build models demo test test-release test-debug e2e fuzz test-isa test-asan \
+	test-tsan lint format bench bench-peers docs clean ci
+
+help: ## prints this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: ## installs what is missing: Debian packages, Python packages in .venv
+	@scripts/setup.sh
+
+build: setup ## builds the command line in release mode
+	swift build -c release --product sluice
+
+models: setup ## makes the five networks and the page of the demo in models/
+	@$(PYTHON) tools/make_models.py
+
+demo: build ## finds the text lines of a scanned page inside a small device budget
+	@scripts/demo.sh
+
+test: test-release test-debug e2e ## all tests: Swift in release and debug mode, end to end
+
+test-release: setup ## Swift tests in release mode, kernels included
+	swift test -c release --disable-xctest
+
+test-debug: setup ## Swift tests with assertions on; kernels are left to the release build
+	swift test --disable-xctest --skip KernelTests -Xcc -O2
+
+e2e: build models ## the command against onnxruntime: networks, budgets, imports, random models
+	$(PYTHON) scripts/e2e.py --seeds $(SEEDS)
+
+fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)
+	$(PYTHON) scripts/fuzz_models.py --seeds $(SEEDS) --shrink --keep out/fuzz
+
+test-isa: setup ## kernel tests on each instruction set this CPU has, and on the emulated one
+	@scripts/test_isa.sh
+
+test-asan: setup ## Swift tests under AddressSanitizer
+	swift test --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
+
+test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
+	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan -Xcc -O1 \
+		--skip KernelTests
+
+lint: ## format, warnings of the C code, dependencies between modules
+	@scripts/lint.sh
+
+format: ## formats Swift and C in place
+	@scripts/lint.sh --fix
+
+bench: build models ## latency and memory of the five networks at four budgets
+	$(PYTHON) benchmarks/peers.py --peers none
+
+bench-peers: build models ## the same beside onnxruntime: the table in README.md
+	$(PYTHON) benchmarks/peers.py
+
+docs: setup ## the reference of the Swift library, as text, in out/docs
+	@scripts/docs.sh
+
+clean: ## removes what was built; models and the virtual environment stay
+	rm -rf .build .build-asan .build-tsan out
+
+ci: ## what the CI runs
+	@.ci/run

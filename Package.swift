@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+    name: "sluice",
+    products: [
+        .library(name: "Sluice", targets: ["Sluice"]),
+        .executable(name: "sluice", targets: ["SluiceCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    ],
+    targets: [
+        .target(
+            name: "CSluiceKernels", path: "CSources/CSluiceKernels",
+            publicHeadersPath: "include",
+            cSettings: [.enableWarning("all"), .enableWarning("extra")],
+            linkerSettings: [.linkedLibrary("m")]),
+        .target(
+            name: "CSluicePlatform", path: "CSources/CSluicePlatform",
+            publicHeadersPath: "include",
+            cSettings: [
+                .define("_GNU_SOURCE"), .enableWarning("all"), .enableWarning("extra"),
+            ],
+            linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("dl")]),
+        .target(name: "GraphIR", swiftSettings: swiftSettings),
+        .target(name: "TensorMemory", swiftSettings: swiftSettings),
+        .target(
+            name: "ModelImport",
+            dependencies: [
+                "GraphIR", "TensorMemory",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(name: "GraphCompiler", dependencies: ["GraphIR"], swiftSettings: swiftSettings),
+        .target(
+            name: "KernelLibrary", dependencies: ["GraphIR", "TensorMemory", "CSluiceKernels"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Execution",
+            dependencies: ["GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Sluice",
+            dependencies: [
+                "GraphIR", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
+                "TensorMemory", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "SluiceCommand",
+            dependencies: [
+                "Sluice", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/sluice", swiftSettings: swiftSettings),
+        .testTarget(name: "GraphIRTests", dependencies: ["GraphIR"]),
+        .testTarget(
+            name: "ModelImportTests", dependencies: ["ModelImport", "GraphIR", "TensorMemory"]),
+        .testTarget(
+            name: "KernelTests",
+            dependencies: ["CSluiceKernels", "KernelLibrary", "GraphIR"]),
+        .testTarget(
+            name: "GraphCompilerTests",
+            dependencies: ["GraphCompiler", "GraphIR", "KernelLibrary"]),
+        .testTarget(name: "SluiceTests", dependencies: ["Sluice"]),
+    ]
+)

@@ -1,0 +1,132 @@
+import GraphCompiler
+import GraphIR
+import KernelLibrary
+import TensorMemory
+
+/// Binds every step of a program to addresses, phase by phase.
+struct JobBuilder {
+    private let program: Program
+    private let device: Arena<DeviceSpace>
+    private let host: Arena<HostSpace>
+    private let binder: KernelBinder
+    private(set) var actions: [[Action]] = []
+    private(set) var phaseSteps: [[TimelineStep]] = []
+    private(set) var inputActions: [Int?]
+    private(set) var outputActions: [Int?]
+    private(set) var inputRegions: [Region<DeviceSpace>?]
+    private(set) var outputRegions: [Region<DeviceSpace>?]
+    private var operandItems: [ValueID: Int] = [:]
+
+    init(
+        program: Program, catalog: NativeCatalog, device: Arena<DeviceSpace>,
+        host: Arena<HostSpace>, store: ArgumentStore
+    ) {
+        self.program = program
+        self.device = device
+        self.host = host
+        binder = KernelBinder(
+            catalog: catalog, graph: program.graph, workers: program.threads, store: store)
+        inputActions = Array(repeating: nil, count: program.graph.inputs.count)
+        outputActions = Array(repeating: nil, count: program.graph.outputs.count)
+        inputRegions = Array(repeating: nil, count: program.graph.inputs.count)
+        outputRegions = Array(repeating: nil, count: program.graph.outputs.count)
+        for (index, item) in program.items.enumerated() {
+            if case .operand(let id) = item.content { operandItems[id] = index }
+        }
+    }
+
+    mutating func build() {
+        var total = 0
+        var moment = -1
+        for (index, step) in program.steps.enumerated() {
+            if step.moment != moment {
+                moment = step.moment
+                actions.append([])
+                phaseSteps.append([])
+            }
+            let bound = bind(step, index: index, nextAction: total)
+            // Computations first: transfers fill the gaps they leave.
+            actions[actions.count - 1] += bound
+            phaseSteps[phaseSteps.count - 1].append(step)
+            total += bound.count
+        }
+    }
+
+    private mutating func bind(_ step: TimelineStep, index: Int, nextAction: Int) -> [Action] {
+        switch step.action {
+        case .uploadInput(let number):
+            let region = valueRegion(program.graph.inputs[number])
+            inputRegions[number] = region
+            inputActions[number] = nextAction
+            // The source is the caller's; it is set before each run.
+            return [.transfer(Transfer(upload: UnsafeRawBufferPointer(start: nil, count: 0), to: device.region(0..<0)))]
+        case .downloadOutput(let number):
+            let region = valueRegion(program.graph.outputs[number])
+            outputRegions[number] = region
+            outputActions[number] = nextAction
+            return [
+                .transfer(
+                    Transfer(
+                        download: device.region(0..<0),
+                        to: UnsafeMutableRawBufferPointer(start: nil, count: 0)))
+            ]
+        case .uploadWeights(let item, let units):
+            guard let slot = step.slot else { preconditionFailure("a block has a slot") }
+            let content = program.items[item]
+            let first = program.streaming.residentUnits[item]
+            let start = program.hostOffset[item]
+                + content.byteCount(of: first..<units.lowerBound)
+            let byteCount = content.byteCount(of: units)
+            let offset = program.plan.offsets[slot]
+            return [
+                .transfer(
+                    Transfer(
+                        upload: host.region(start..<start + byteCount),
+                        to: device.region(offset..<offset + byteCount)))
+            ]
+        case .compute(let node, let work):
+            return bindCompute(step, index: index, node: program.graph.nodes[node], work: work)
+                .map { .kernel($0) }
+        }
+    }
+
+    private func bindCompute(
+        _ step: TimelineStep, index: Int, node: FusedNode, work: TimelineStep.Work
+    ) -> [KernelCall] {
+        var operands = KernelOperands(
+            inputs: node.inputs.map { valueRegion($0) }, output: valueRegion(node.output))
+        if let buffer = program.workspace[index] {
+            let offset = program.plan.offsets[buffer]
+            operands.workspace = device.region(
+                offset..<offset + program.plan.buffers[buffer].byteCount)
+        }
+        switch work {
+        case .whole:
+            return binder.bind(node, .whole, operands)
+        case .fill:
+            return binder.bind(node, .fill, operands)
+        case .boxes:
+            guard case .compute(let number, _) = step.action else { return [] }
+            return binder.bind(
+                node, .boxes(skipping: program.storage.placedInputs[number] ?? []), operands)
+        case .units(let item, let part, let range):
+            let byteCount = program.items[item].byteCount(of: range)
+            let offset = step.slot.map { program.plan.offsets[$0] }
+                ?? program.residentOffset[item]
+            operands.weights = device.region(offset..<offset + byteCount)
+            return binder.bind(node, .units(part: part, range: range), operands)
+        }
+    }
+
+    /// The bytes of a value: in its storage, resident, or in the slot of its block.
+    private func valueRegion(_ id: ValueID) -> Region<DeviceSpace> {
+        if let offset = program.deviceOffset(of: id) {
+            let byteCount = program.graph[id].byteCount(lanes: program.lanes)
+            return device.region(offset..<offset + byteCount)
+        }
+        guard let item = operandItems[id] else { preconditionFailure("a value has bytes") }
+        let offset = program.operandSlot[item].map { program.plan.offsets[$0] }
+            ?? program.residentOffset[item]
+        return device.region(offset..<offset + program.items[item].byteCount)
+    }
+}

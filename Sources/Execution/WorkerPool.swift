@@ -1,0 +1,135 @@
+import CSluicePlatform
+import Glibc
+import Synchronization
+
+/// The threads of the process that compute. One pool serves every session; it grows to the
+/// largest thread count any of them asked for and runs one job at a time.
+///
+/// A job is a sequence of phases. Every worker walks through all of them; in each it takes tasks
+/// until none is left, then waits for the others. The caller is worker 0.
+package final class WorkerPool: Sendable {
+    package static let shared = WorkerPool()
+
+    /// Rounds of busy waiting before a thread sleeps: about 50 microseconds.
+    private static let spins: UInt32 = 2000
+
+    private let state: Mutex<State>
+    private let phaseDone: Signal
+    private let arrived = Atomic<Int>(0)
+    /// The address of the job being run.
+    private let current = Atomic<UInt>(0)
+
+    private struct State {
+        /// The start signal of each worker but the caller; a worker sleeps on its own, so only
+        /// those that take part in a job wake.
+        var starts: [Signal] = []
+    }
+
+    private init() {
+        state = Mutex(State())
+        phaseDone = Signal()
+    }
+
+    /// Runs `job` on `workers` threads, the calling one included, and returns when it is done.
+    func run(_ job: Job.Shared, workers: Int) {
+        state.withLock { state in
+            let denormals = sl_denormals_flush()
+            defer { sl_denormals_restore(denormals) }
+            if workers == 1 || job.phaseCount == 0 {
+                job.runAlone()
+                return
+            }
+            while state.starts.count < workers - 1 {
+                let signal = Signal()
+                state.starts.append(signal)
+                startThread(number: state.starts.count, start: signal)
+            }
+            job.prepare(workers: workers)
+            arrived.store(0, ordering: .relaxed)
+            withUnsafePointer(to: job) { pointer in
+                // Each worker reads the job before it arrives at the first phase, so before the
+                // caller can leave.
+                current.store(UInt(bitPattern: pointer), ordering: .releasing)
+                for worker in 0..<workers - 1 { state.starts[worker].advance() }
+                walk(job, worker: 0)
+            }
+        }
+    }
+
+    private func startThread(number: Int, start: Signal) {
+        let context = Unmanaged.passRetained(
+            WorkerStart(pool: self, number: number, start: start))
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, 256 << 10)
+        var thread = pthread_t()
+        let code = pthread_create(&thread, &attributes, workerMain, context.toOpaque())
+        precondition(code == 0, "a worker thread cannot be started: error \(code)")
+        pthread_detach(thread)
+        pthread_attr_destroy(&attributes)
+    }
+
+    fileprivate func work(number: Int, start: Signal) {
+        _ = sl_denormals_flush()
+        var seen: UInt32 = 0
+        while true {
+            start.wait(whileAt: seen, spins: Self.spins)
+            seen &+= 1
+            let address = current.load(ordering: .acquiring)
+            guard let pointer = UnsafePointer<Job.Shared>(bitPattern: address) else { continue }
+            walk(pointer.pointee, worker: number)
+        }
+    }
+
+    /// Takes part in every phase of the job.
+    private func walk(_ job: Job.Shared, worker: Int) {
+        let workers = job.workers
+        for phase in 0..<job.phaseCount {
+            let seen = phaseDone.value
+            job.takeTasks(phase: phase, worker: worker)
+            // The last to arrive opens the next phase for all.
+            if arrived.add(1, ordering: .acquiringAndReleasing).newValue == workers * (phase + 1) {
+                job.finish(phase: phase)
+                phaseDone.advance()
+            } else {
+                phaseDone.wait(whileAt: seen, spins: Self.spins)
+            }
+        }
+    }
+}
+
+/// Owns a platform signal.
+private final class Signal: @unchecked Sendable {
+    private let signal: OpaquePointer
+
+    init() {
+        guard let signal = sl_signal_create() else { preconditionFailure("out of memory") }
+        self.signal = signal
+    }
+
+    deinit { sl_signal_destroy(signal) }
+
+    var value: UInt32 { sl_signal_value(signal) }
+    func advance() { sl_signal_advance(signal) }
+    func wait(whileAt seen: UInt32, spins: UInt32) { sl_signal_wait(signal, seen, spins) }
+}
+
+private final class WorkerStart: Sendable {
+    let pool: WorkerPool
+    let number: Int
+    let start: Signal
+
+    init(pool: WorkerPool, number: Int, start: Signal) {
+        self.pool = pool
+        self.number = number
+        self.start = start
+    }
+}
+
+private let workerMain: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = {
+    guard let context = $0 else { return nil }
+    let start = Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
+    sl_thread_set_name("sluice-\(start.number)")
+    start.pool.work(number: start.number, start: start.start)
+    return nil
+}

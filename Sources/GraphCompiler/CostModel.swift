@@ -1,0 +1,50 @@
+import GraphIR
+
+/// Predicts how long steps take, from the work they do and the rates of a profile.
+package struct CostModel: Sendable {
+    package var profile: CostProfile
+    package var threads: Int
+    package var lanes: Int
+
+    package init(profile: CostProfile, threads: Int, lanes: Int) {
+        self.profile = profile
+        self.threads = threads
+        self.lanes = lanes
+    }
+
+    /// Seconds one thread needs for a `share` (0...1) of a node's work, weights included.
+    package func seconds(of node: FusedNode, in graph: FusedGraph, share: Double) -> Double {
+        let output = Double(graph[node.output].byteCount(lanes: lanes))
+        let inputs = node.inputs.reduce(0.0) { $0 + Double(graph[$1].byteCount(lanes: lanes)) }
+        switch node.kernel {
+        case .convolution(let kernel):
+            let rate = kernel.algorithm == .grouped
+                ? profile.genericOperationsPerSecond
+                : kernel.algorithm == .depthwise
+                    ? profile.operationsPerSecond / 4 : profile.operationsPerSecond
+            let arithmetic = kernel.floatingPointOperations / rate
+            let weights = kernel.parts.reduce(0.0) {
+                $0 + 4 * Double($1.outputChannels * kernel.channels * $1.taps.count)
+            }
+            let traffic = (output + inputs + weights) / profile.streamBytesPerSecond
+            return max(arithmetic, traffic) * share
+        case .product(let product):
+            let operations = 2 * Double(product.m) * Double(product.k) * Double(product.n)
+                * Double(product.aIndex.count)
+            return max(
+                operations / profile.operationsPerSecond,
+                (output + inputs) / profile.streamBytesPerSecond) * share
+        default:
+            return (output + inputs) / profile.streamBytesPerSecond * share
+        }
+    }
+
+    package func uploadSeconds(_ byteCount: Int) -> Double {
+        Double(byteCount) / profile.uploadBytesPerSecond
+    }
+
+    /// Seconds a phase takes when its work is spread over all threads.
+    package func phaseSeconds(work: Double) -> Double {
+        work / Double(threads) + profile.phaseSeconds
+    }
+}

@@ -1,0 +1,145 @@
+import GraphIR
+
+/// Stable text of each stage: the same input gives the same bytes.
+extension FusedGraph {
+    /// Every kernel call with its epilogue, shapes and layouts.
+    package func dump() -> String {
+        var lines = ["fused graph \(name)"]
+        for input in inputs { lines.append("input \(describe(input))") }
+        for (index, node) in nodes.enumerated() {
+            let operands = node.inputs.map { self[$0].name }.joined(separator: ", ")
+            var line = "\(index): \(describe(node.output)) = \(node.kernel.summary)(\(operands))"
+            if node.activation != .none { line += " then \(node.activation.summary)" }
+            lines.append(line + "  # \(node.name)")
+        }
+        for output in outputs { lines.append("output \(describe(output))") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func describe(_ id: ValueID) -> String {
+        let value = self[id]
+        let layout =
+            switch value.layout {
+            case .rowMajor: ""
+            case .blocked: " blocked"
+            case .packed: " packed"
+            }
+        return "\(value.name): \(value.type)\(layout)"
+    }
+}
+
+extension Kernel {
+    /// The kernel family with what tells two calls apart.
+    package var summary: String {
+        switch self {
+        case .convolution(let kernel):
+            let residual = kernel.hasResidual ? "+residual" : ""
+            switch kernel.algorithm {
+            case .matrix:
+                return "matrix\(residual)[\(kernel.channels)->\(kernel.outputChannels)]"
+            default:
+                return "conv.\(kernel.algorithm)\(residual)[\(kernel.kernelHeight)x"
+                    + "\(kernel.kernelWidth) \(kernel.channels * kernel.group)->"
+                    + "\(kernel.outputChannels) stride \(kernel.strideHeight)x"
+                    + "\(kernel.strideWidth) group \(kernel.group) parts \(kernel.parts.count)]"
+            }
+        case .pool(let pool):
+            return "\(pool.isAverage ? "average" : "max")pool[\(pool.kernel[0])x\(pool.kernel[1])]"
+        case .globalPool(let isAverage): return isAverage ? "globalaverage" : "globalmax"
+        case .softmax(let outer, let size, let inner): return "softmax[\(outer),\(size),\(inner)]"
+        case .unary: return "map"
+        case .binary(let function): return "\(function)"
+        case .select: return "select"
+        case .copy(let copy): return "copy[\(copy.boxes.count)]"
+        case .reduce(let kind, let outer, let size, let inner):
+            return "reduce.\(kind)[\(outer),\(size),\(inner)]"
+        case .resize: return "resize"
+        case .gather: return "gather"
+        case .cast: return "cast"
+        case .layout(let toBlocked): return toBlocked ? "block" : "unblock"
+        case .packMatrices: return "pack"
+        case .product(let product):
+            return "product[\(product.m)x\(product.k)x\(product.n) x\(product.aIndex.count)]"
+        case .localResponseNormalization: return "lrn"
+        }
+    }
+}
+
+extension Activation {
+    var summary: String {
+        switch self {
+        case .none: "none"
+        case .clamp(let lower, let upper): "clamp(\(lower), \(upper))"
+        case .function(let function): "\(function)"
+        case .silu: "silu"
+        }
+    }
+}
+
+extension Program {
+    /// Where everything stands in the device arena.
+    package func memoryDump() -> String {
+        var lines = [
+            "device arena \(summary.plannedPeak) bytes, residents \(residentByteCount), isa "
+                + "\(isaName), threads \(threads)"
+        ]
+        for (index, item) in items.enumerated() {
+            let resident = streaming.residentUnits[index]
+            let bytes = item.byteCount(of: 0..<resident)
+            if resident > 0 {
+                lines.append(
+                    "resident \(range(residentOffset[index], bytes)) units 0..<\(resident) of "
+                        + "\(item.unitCount)  # \(item.name)")
+            }
+            if resident < item.unitCount {
+                lines.append(
+                    "streamed \(item.byteCount - bytes) bytes in blocks of "
+                        + "\(streaming.unitsPerBlock[index]) units  # \(item.name)")
+            }
+        }
+        for id in graph.values.indices.map({ ValueID($0) }) {
+            guard let storage = storage.storage[id.index], let offset = deviceOffset(of: id) else {
+                continue
+            }
+            let live = plan.buffers[storage].live
+            let bytes = graph[id].byteCount(lanes: lanes)
+            lines.append(
+                "value \(range(offset, bytes)) live \(live.lowerBound)...\(live.upperBound) "
+                    + "storage \(storage)  # \(graph[id].name)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Every step with its moment, lane and bytes.
+    package func scheduleDump() -> String {
+        var lines = ["schedule of \(steps.count) steps in \(momentCount) moments"]
+        for (index, step) in steps.enumerated() {
+            lines.append("\(index): moment \(step.moment) \(describe(step))")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// One step in words.
+    package func describe(_ step: TimelineStep) -> String {
+        switch step.action {
+        case .uploadInput(let number):
+            return "transfer upload input \(graph[graph.inputs[number]].name)"
+        case .downloadOutput(let number):
+            return "transfer download output \(graph[graph.outputs[number]].name)"
+        case .uploadWeights(let item, let units):
+            let offset = step.slot.map { plan.offsets[$0] } ?? 0
+            return "transfer upload \(range(offset, items[item].byteCount(of: units))) units "
+                + "\(units.lowerBound)..<\(units.upperBound) of \(items[item].name)"
+        case .compute(let node, let work):
+            var text = "compute \(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
+            if case .units(_, let part, let units) = work {
+                text += " part \(part) units \(units.lowerBound)..<\(units.upperBound)"
+            }
+            return text
+        }
+    }
+
+    private func range(_ offset: Int, _ byteCount: Int) -> String {
+        "[\(offset), \(offset + byteCount))"
+    }
+}

@@ -1,0 +1,258 @@
+import GraphIR
+
+/// One step of the compiler on the fused graph.
+package struct FusionPass: Sendable {
+    package var name: String
+    package var apply: @Sendable (FusedGraph) -> FusedGraph
+}
+
+/// All fusions, in the order they run. `--no-fusion` skips them.
+package let fusionPasses: [FusionPass] = [
+    FusionPass(name: "pad into convolution", apply: foldPadding),
+    FusionPass(name: "per-channel affine into convolution", apply: foldAffines),
+    FusionPass(name: "x * sigmoid(x)", apply: recognizeSiLU),
+    FusionPass(name: "residual into convolution", apply: fuseResiduals),
+    FusionPass(name: "activation into its producer", apply: fuseActivations),
+]
+
+/// Nodes of a graph while a pass removes some and replaces others.
+private struct Editor {
+    var graph: FusedGraph
+    var nodes: [FusedNode?]
+    let uses: GraphUses
+
+    init(_ graph: FusedGraph) {
+        self.graph = graph
+        nodes = graph.nodes
+        uses = GraphUses(of: graph)
+    }
+
+    /// The index of the node that produces `id` for one reader only.
+    func onlyProducer(of id: ValueID) -> Int? {
+        guard uses.isReadOnce(id), let index = uses.producer[id.index], nodes[index] != nil else {
+            return nil
+        }
+        return index
+    }
+
+    func finish() -> FusedGraph {
+        var result = graph
+        result.nodes = nodes.compactMap { $0 }
+        return result
+    }
+}
+
+/// A constant pad of zeros before a convolution becomes the convolution's own padding.
+private func foldPadding(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .convolution(var kernel) = node.kernel, kernel.algorithm != .matrix,
+            let padIndex = editor.onlyProducer(of: node.inputs[0]),
+            let pad = editor.nodes[padIndex], case .copy(let copy) = pad.kernel,
+            copy.fill == 0, copy.boxes.count == 1, let box = copy.boxes.first
+        else { continue }
+        let inner = graph[pad.inputs[0]].type.shape
+        let outer = graph[pad.output].type.shape
+        // Only whole images, set into larger ones.
+        guard inner.count == 4, outer.count == 4, box.dimensions == inner,
+            box.inputOffset == 0, inner[0] == outer[0], inner[1] == outer[1]
+        else { continue }
+        let top = box.outputOffset / outer[3]
+        let left = box.outputOffset % outer[3]
+        guard top < outer[2] else { continue }
+        kernel.inputHeight = inner[2]
+        kernel.inputWidth = inner[3]
+        kernel.padTop += top
+        kernel.padLeft += left
+        for part in kernel.parts.indices {
+            kernel.parts[part].taps = kernel.parts[part].taps.map {
+                Tap(dy: $0.dy - top, dx: $0.dx - left)
+            }
+        }
+        editor.nodes[index]?.kernel = .convolution(kernel)
+        editor.nodes[index]?.inputs[0] = pad.inputs[0]
+        editor.nodes[padIndex] = nil
+    }
+    return editor.finish()
+}
+
+/// The factor and offset per channel that a node applies to its first operand.
+private struct ChannelAffine {
+    var input: ValueID
+    var scale: Constant?
+    var shift: Constant?
+}
+
+/// Multiplications, additions and normalisations by per-channel constants go into the weights of
+/// the convolution before them; where there is none they become one affine kernel.
+private func foldAffines(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard let affine = channelAffine(of: node, in: graph) else { continue }
+        if let before = editor.onlyProducer(of: affine.input), let conv = editor.nodes[before],
+            case .convolution(var kernel) = conv.kernel, !kernel.hasResidual,
+            conv.activation == .none
+        {
+            for part in kernel.parts.indices {
+                kernel.parts[part].weights.apply(affine)
+            }
+            editor.nodes[index] = FusedNode(
+                name: conv.name, kernel: .convolution(kernel), inputs: conv.inputs,
+                output: node.output, activation: node.activation)
+            editor.nodes[before] = nil
+        } else if case .binary = node.kernel {
+            let shape = graph[node.output].type.shape
+            guard shape.count == 4, graph[affine.input].type.shape == shape else { continue }
+            editor.nodes[index] = FusedNode(
+                name: node.name,
+                kernel: .convolution(
+                    .affine(shape: shape, scale: affine.scale, shift: affine.shift)),
+                inputs: [affine.input], output: node.output, activation: node.activation)
+        }
+    }
+    return editor.finish()
+}
+
+private func channelAffine(of node: FusedNode, in graph: FusedGraph) -> ChannelAffine? {
+    switch node.kernel {
+    case .convolution(let kernel) where kernel.isAffine:
+        let weights = kernel.parts[0].weights
+        guard case .fill(1) = weights.constant.source, !kernel.hasResidual else { return nil }
+        return ChannelAffine(input: node.inputs[0], scale: weights.scale, shift: weights.bias)
+    case .binary(let function):
+        let shape = graph[node.output].type.shape
+        guard graph[node.output].type.dtype == .float32 else { return nil }
+        for side in 0..<2 {
+            let input = node.inputs[side]
+            guard let constant = graph[node.inputs[1 - side]].constant,
+                graph[input].constant == nil, graph[input].type.shape == shape,
+                let vector = channelVector(constant, of: shape)
+            else { continue }
+            let ones = Constant(type: vector.type, source: .fill(1))
+            switch (function, side) {
+            case (.add, _):
+                return ChannelAffine(input: input, scale: nil, shift: vector)
+            case (.multiply, _):
+                return ChannelAffine(input: input, scale: vector, shift: nil)
+            case (.subtract, 0):
+                return ChannelAffine(
+                    input: input, scale: nil, shift: .multiply(vector, .scalar(-1)))
+            case (.subtract, 1):
+                return ChannelAffine(
+                    input: input, scale: .multiply(ones, .scalar(-1)), shift: vector)
+            case (.divide, 0):
+                return ChannelAffine(input: input, scale: .divide(ones, vector), shift: nil)
+            default:
+                return nil
+            }
+        }
+        return nil
+    default:
+        return nil
+    }
+}
+
+/// A constant operand as one value per channel of a result of `shape`: channels are axis 1 of
+/// images and the last axis of matrices.
+private func channelVector(_ constant: Constant, of shape: [Int]) -> Constant? {
+    switch shape.count {
+    case 2: constant.channelVector(count: shape[1], trailing: 0)
+    case 4: constant.channelVector(count: shape[1], trailing: 2)
+    default: nil
+    }
+}
+
+extension WeightSource {
+    /// y = scale * (w x + bias) + shift, as weights and bias.
+    fileprivate mutating func apply(_ affine: ChannelAffine) {
+        if let factor = affine.scale {
+            scale = scale.map { .multiply($0, factor) } ?? factor
+            bias = bias.map { .multiply($0, factor) }
+        }
+        if let shift = affine.shift {
+            bias = bias.map { .add($0, shift) } ?? shift
+        }
+    }
+}
+
+private func recognizeSiLU(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .binary(.multiply) = node.kernel, node.activation == .none else { continue }
+        for side in 0..<2 {
+            guard let gateIndex = editor.onlyProducer(of: node.inputs[1 - side]),
+                let gate = editor.nodes[gateIndex], case .unary = gate.kernel,
+                gate.activation == .function(.sigmoid), gate.inputs[0] == node.inputs[side]
+            else { continue }
+            editor.nodes[index] = FusedNode(
+                name: node.name, kernel: .unary, inputs: [node.inputs[side]], output: node.output,
+                activation: .silu)
+            editor.nodes[gateIndex] = nil
+            break
+        }
+    }
+    return editor.finish()
+}
+
+/// An addition whose one operand is the result of a convolution becomes the end of that
+/// convolution, which runs where the addition stood.
+private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .binary(.add) = node.kernel, node.inputs[0] != node.inputs[1] else { continue }
+        let types = node.inputs.map { graph[$0].type }
+        guard types[0] == types[1], types[0].dtype == .float32,
+            node.inputs.allSatisfy({ graph[$0].constant == nil })
+        else { continue }
+        let candidates = (0..<2).compactMap { side -> (producer: Int, side: Int)? in
+            guard let producer = editor.onlyProducer(of: node.inputs[side]),
+                let conv = editor.nodes[producer], case .convolution(let kernel) = conv.kernel,
+                !kernel.hasResidual, conv.activation == .none
+            else { return nil }
+            return (producer, side)
+        }
+        // The later of two keeps the lifetimes of its operands as they are.
+        guard let chosen = candidates.max(by: { $0.producer < $1.producer }),
+            let conv = editor.nodes[chosen.producer], case .convolution(var kernel) = conv.kernel
+        else { continue }
+        kernel.hasResidual = true
+        editor.nodes[index] = FusedNode(
+            name: conv.name, kernel: .convolution(kernel),
+            inputs: conv.inputs + [node.inputs[1 - chosen.side]], output: node.output,
+            activation: node.activation)
+        editor.nodes[chosen.producer] = nil
+    }
+    return editor.finish()
+}
+
+private func fuseActivations(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .unary = node.kernel, node.activation != .none,
+            let before = editor.onlyProducer(of: node.inputs[0]),
+            var producer = editor.nodes[before], producer.activation == .none,
+            producer.kernel.takesActivation, graph[producer.output].type.dtype == .float32
+        else { continue }
+        producer.output = node.output
+        producer.activation = node.activation
+        editor.nodes[before] = nil
+        // The producer keeps its place among nodes; its readers come after the activation.
+        editor.nodes[index] = producer
+    }
+    return editor.finish()
+}
+
+extension Kernel {
+    /// Whether the kernel can apply a function to its results before it stores them.
+    var takesActivation: Bool {
+        switch self {
+        case .convolution, .pool, .globalPool, .resize, .product: true
+        case .binary(let function):
+            switch function {
+            case .add, .subtract, .multiply, .divide, .power, .minimum, .maximum: true
+            default: false
+            }
+        default: false
+        }
+    }
+}

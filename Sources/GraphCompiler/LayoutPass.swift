@@ -1,0 +1,202 @@
+import GraphIR
+
+/// Chooses the layout of every value and inserts conversions only where layouts meet: channel
+/// blocks around convolutions and pools, row-major everywhere else, element-wise work in the
+/// layout its operands already have.
+package func chooseLayouts(of graph: FusedGraph, lanes: Int) -> FusedGraph {
+    var pass = LayoutPass(graph: graph, lanes: lanes)
+    pass.run()
+    return pass.result
+}
+
+private struct LayoutPass {
+    let lanes: Int
+    let source: FusedGraph
+    var result: FusedGraph
+    /// The blocked and row-major forms of each value, once they exist.
+    private var blocked: [ValueID: ValueID] = [:]
+    private var rowMajor: [ValueID: ValueID] = [:]
+
+    init(graph: FusedGraph, lanes: Int) {
+        self.lanes = lanes
+        source = graph
+        result = graph
+        result.nodes = []
+    }
+
+    mutating func run() {
+        for id in source.values.indices.map({ ValueID($0) })
+        where source.inputs.contains(id) || source[id].constant != nil {
+            rowMajor[id] = id
+        }
+        for node in source.nodes { place(node) }
+        result.outputs = source.outputs.map { inRowMajor($0) }
+        reorderConversionsOfOutputs()
+    }
+
+    private mutating func place(_ node: FusedNode) {
+        var node = node
+        switch node.kernel {
+        case .convolution(let kernel):
+            if kernel.algorithm == .matrix {
+                node.inputs = node.inputs.map { inRowMajor($0) }
+                emit(node, .rowMajor)
+                return
+            }
+            node.inputs[0] = kernel.algorithm == .planar
+                ? inRowMajor(node.inputs[0]) : inBlocks(node.inputs[0])
+            if kernel.hasResidual { node.inputs[1] = inBlocks(node.inputs[1]) }
+            emit(node, .blocked)
+        case .pool, .globalPool:
+            node.inputs[0] = inBlocks(node.inputs[0])
+            emit(node, .blocked)
+        case .resize:
+            let isBlocked = blocked[node.inputs[0]] != nil
+            node.inputs[0] = isBlocked ? inBlocks(node.inputs[0]) : inRowMajor(node.inputs[0])
+            emit(node, isBlocked ? .blocked : .rowMajor)
+        case .unary:
+            let isBlocked = blocked[node.inputs[0]] != nil
+            node.inputs[0] = isBlocked ? inBlocks(node.inputs[0]) : inRowMajor(node.inputs[0])
+            emit(node, isBlocked ? .blocked : .rowMajor)
+        case .binary:
+            placeBinary(node)
+        case .copy(let copy):
+            placeCopy(node, copy)
+        default:
+            node.inputs = node.inputs.map { inRowMajor($0) }
+            emit(node, source[node.output].layout)
+        }
+    }
+
+    /// Blocked when a full-sized operand is blocked and the others broadcast over whole pixels,
+    /// whole channels, or everything.
+    private mutating func placeBinary(_ node: FusedNode) {
+        var node = node
+        let shape = source[node.output].type.shape
+        let wantsBlocks = source[node.output].type.dtype == .float32 && shape.count == 4
+            && node.inputs.contains { blocked[$0] != nil && source[$0].type.shape == shape }
+            && node.inputs.allSatisfy { canJoinBlocks($0, shape: shape) }
+        guard wantsBlocks else {
+            node.inputs = node.inputs.map { inRowMajor($0) }
+            emit(node, .rowMajor)
+            return
+        }
+        node.inputs = node.inputs.map { id in
+            isPerChannelConstant(id, shape: shape) || isScalar(id) ? id : inBlocks(id)
+        }
+        emit(node, .blocked)
+    }
+
+    private func isScalar(_ id: ValueID) -> Bool { source[id].type.elementCount == 1 }
+
+    /// A constant [C], [C, 1, 1] or [1, C, 1, 1] is read as it stands: one channel after another.
+    private func isPerChannelConstant(_ id: ValueID, shape: [Int]) -> Bool {
+        guard source[id].constant != nil else { return false }
+        let own = source[id].type.shape
+        return own.count >= 3 && own[own.count - 3] == shape[1]
+            && source[id].type.elementCount == shape[1]
+    }
+
+    private func canJoinBlocks(_ id: ValueID, shape: [Int]) -> Bool {
+        if source[id].type.dtype != .float32 { return false }
+        if isScalar(id) || isPerChannelConstant(id, shape: shape) { return true }
+        let own = source[id].type.shape
+        return own.count == 4 && own[1] == shape[1] && source[id].constant == nil
+    }
+
+    private mutating func placeCopy(_ node: FusedNode, _ copy: CopyKernel) {
+        var node = node
+        if isChannelConcat(node, copy), node.inputs.contains(where: { blocked[$0] != nil }) {
+            node.inputs = node.inputs.map { inBlocks($0) }
+            var blockedCopy = copy
+            blockedCopy.boxes = blockedBoxes(node)
+            node.kernel = .copy(blockedCopy)
+            emit(node, .blocked)
+            return
+        }
+        node.inputs = node.inputs.map { inRowMajor($0) }
+        emit(node, .rowMajor)
+    }
+
+    /// Whether the node joins images along channels at boundaries of channel blocks.
+    private func isChannelConcat(_ node: FusedNode, _ copy: CopyKernel) -> Bool {
+        let shape = source[node.output].type.shape
+        guard shape.count == 4, source[node.output].type.dtype == .float32, copy.fill == nil,
+            node.inputs.count == copy.boxes.count, node.inputs.count > 1
+        else { return false }
+        var channel = 0
+        for (index, box) in copy.boxes.enumerated() {
+            let part = source[node.inputs[index]].type.shape
+            guard box.input == index, part.count == 4, box.dimensions == part,
+                part[0] == shape[0], part[2] == shape[2], part[3] == shape[3],
+                box.outputOffset == channel * shape[2] * shape[3],
+                channel.isMultiple(of: lanes)
+            else { return false }
+            channel += part[1]
+        }
+        return channel == shape[1]
+    }
+
+    /// The boxes of a channel concat in blocked form: whole blocks of each image.
+    private func blockedBoxes(_ node: FusedNode) -> [StridedBox] {
+        let shape = source[node.output].type.shape
+        let blocks = { (channels: Int) in (channels + lanes - 1) / lanes }
+        let plane = shape[2] * shape[3] * lanes
+        var start = 0
+        return node.inputs.indices.map { index in
+            let count = blocks(result[node.inputs[index]].type.shape[1])
+            defer { start += count }
+            return StridedBox(
+                input: index, dimensions: [shape[0], count * plane], inputOffset: 0,
+                inputStrides: [count * plane, 1], outputOffset: start * plane,
+                outputStrides: [blocks(shape[1]) * plane, 1])
+        }
+    }
+
+    private mutating func emit(_ node: FusedNode, _ layout: Layout) {
+        result.nodes.append(node)
+        result[node.output].layout = layout
+        if layout == .blocked {
+            blocked[node.output] = node.output
+        } else {
+            rowMajor[node.output] = node.output
+        }
+    }
+
+    private mutating func inBlocks(_ id: ValueID) -> ValueID {
+        if let known = blocked[id] { return known }
+        let converted = convert(id, to: .blocked)
+        blocked[id] = converted
+        return converted
+    }
+
+    private mutating func inRowMajor(_ id: ValueID) -> ValueID {
+        if let known = rowMajor[id] { return known }
+        let converted = convert(id, to: .rowMajor)
+        rowMajor[id] = converted
+        return converted
+    }
+
+    private mutating func convert(_ id: ValueID, to layout: Layout) -> ValueID {
+        var value = result[id]
+        precondition(value.type.shape.count == 4 && value.type.dtype == .float32)
+        value.layout = layout
+        value.constant = nil
+        let suffix = layout == .blocked ? ".blocked" : ".nchw"
+        let name = value.name + suffix
+        value.name = name
+        let new = result.addValue(value)
+        result.nodes.append(
+            FusedNode(
+                name: name, kernel: .layout(toBlocked: layout == .blocked), inputs: [id],
+                output: new))
+        return new
+    }
+
+    /// The caller sees the model's own name on a converted output.
+    private mutating func reorderConversionsOfOutputs() {
+        for (original, output) in zip(source.outputs, result.outputs) where original != output {
+            result[output].name = source[original].name
+        }
+    }
+}

@@ -1,0 +1,280 @@
+import GraphIR
+
+/// Operators that only move elements become strided boxes.
+extension Lowering {
+    mutating func lowerView(_ node: Node) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        if case .identity = node.op {
+            define(target, as: x)
+            return
+        }
+        define(target, as: view(x, name: graph[target].name, shape: type(target).shape))
+    }
+
+    func transposeKernel(_ shape: [Int], _ permutation: [Int]) -> Kernel {
+        let source = rowMajorStrides(shape)
+        let sizes = permutation.map { shape[$0] }
+        let box = StridedBox(
+            input: 0, dimensions: sizes, inputOffset: 0, inputStrides: permutation.map { source[$0] },
+            outputOffset: 0, outputStrides: rowMajorStrides(sizes))
+        return .copy(CopyKernel(boxes: [box]))
+    }
+
+    mutating func lowerTranspose(_ node: Node, permutation: [Int]?) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let shape = result[x].type.shape
+        let permutation = permutation ?? Array(shape.indices.reversed())
+        emit(node, transposeKernel(shape, permutation), inputs: [x])
+    }
+
+    mutating func lowerConcat(_ node: Node, axis: Int) throws(LoweringProblem) {
+        guard let target = node.outputs[0] else { return }
+        let shape = type(target).shape
+        let axis = axis < 0 ? axis + shape.count : axis
+        let strides = rowMajorStrides(shape)
+        var boxes: [StridedBox] = []
+        var inputs: [ValueID] = []
+        var start = 0
+        for case let id? in node.inputs {
+            let part = type(id).shape
+            let value = operand(id)
+            if part.reduce(1, *) > 0 {
+                boxes.append(
+                    StridedBox(
+                        input: inputs.count, dimensions: part, inputOffset: 0,
+                        inputStrides: rowMajorStrides(part), outputOffset: start * strides[axis],
+                        outputStrides: strides))
+                inputs.append(value)
+            }
+            start += part[axis]
+        }
+        emit(node, .copy(CopyKernel(boxes: boxes)), inputs: inputs)
+    }
+
+    mutating func lowerSplit(_ node: Node, axis: Int) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let shape = result[x].type.shape
+        let axis = axis < 0 ? axis + shape.count : axis
+        let strides = rowMajorStrides(shape)
+        var start = 0
+        for case let target? in node.outputs {
+            let part = type(target).shape
+            let box = StridedBox(
+                input: 0, dimensions: part, inputOffset: start * strides[axis],
+                inputStrides: strides, outputOffset: 0, outputStrides: rowMajorStrides(part))
+            let output = addResult(of: target)
+            result.nodes.append(
+                FusedNode(
+                    name: node.name, kernel: .copy(CopyKernel(boxes: [box])), inputs: [x],
+                    output: output))
+            define(target, as: output)
+            start += part[axis]
+        }
+    }
+
+    private func integers(
+        _ node: Node, _ index: Int, _ what: String
+    ) throws(LoweringProblem) -> [Int]? {
+        guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
+        guard let values = constant(id)?.smallLiteral?.integers else {
+            throw LoweringProblem(reason: "its \(what) are known only at run time")
+        }
+        return values.map { Int($0) }
+    }
+
+    mutating func lowerSlice(_ node: Node) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        let shape = result[x].type.shape
+        let starts = try integers(node, 1, "bounds") ?? []
+        _ = try integers(node, 2, "bounds")
+        let axes = try integers(node, 3, "axes") ?? Array(starts.indices)
+        let steps = try integers(node, 4, "steps") ?? starts.map { _ in 1 }
+        var strides = rowMajorStrides(shape)
+        var offset = 0
+        for (index, axis) in axes.enumerated() {
+            let axis = axis < 0 ? axis + shape.count : axis
+            let size = shape[axis]
+            var start = starts[index] < 0 ? starts[index] + size : starts[index]
+            start = steps[index] > 0 ? min(max(start, 0), size) : min(max(start, 0), size - 1)
+            offset += start * strides[axis]
+            strides[axis] *= steps[index]
+        }
+        let sizes = type(target).shape
+        let box = StridedBox(
+            input: 0, dimensions: sizes, inputOffset: sizes.contains(0) ? 0 : offset,
+            inputStrides: strides, outputOffset: 0, outputStrides: rowMajorStrides(sizes))
+        emit(node, .copy(CopyKernel(boxes: [box])), inputs: [x])
+    }
+
+    mutating func lowerRepeat(_ node: Node) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        let sizes = type(target).shape
+        let shape = Array(repeating: 1, count: sizes.count - result[x].type.shape.count)
+            + result[x].type.shape
+        let strides = rowMajorStrides(shape)
+        // Each axis is (repeats, size); expanding repeats an axis of one element.
+        var dimensions: [Int] = []
+        var sources: [Int] = []
+        for axis in sizes.indices {
+            let repeats = shape[axis] == 0 ? 0 : sizes[axis] / shape[axis]
+            dimensions += [repeats, shape[axis]]
+            sources += [0, strides[axis]]
+        }
+        let box = StridedBox(
+            input: 0, dimensions: dimensions, inputOffset: 0, inputStrides: sources,
+            outputOffset: 0, outputStrides: rowMajorStrides(dimensions))
+        emit(node, .copy(CopyKernel(boxes: [box])), inputs: [x])
+    }
+
+    mutating func lowerGather(_ node: Node, axis: Int) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let indices = try required(node, 1)
+        let shape = result[x].type.shape
+        let axis = axis < 0 ? axis + shape.count : axis
+        guard [.int32, .int64].contains(result[indices].type.dtype) else {
+            throw LoweringProblem(reason: "indices must be int32 or int64")
+        }
+        if let known = constant(node.inputs[1])?.smallLiteral?.integers {
+            let size = Int64(shape[axis])
+            guard known.allSatisfy({ $0 >= -size && $0 < size }) else {
+                throw LoweringProblem(reason: "an index is outside the axis of size \(size)")
+            }
+        }
+        emit(
+            node,
+            .gather(
+                outer: shape[..<axis].reduce(1, *), axisSize: shape[axis],
+                indexCount: result[indices].type.elementCount,
+                innerElements: shape[(axis + 1)...].reduce(1, *)),
+            inputs: [x, indices])
+    }
+
+    // MARK: Pad
+
+    mutating func lowerPad(_ node: Node, mode: PadMode) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        let shape = result[x].type.shape
+        let pads = try integers(node, 1, "pads") ?? []
+        let axes = try integers(node, 3, "axes") ?? Array(shape.indices)
+        var begin = [Int](repeating: 0, count: shape.count)
+        var end = begin
+        for (index, axis) in axes.enumerated() {
+            let axis = axis < 0 ? axis + shape.count : axis
+            begin[axis] = pads[index]
+            end[axis] = pads[index + axes.count]
+        }
+        let sizes = type(target).shape
+        var boxes = [BoxAlongAxes()]
+        for axis in shape.indices {
+            let runs = padRuns(
+                mode, size: shape[axis], begin: begin[axis], end: end[axis], total: sizes[axis])
+            boxes = boxes.flatMap { box in runs.map { box.adding($0) } }
+        }
+        let source = rowMajorStrides(shape)
+        let destination = rowMajorStrides(sizes)
+        let kernel = CopyKernel(
+            boxes: boxes.compactMap { $0.box(source, destination) },
+            fill: mode == .constant ? try fillPattern(node, dtype: result[x].type.dtype) : nil)
+        emit(node, .copy(kernel), inputs: [x])
+    }
+
+    /// The element a constant pad writes.
+    private func fillPattern(_ node: Node, dtype: DType) throws(LoweringProblem) -> UInt64 {
+        guard node.inputs.count > 2, let id = node.inputs[2] else { return 0 }
+        guard let value = constant(id)?.smallLiteral else {
+            throw LoweringProblem(reason: "its pad value is known only at run time")
+        }
+        if dtype == .float32 { return UInt64((value.floats.first ?? 0).bitPattern) }
+        return UInt64(bitPattern: value.integers?.first ?? 0)
+    }
+
+    /// The pieces of one padded axis, each a run in the source and a run in the result.
+    private func padRuns(
+        _ mode: PadMode, size: Int, begin: Int, end: Int, total: Int
+    ) -> [AxisRun] {
+        let first = max(0, -begin)
+        let last = size - max(0, -end)
+        let copied = last - first
+        guard copied > 0 else { return [] }
+        let middle = AxisRun(source: first, step: 1, target: max(0, begin), count: copied)
+        if begin <= 0, end <= 0 { return [middle] }
+        switch mode {
+        case .constant:
+            return [middle]
+        case .edge:
+            return [
+                AxisRun(source: first, step: 0, target: 0, count: max(0, begin)), middle,
+                AxisRun(
+                    source: last - 1, step: 0, target: max(0, begin) + copied, count: max(0, end)),
+            ].filter { $0.count > 0 }
+        case .reflect, .wrap:
+            // Position by position: runs of reflect may turn more than once.
+            return (0..<total).map { target in
+                let offset = target - max(0, begin)
+                let position: Int
+                if mode == .wrap {
+                    position = ((offset % copied) + copied) % copied
+                } else if copied == 1 {
+                    position = 0
+                } else {
+                    let period = 2 * (copied - 1)
+                    let phase = ((offset % period) + period) % period
+                    position = phase < copied ? phase : period - phase
+                }
+                return AxisRun(source: first + position, step: 1, target: target, count: 1)
+            }.joinedRuns()
+        }
+    }
+}
+
+/// A run of positions along one axis of a copy.
+private struct AxisRun {
+    var source: Int
+    var step: Int
+    var target: Int
+    var count: Int
+}
+
+extension [AxisRun] {
+    /// Neighbouring single positions that step evenly become one run.
+    fileprivate func joinedRuns() -> [AxisRun] {
+        var runs: [AxisRun] = []
+        for run in self {
+            if var last = runs.last {
+                let step = run.source - (last.source + last.step * (last.count - 1))
+                if last.count == 1, abs(step) == 1 { last.step = step }
+                if step == last.step, abs(step) == 1 {
+                    last.count += 1
+                    runs[runs.count - 1] = last
+                    continue
+                }
+            }
+            runs.append(run)
+        }
+        return runs
+    }
+}
+
+/// A box under construction, one run per axis.
+private struct BoxAlongAxes {
+    var runs: [AxisRun] = []
+
+    func adding(_ run: AxisRun) -> BoxAlongAxes { BoxAlongAxes(runs: runs + [run]) }
+
+    func box(_ source: [Int], _ target: [Int]) -> StridedBox? {
+        guard runs.count == source.count else { return nil }
+        var box = StridedBox(
+            input: 0, dimensions: runs.map(\.count), inputOffset: 0, inputStrides: [],
+            outputOffset: 0, outputStrides: target)
+        for (axis, run) in runs.enumerated() {
+            box.inputOffset += run.source * source[axis]
+            box.outputOffset += run.target * target[axis]
+            box.inputStrides.append(run.step * source[axis])
+        }
+        return box
+    }
+}

@@ -1,0 +1,336 @@
+import GraphIR
+
+/// Convolutions, matrix products and normalisation by constants.
+extension Lowering {
+    // MARK: Convolution
+
+    mutating func lowerConvolution(
+        _ node: Node, _ convolution: Convolution
+    ) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let shape = result[x].type.shape
+        guard result[x].type.dtype == .float32 else {
+            throw LoweringProblem(reason: "convolution of \(result[x].type.dtype) has no kernel")
+        }
+        guard let weightID = node.inputs[1], var weights = constant(weightID) else {
+            throw LoweringProblem(reason: "its weights are computed at run time")
+        }
+        guard shape.count == 3 || shape.count == 4 else {
+            throw LoweringProblem(
+                reason: "a convolution over \(shape.count - 2) axes has no kernel")
+        }
+        let window: WindowGeometry
+        do throws(ShapeError) {
+            window = try resolveWindow(
+                convolution: convolution, input: shape, weights: weights.type.shape)
+        } catch {
+            throw LoweringProblem(reason: error.message)
+        }
+        if shape.count == 3 {
+            let type = weights.type.shape
+            weights = weights.reshaped([type[0], type[1], 1, type[2]])
+        }
+        let geometry = SpatialGeometry(window, lifted: shape.count == 3)
+        var source = view(x, name: node.name + ".x", shape: spatialShape(shape))
+        let biasID = node.inputs.count > 2 ? node.inputs[2] : nil
+        let bias = constant(biasID)
+        let kernel = convolutionKernel(
+            convolution, input: result[source].type.shape, weights: weights, bias: bias,
+            geometry: geometry, source: source)
+        if biasID == nil || bias != nil {
+            try emitSpatial(node, .convolution(kernel), inputs: [source])
+            return
+        }
+        guard let biasID else { return }
+        source = emitTemporary(
+            node.name + ".nobias", .convolution(kernel), inputs: [source],
+            type: TensorType(
+                .float32,
+                [kernel.images, kernel.outputChannels, geometry.output[0], geometry.output[1]]))
+        let channels = view(
+            operand(biasID), name: node.name + ".bias", shape: [kernel.outputChannels, 1, 1])
+        try emitSpatial(node, .binary(.add), inputs: [source, channels])
+    }
+
+    private func convolutionKernel(
+        _ convolution: Convolution, input: [Int], weights: Constant, bias: Constant?,
+        geometry: SpatialGeometry, source: ValueID
+    ) -> ConvolutionKernel {
+        let group = convolution.group
+        let channels = input[1] / group
+        let outputs = convolution.isTransposed
+            ? weights.type.shape[1] * group : weights.type.shape[0]
+        let algorithm = chooseAlgorithm(
+            isTransposed: convolution.isTransposed, group: group, channels: channels,
+            outputs: outputs / group, source: source)
+        let common = weights.elementsByOutput(
+            isTransposed: convolution.isTransposed, group: group,
+            needsUniformGroups: algorithm == .grouped)
+        var kernel = ConvolutionKernel(
+            algorithm: algorithm, images: input[0], channels: channels, group: group,
+            outputChannels: outputs, input: (input[2], input[3]),
+            output: (geometry.output[0], geometry.output[1]),
+            kernel: (geometry.kernel[0], geometry.kernel[1]),
+            stride: convolution.isTransposed ? (1, 1) : (geometry.strides[0], geometry.strides[1]),
+            dilation: (geometry.dilations[0], geometry.dilations[1]),
+            pad: (geometry.padBegin[0], geometry.padBegin[1]),
+            outputStep: convolution.isTransposed
+                ? (geometry.strides[0], geometry.strides[1]) : (1, 1),
+            parts: [])
+        let groupsApart = algorithm == .tile ? group : 1
+        for index in 0..<groupsApart {
+            let perGroup = outputs / groupsApart
+            var source = common
+            source.bias = bias?.reshaped([outputs])
+            source.firstElement = index * common.groupStride(
+                outputs: outputs / group, channels: channels,
+                taps: geometry.kernel[0] * geometry.kernel[1])
+            kernel.parts += geometry.phases(isTransposed: convolution.isTransposed).map { phase in
+                var weights = source
+                weights.tapOffsets = phase.tapOffsets
+                return ConvolutionPart(
+                    weights: weights, taps: phase.taps,
+                    firstInputChannel: index * channels,
+                    firstOutputChannel: index * perGroup, outputChannels: perGroup,
+                    outputHeight: phase.height, outputWidth: phase.width,
+                    originY: phase.originY, originX: phase.originX)
+            }
+        }
+        return kernel
+    }
+
+    /// The kernel family, by shape and instruction set alone.
+    private func chooseAlgorithm(
+        isTransposed: Bool, group: Int, channels: Int, outputs: Int, source: ValueID
+    ) -> ConvolutionKernel.Algorithm {
+        if group == 1 {
+            let isFew = channels < catalog.lanes && channels <= 4
+            return isFew && !isTransposed && isRowMajorSource(source) ? .planar : .tile
+        }
+        if channels == 1, outputs == 1, !isTransposed { return .depthwise }
+        let fits = channels % catalog.lanes == 0 && outputs % catalog.lanes == 0
+        return fits ? .tile : .grouped
+    }
+
+    /// Whether a value is a model input, or made from one element by element.
+    private func isRowMajorSource(_ id: ValueID) -> Bool {
+        var id = id
+        while !result.inputs.contains(id) {
+            guard let node = result.nodes.last(where: { $0.output == id }) else { return false }
+            switch node.kernel {
+            case .unary, .binary, .copy, .cast: id = node.inputs[0]
+            default: return false
+            }
+        }
+        return true
+    }
+
+    // MARK: Batch normalisation
+
+    mutating func lowerBatchNormalization(
+        _ node: Node, epsilon: Float
+    ) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let shape = result[x].type.shape
+        let constants = (1...4).map { constant($0 < node.inputs.count ? node.inputs[$0] : nil) }
+        guard let gamma = constants[0], let beta = constants[1], let mean = constants[2],
+            let variance = constants[3]
+        else { throw LoweringProblem(reason: "its statistics are computed at run time") }
+        guard shape.count >= 2 else {
+            throw LoweringProblem(reason: "the input needs a channel axis")
+        }
+        let scale = Constant.divide(
+            gamma.asFloat, .squareRoot(.add(variance.asFloat, .scalar(epsilon))))
+        let shift = Constant.subtract(beta.asFloat, .multiply(mean.asFloat, scale))
+        let spatial = shape.count == 4
+            ? shape : [shape[0], shape[1], 1, shape.dropFirst(2).reduce(1, *)]
+        let source = view(x, name: node.name + ".x", shape: spatial)
+        try emitSpatial(
+            node, .convolution(.affine(shape: spatial, scale: scale, shift: shift)),
+            inputs: [source])
+    }
+
+    // MARK: Matrices
+
+    mutating func lowerGemm(_ node: Node, _ gemm: Gemm) throws(LoweringProblem) {
+        var a = try required(node, 0)
+        guard result[a].type.dtype == .float32 else {
+            throw LoweringProblem(reason: "products of \(result[a].type.dtype) have no kernel")
+        }
+        if gemm.transposeA {
+            let shape = result[a].type.shape
+            a = emitTemporary(
+                node.name + ".transposed", transposeKernel(shape, [1, 0]), inputs: [a],
+                type: TensorType(.float32, shape.reversed()))
+        }
+        guard let bID = node.inputs[1], let target = node.outputs[0] else { return }
+        let shape = type(target).shape
+        let m = shape[0]
+        let n = shape[1]
+        let k = result[a].type.shape[1]
+        let cID = node.inputs.count > 2 ? node.inputs[2] : nil
+        var bias = cID.flatMap { constant($0)?.channelVector(count: n, trailing: 0) }
+        if let vector = bias, gemm.beta != 1 { bias = .multiply(vector, .scalar(gemm.beta)) }
+        let needsAddition = cID != nil && bias == nil
+        var product: ValueID
+        if let b = constant(bID) {
+            let scale: Constant? = gemm.alpha == 1
+                ? nil : Constant(type: TensorType(.float32, [n]), source: .fill(Double(gemm.alpha)))
+            let kernel = ConvolutionKernel.matrix(
+                m: m, k: k, n: n, b: b, transposed: gemm.transposeB, scale: scale, bias: bias)
+            if !needsAddition {
+                emit(node, .convolution(kernel), inputs: [a])
+                return
+            }
+            product = emitTemporary(
+                node.name + ".product", .convolution(kernel), inputs: [a],
+                type: TensorType(.float32, [m, n]))
+        } else {
+            product = emitProduct(
+                node.name, a: a, b: operand(bID), m: m, k: k, n: n,
+                bStrides: gemm.transposeB ? (1, k) : (n, 1), aIndex: [0], bIndex: [0],
+                shape: [m, n])
+            if gemm.alpha != 1 {
+                product = scaled(product, by: gemm.alpha, name: node.name + ".alpha")
+            }
+        }
+        guard let cID else {
+            define(target, as: product)
+            return
+        }
+        var c = operand(cID)
+        if gemm.beta != 1 { c = scaled(c, by: gemm.beta, name: node.name + ".beta") }
+        emit(node, .binary(.add), inputs: [product, c])
+    }
+
+    private mutating func scaled(_ id: ValueID, by factor: Float, name: String) -> ValueID {
+        let scale = result.addValue(
+            FusedValue(
+                name: name + ".factor", type: TensorType(.float32, []),
+                constant: .scalar(factor)))
+        return emitTemporary(
+            name, .binary(.multiply), inputs: [id, scale], type: result[id].type)
+    }
+
+    mutating func lowerMatrixProduct(_ node: Node) throws(LoweringProblem) {
+        let a = try required(node, 0)
+        guard let bID = node.inputs[1], let target = node.outputs[0] else { return }
+        guard result[a].type.dtype == .float32 else {
+            throw LoweringProblem(reason: "products of \(result[a].type.dtype) have no kernel")
+        }
+        let declaredB = type(bID).shape
+        var aShape = result[a].type.shape
+        var bShape = declaredB
+        if aShape.count == 1 { aShape = [1] + aShape }
+        if bShape.count == 1 { bShape += [1] }
+        let m = aShape[aShape.count - 2]
+        let k = aShape[aShape.count - 1]
+        let n = bShape[bShape.count - 1]
+        let shape = type(target).shape
+        if let b = constant(bID), bShape.dropLast(2).allSatisfy({ $0 == 1 }) {
+            let rows = aShape.dropLast().reduce(1, *)
+            let source = view(a, name: node.name + ".a", shape: [rows, k])
+            let product = emitTemporary(
+                node.name, .convolution(
+                    .matrix(
+                        m: rows, k: k, n: n, b: b.reshaped([k, n]), transposed: false, scale: nil,
+                        bias: nil)),
+                inputs: [source], type: TensorType(.float32, [rows, n]))
+            define(target, as: view(product, name: graph[target].name, shape: shape))
+            return
+        }
+        let batch = batchIndices(Array(aShape.dropLast(2)), Array(bShape.dropLast(2)))
+        let product = emitProduct(
+            node.name, a: a, b: operand(bID), m: m, k: k, n: n, bStrides: (n, 1),
+            aIndex: batch.a, bIndex: batch.b, shape: [batch.a.count * m, n])
+        define(target, as: view(product, name: graph[target].name, shape: shape))
+    }
+
+    /// For each result matrix of a broadcast product, which matrix of a and of b it multiplies.
+    private func batchIndices(_ a: [Int], _ b: [Int]) -> (a: [Int], b: [Int]) {
+        let rank = max(a.count, b.count)
+        let left = Array(repeating: 1, count: rank - a.count) + a
+        let right = Array(repeating: 1, count: rank - b.count) + b
+        var indices: (a: [Int], b: [Int]) = ([0], [0])
+        for axis in 0..<rank {
+            let size = left[axis] == 1 ? right[axis] : left[axis]
+            indices.a = indices.a.flatMap { base in
+                (0..<size).map { base * left[axis] + (left[axis] == 1 ? 0 : $0) }
+            }
+            indices.b = indices.b.flatMap { base in
+                (0..<size).map { base * right[axis] + (right[axis] == 1 ? 0 : $0) }
+            }
+        }
+        return indices
+    }
+
+    /// A product whose right side is known only at run time: pack it, then multiply.
+    private mutating func emitProduct(
+        _ name: String, a: ValueID, b: ValueID, m: Int, k: Int, n: Int,
+        bStrides: (k: Int, n: Int), aIndex: [Int], bIndex: [Int], shape: [Int]
+    ) -> ValueID {
+        let count = (bIndex.max() ?? -1) + 1
+        let matrixBytes = catalog.packedByteCount(
+            order: .blocked, outputChannels: n, channels: k, taps: 1)
+        let packing = MatrixPacking(
+            count: count, k: k, n: n, kStride: bStrides.k, nStride: bStrides.n,
+            matrixStride: k * n)
+        let packed = result.addValue(
+            FusedValue(
+                name: name + ".packed", type: TensorType(.float32, [count, k, n]),
+                layout: .packed(byteCount: count * matrixBytes)))
+        result.nodes.append(
+            FusedNode(
+                name: name + ".pack", kernel: .packMatrices(packing), inputs: [b], output: packed))
+        return emitTemporary(
+            name, .product(ProductKernel(m: m, k: k, n: n, aIndex: aIndex, bIndex: bIndex)),
+            inputs: [a, packed], type: TensorType(.float32, shape))
+    }
+
+    // MARK: Resize
+
+    mutating func lowerResize(_ node: Node, _ resize: Resize) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        let shape = result[x].type.shape
+        guard result[x].type.dtype == .float32 else {
+            throw LoweringProblem(reason: "resizing \(result[x].type.dtype) has no kernel")
+        }
+        let axes: [ResizeAxis]
+        do throws(ShapeError) {
+            axes = try resizeAxes(
+                resize, input: shape, output: type(target).shape,
+                literals: node.inputs.map { constant($0)?.smallLiteral })
+        } catch {
+            throw LoweringProblem(reason: error.message)
+        }
+        let resized = shape.indices.filter { !axes[$0].isIdentity }
+        let rank = shape.count
+        guard rank >= 2, resized.allSatisfy({ $0 >= rank - 2 }) else {
+            throw LoweringProblem(reason: "only the last two axes can be resized")
+        }
+        let planes = Array(shape.dropLast(2))
+        let spatial = rank == 4 ? shape : [1, planes.reduce(1, *), shape[rank - 2], shape[rank - 1]]
+        let source = view(x, name: node.name + ".x", shape: spatial)
+        let kernel = ResizeKernel(
+            rows: axes[rank - 2], columns: axes[rank - 1], extrapolation: resize.extrapolation)
+        if rank == 4 {
+            emit(node, .resize(kernel), inputs: [source])
+            return
+        }
+        let shapeOut = type(target).shape
+        let output = emitTemporary(
+            node.name + ".y", .resize(kernel), inputs: [source],
+            type: TensorType(
+                .float32, [1, planes.reduce(1, *), shapeOut[rank - 2], shapeOut[rank - 1]]))
+        define(target, as: view(output, name: graph[target].name, shape: shapeOut))
+    }
+}
+
+extension ResizeAxis {
+    /// Whether every result element is its source element.
+    var isIdentity: Bool {
+        taps == 1 && weights.allSatisfy { $0 == 1 }
+            && indices.enumerated().allSatisfy { $0.offset == Int($0.element) }
+    }
+}

@@ -1,0 +1,180 @@
+import GraphIR
+
+/// How much device memory a run may use.
+package enum DeviceBudget: Hashable, Sendable {
+    case unlimited
+    case bytes(Int)
+    /// Of the resident plan, rounded down; below the minimum it means the minimum.
+    case percent(Double)
+    case minimum
+}
+
+/// One complete way to run: what is resident, how the rest streams, where everything stands.
+struct Candidate {
+    var streaming: Streaming
+    var timeline: Timeline
+    /// Offsets of the timeline's buffers above the residents.
+    var offsets: [Int]
+    var height: Int
+}
+
+/// Searches the ways to run a graph. The candidates do not depend on the budget, so the best of
+/// those that fit never gets slower when the budget grows.
+struct PlacementSearch {
+    let graph: FusedGraph
+    let storage: StorageMap
+    let items: [WeightItem]
+    let cost: CostModel
+    let workspaceBytes: [Int]
+    /// Seconds of compute of each node.
+    private let nodeSeconds: [Double]
+
+    /// Blocks are not made larger than this: they should stay in a core's cache.
+    private static let largestBlock = 384 << 10
+
+    init(
+        graph: FusedGraph, storage: StorageMap, items: [WeightItem], cost: CostModel,
+        workspaceBytes: [Int]
+    ) {
+        self.graph = graph
+        self.storage = storage
+        self.items = items
+        self.cost = cost
+        self.workspaceBytes = workspaceBytes
+        nodeSeconds = graph.nodes.indices.map { index in
+            storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph, share: 1)
+        }
+    }
+
+    // MARK: Candidates
+
+    /// Everything on the device: what unlimited memory uses.
+    func resident() -> Candidate {
+        plan(
+            Streaming(
+                unitsPerBlock: items.map(\.unitCount), residentUnits: items.map(\.unitCount),
+                prefetches: false))
+    }
+
+    /// Ways to stream everything, from the smallest blocks to the largest.
+    func streamed(live: [Int]) -> [Candidate] {
+        var seen: Set<Streaming> = []
+        var result: [Candidate] = []
+        for slots in [1, 2] {
+            let lowest = items.reduce(0) { highest, item in
+                max(highest, live[item.firstNode] + slots * aligned(largestUnit(item)))
+            }
+            let floor = max(lowest, live.max() ?? 0)
+            for factor in [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity] {
+                let target = factor.isInfinite ? Int.max / 4 : Int(Double(floor) * factor)
+                let streaming = Streaming(
+                    unitsPerBlock: blockSizes(target: target, live: live, slots: slots),
+                    residentUnits: items.map { _ in 0 }, prefetches: slots == 2)
+                guard seen.insert(streaming).inserted else { continue }
+                result.append(plan(streaming))
+            }
+        }
+        return result
+    }
+
+    private func largestUnit(_ item: WeightItem) -> Int {
+        (0..<item.unitCount).reduce(0) { max($0, item.byteCount(of: $1..<$1 + 1)) }
+    }
+
+    /// Units per block so that the slots of a step fit beside what lives at it and before it.
+    private func blockSizes(target: Int, live: [Int], slots: Int) -> [Int] {
+        items.map { item in
+            let before = item.firstNode > 0 && slots > 1 ? live[item.firstNode - 1] : 0
+            let room = (target - max(live[item.firstNode], before)) / slots
+            let limit = min(room, Self.largestBlock)
+            var units = 1
+            while units < item.unitCount, aligned(item.byteCount(of: 0..<units + 1)) <= limit {
+                units += 1
+            }
+            guard case .packed = item.content else { return item.unitCount }
+            // The same number of blocks, as equal as can be.
+            let blocks = (item.unitCount + units - 1) / units
+            return (item.unitCount + blocks - 1) / blocks
+        }
+    }
+
+    func plan(_ streaming: Streaming) -> Candidate {
+        var builder = TimelineBuilder(
+            graph: graph, storage: storage, items: items, streaming: streaming,
+            workspaceBytes: workspaceBytes)
+        let timeline = builder.build()
+        let memory = planMemory(for: timeline.buffers)
+        return Candidate(
+            streaming: streaming, timeline: timeline, offsets: memory.offsets,
+            height: memory.height)
+    }
+
+    /// Bytes that live while each node runs, weights left out.
+    func liveBytes(of resident: Candidate) -> [Int] {
+        var atMoment = [Int](repeating: 0, count: resident.timeline.momentCount + 2)
+        for buffer in resident.timeline.buffers {
+            for moment in buffer.live { atMoment[moment] += aligned(buffer.byteCount) }
+        }
+        var live = [Int](repeating: 0, count: graph.nodes.count)
+        for step in resident.timeline.steps {
+            if case .compute(let node, _) = step.action {
+                live[node] = max(live[node], atMoment[step.moment])
+            }
+        }
+        // A node that does nothing holds what the node before it held.
+        for index in live.indices.dropFirst() where storage.isElided[index] {
+            live[index] = live[index - 1]
+        }
+        return live
+    }
+
+    // MARK: Choice
+
+    /// The same candidate with as many blocks resident as `budget` leaves room for.
+    func filled(_ candidate: Candidate, budget: Int) -> (streaming: Streaming, bytes: Int)? {
+        guard candidate.height <= budget else { return nil }
+        var streaming = candidate.streaming
+        var bytes = 0
+        let order = items.indices.sorted { left, right in
+            let a = blockBytes(left, streaming)
+            let b = blockBytes(right, streaming)
+            return a == b ? left < right : a < b
+        }
+        fill: for item in order {
+            while streaming.residentUnits[item] < items[item].unitCount {
+                let now = streaming.residentUnits[item]
+                let next = min(now + streaming.unitsPerBlock[item], items[item].unitCount)
+                let grown = bytes - aligned(items[item].byteCount(of: 0..<now))
+                    + aligned(items[item].byteCount(of: 0..<next))
+                guard candidate.height + grown <= budget else { break fill }
+                bytes = grown
+                streaming.residentUnits[item] = next
+            }
+        }
+        return (streaming, bytes)
+    }
+
+    private func blockBytes(_ item: Int, _ streaming: Streaming) -> Int {
+        items[item].byteCount(of: 0..<min(streaming.unitsPerBlock[item], items[item].unitCount))
+    }
+
+    /// Seconds a run takes under the cost model.
+    func predictedSeconds(_ streaming: Streaming) -> Double {
+        var seconds = 0.0
+        for index in graph.nodes.indices where !storage.isElided[index] {
+            seconds += cost.phaseSeconds(work: nodeSeconds[index])
+        }
+        for (index, item) in items.enumerated() {
+            let resident = streaming.residentUnits[index]
+            let streamed = item.unitCount - resident
+            let blocks = (streamed + streaming.unitsPerBlock[index] - 1)
+                / streaming.unitsPerBlock[index]
+            guard blocks > 0 else { continue }
+            let bytes = item.byteCount(of: resident..<item.unitCount)
+            let phases = blocks * (streaming.prefetches ? 1 : 2)
+            seconds += cost.uploadSeconds(bytes) / Double(cost.threads)
+                + Double(phases) * cost.profile.phaseSeconds
+        }
+        return seconds
+    }
+}

@@ -1,0 +1,232 @@
+import GraphIR
+
+/// A run of device bytes that one or several values share.
+package struct Storage: Hashable, Sendable {
+    package var byteCount: Int
+    /// Nodes (by index) from the first that writes to the last that reads; -1 is before the first.
+    package var firstNode: Int
+    package var lastNode: Int
+}
+
+/// Which values share bytes: views, parts of a concat, and results written over an operand that
+/// nobody reads again. Independent of the budget.
+package struct StorageMap: Sendable {
+    package private(set) var storages: [Storage]
+    /// Storage of each value; nil for constants.
+    package private(set) var storage: [Int?]
+    /// Where the value starts in its storage, in bytes.
+    package private(set) var offset: [Int]
+    /// Nodes that do nothing because their result is where it belongs already.
+    package private(set) var isElided: [Bool]
+    /// For a copy node: inputs that their producers wrote into place.
+    package private(set) var placedInputs: [Int: Set<Int>]
+
+    /// - Parameter sharing: false gives every value bytes of its own (views still share).
+    package init(graph: FusedGraph, lanes: Int, sharing: Bool = true) {
+        var builder = StorageBuilder(graph: graph, lanes: lanes)
+        builder.joinViews()
+        if sharing {
+            builder.placeConcats()
+            builder.updateInPlace()
+        }
+        (storages, storage, offset) = builder.finish()
+        isElided = builder.isElided
+        placedInputs = builder.placedInputs
+    }
+}
+
+private struct StorageBuilder {
+    let graph: FusedGraph
+    let lanes: Int
+    let uses: GraphUses
+    /// Union-find with offsets: value i starts `shift[i]` bytes after value `parent[i]`.
+    var parent: [Int]
+    var shift: [Int]
+    var size: [Int]
+    var first: [Int]
+    var last: [Int]
+    var isElided: [Bool]
+    var placedInputs: [Int: Set<Int>] = [:]
+    var isPlaced: [Bool]
+
+    init(graph: FusedGraph, lanes: Int) {
+        self.graph = graph
+        self.lanes = lanes
+        uses = GraphUses(of: graph)
+        let count = graph.values.count
+        parent = Array(0..<count)
+        shift = Array(repeating: 0, count: count)
+        size = graph.values.map { $0.byteCount(lanes: lanes) }
+        first = Array(repeating: -1, count: count)
+        last = Array(repeating: -1, count: count)
+        isElided = Array(repeating: false, count: graph.nodes.count)
+        isPlaced = Array(repeating: false, count: count)
+        for index in 0..<count {
+            let producer = uses.producer[index] ?? -1
+            first[index] = producer
+            last[index] = max(producer, uses.readers[index].max() ?? -1)
+        }
+    }
+
+    func root(_ index: Int) -> (root: Int, offset: Int) {
+        var index = index
+        var offset = 0
+        while parent[index] != index {
+            offset += shift[index]
+            index = parent[index]
+        }
+        return (index, offset)
+    }
+
+    /// Puts the storage of `child` at `offset` of the storage of `owner`.
+    mutating func merge(_ child: Int, into owner: Int, at offset: Int) {
+        let inner = root(child)
+        let outer = root(owner)
+        precondition(inner.root != outer.root)
+        parent[inner.root] = outer.root
+        shift[inner.root] = outer.offset + offset - inner.offset
+        first[outer.root] = min(first[outer.root], first[inner.root])
+        last[outer.root] = max(last[outer.root], last[inner.root])
+        size[outer.root] = max(size[outer.root], shift[inner.root] + size[inner.root])
+    }
+
+    mutating func joinViews() {
+        for (index, node) in graph.nodes.enumerated() where isView(node) {
+            merge(node.output.index, into: node.inputs[0].index, at: 0)
+            isElided[index] = true
+        }
+    }
+
+    private func isView(_ node: FusedNode) -> Bool {
+        let input = graph[node.inputs[0]]
+        let output = graph[node.output]
+        guard input.constant == nil else { return false }
+        switch node.kernel {
+        case .copy(let copy):
+            return copy.fill == nil && copy.boxes == [.whole(input.type.elementCount)]
+                && input.type.dtype == output.type.dtype
+                && input.type.elementCount == output.type.elementCount
+                // A value that the caller gave or gets must not be two of them at once.
+                && !(graph.inputs.contains(node.inputs[0]) && uses.isGraphOutput(node.output))
+                && !(uses.isGraphOutput(node.inputs[0]) && uses.isGraphOutput(node.output))
+        case .layout(let toBlocked):
+            // One pixel: a block is its channels.
+            let shape = input.type.shape
+            guard shape[2] * shape[3] == 1 else { return false }
+            if shape[1].isMultiple(of: lanes) { return true }
+            return !toBlocked && shape[0] == 1
+        default:
+            return false
+        }
+    }
+
+    /// Producers of the parts of a concat write straight into it.
+    mutating func placeConcats() {
+        // Later concats first: a chain of growing concats ends in one storage.
+        for index in graph.nodes.indices.reversed() {
+            let node = graph.nodes[index]
+            guard case .copy(let copy) = node.kernel, copy.fill == nil, !isElided[index],
+                copy.boxes.count == node.inputs.count, node.inputs.count > 1
+            else { continue }
+            for (position, box) in copy.boxes.enumerated() {
+                let input = node.inputs[position]
+                guard box.input == position, isContiguous(box), graph[input].constant == nil,
+                    !graph.inputs.contains(input),
+                    node.inputs.filter({ $0 == input }).count == 1
+                else { continue }
+                let owner = root(input.index)
+                // Only a value that fills its storage and is in no other concat.
+                guard owner.offset == 0, !isPlaced[owner.root], owner.root != root(node.output.index).root,
+                    size[owner.root] == graph[input].byteCount(lanes: lanes),
+                    first[owner.root] >= 0
+                else { continue }
+                let offset = box.outputOffset * graph[input].type.dtype.byteCount
+                isPlaced[owner.root] = true
+                merge(input.index, into: node.output.index, at: offset)
+                placedInputs[index, default: []].insert(position)
+            }
+            if placedInputs[index]?.count == node.inputs.count { isElided[index] = true }
+        }
+    }
+
+    /// Whether a box is one run of bytes in source and result.
+    private func isContiguous(_ box: StridedBox) -> Bool {
+        func isDense(_ strides: [Int]) -> Bool {
+            var expected = 1
+            for axis in box.dimensions.indices.reversed() where box.dimensions[axis] != 1 {
+                guard strides[axis] == expected else { return false }
+                expected *= box.dimensions[axis]
+            }
+            return true
+        }
+        return isDense(box.inputStrides) && isDense(box.outputStrides)
+    }
+
+    /// A result takes the bytes of an operand that dies there and has the same shape.
+    mutating func updateInPlace() {
+        for (index, node) in graph.nodes.enumerated() where !isElided[index] {
+            for position in inPlaceOperands(of: node) {
+                let operand = node.inputs[position]
+                guard canOverwrite(operand, at: index, node: node, position: position) else {
+                    continue
+                }
+                merge(node.output.index, into: operand.index, at: 0)
+                break
+            }
+        }
+    }
+
+    /// Operands whose element each result element depends on alone, best first.
+    private func inPlaceOperands(of node: FusedNode) -> [Int] {
+        switch node.kernel {
+        case .unary, .softmax: [0]
+        case .binary: [0, 1]
+        case .convolution(let kernel):
+            kernel.hasResidual ? [1] : kernel.isAffine ? [0] : []
+        default: []
+        }
+    }
+
+    private func canOverwrite(
+        _ operand: ValueID, at index: Int, node: FusedNode, position: Int
+    ) -> Bool {
+        let value = graph[operand]
+        let output = graph[node.output]
+        guard value.constant == nil, value.layout == output.layout, value.type == output.type else {
+            return false
+        }
+        let owner = root(operand.index)
+        let target = root(node.output.index)
+        guard owner.root != target.root, last[owner.root] == index, target.offset == 0,
+            parent[node.output.index] == node.output.index, !isPlaced[target.root],
+            first[target.root] == index
+        else { return false }
+        // No other operand may be in the bytes that are overwritten.
+        for (other, id) in node.inputs.enumerated() where other != position {
+            if graph[id].constant == nil, root(id.index).root == owner.root { return false }
+        }
+        return true
+    }
+
+    func finish() -> ([Storage], [Int?], [Int]) {
+        var storages: [Storage] = []
+        var numberOfRoot: [Int: Int] = [:]
+        var storage = [Int?](repeating: nil, count: graph.values.count)
+        var offset = [Int](repeating: 0, count: graph.values.count)
+        for index in graph.values.indices {
+            let isUsed = uses.producer[index] != nil || graph.inputs.contains(ValueID(index))
+            guard graph.values[index].constant == nil, isUsed else { continue }
+            let place = root(index)
+            if numberOfRoot[place.root] == nil {
+                numberOfRoot[place.root] = storages.count
+                storages.append(
+                    Storage(
+                        byteCount: size[place.root], firstNode: first[place.root],
+                        lastNode: last[place.root]))
+            }
+            storage[index] = numberOfRoot[place.root]
+            offset[index] = place.offset
+        }
+        return (storages, storage, offset)
+    }
+}

@@ -1,0 +1,277 @@
+import GraphIR
+
+/// How the weights reach the device: what is resident and how the rest is cut.
+package struct Streaming: Hashable, Sendable {
+    /// Units of each item that make a block.
+    package var unitsPerBlock: [Int]
+    /// Units of each item that stay on the device: whole blocks from the first, or all.
+    package var residentUnits: [Int]
+    /// True uploads a block while the step before its use computes; false just before its use.
+    package var prefetches: Bool
+
+    package init(unitsPerBlock: [Int], residentUnits: [Int], prefetches: Bool) {
+        self.unitsPerBlock = unitsPerBlock
+        self.residentUnits = residentUnits
+        self.prefetches = prefetches
+    }
+}
+
+/// Something that happens at one moment of a run. Moments count phases: even ones hold transfers
+/// alone, odd ones a computation and what is transferred beside it.
+package struct TimelineStep: Hashable, Sendable {
+    package enum Action: Hashable, Sendable {
+        case uploadInput(Int)
+        case downloadOutput(Int)
+        /// Units of an item into their slot.
+        case uploadWeights(item: Int, units: Range<Int>)
+        /// Units of an item, resident or streamed; nil when the node has none or all are in one.
+        case compute(node: Int, work: Work)
+    }
+
+    package enum Work: Hashable, Sendable {
+        case whole
+        case fill
+        case boxes
+        case units(item: Int, part: Int, range: Range<Int>)
+    }
+
+    package var moment: Int
+    package var action: Action
+    /// The buffer of the streamed block that the step fills or reads.
+    package var slot: Int?
+}
+
+/// The run as a sequence of steps, and the buffers it needs beside the resident weights.
+package struct Timeline: Sendable {
+    package var steps: [TimelineStep] = []
+    /// Storages first, by number, then workspaces and slots.
+    package var buffers: [Buffer] = []
+    /// Buffer of each operand item that is streamed.
+    package var operandSlot: [Int: Int] = [:]
+    /// Workspace of each compute step, by index into `steps`.
+    package var workspace: [Int: Int] = [:]
+    package var momentCount = 0
+}
+
+/// Lays out the steps of a run for one way of streaming.
+struct TimelineBuilder {
+    let graph: FusedGraph
+    let storage: StorageMap
+    let items: [WeightItem]
+    let streaming: Streaming
+    /// Bytes of scratch for all threads together, per node.
+    let workspaceBytes: [Int]
+    private var timeline = Timeline()
+    private var computeSteps = 0
+    private var itemsOfNode: [Int: [Int]] = [:]
+    private var firstMoment: [Int: Int] = [:]
+    private var lastMoment: [Int: Int] = [:]
+
+    init(
+        graph: FusedGraph, storage: StorageMap, items: [WeightItem], streaming: Streaming,
+        workspaceBytes: [Int]
+    ) {
+        self.graph = graph
+        self.storage = storage
+        self.items = items
+        self.streaming = streaming
+        self.workspaceBytes = workspaceBytes
+        for (index, item) in items.enumerated() {
+            for node in Set([item.firstNode, item.lastNode]) {
+                itemsOfNode[node, default: []].append(index)
+            }
+        }
+        for (number, output) in graph.outputs.enumerated() {
+            let producer = graph.nodes.lastIndex { $0.output == output } ?? -1
+            let writer = (0..<(producer + 1)).last { !storage.isElided[$0] }
+            if let writer { outputsCompleted[writer, default: []].append(number) }
+        }
+    }
+
+    mutating func build() -> Timeline {
+        addStorages()
+        for index in graph.nodes.indices where !storage.isElided[index] { add(node: index) }
+        downloadOutputs()
+        timeline.momentCount = 2 * computeSteps + 1
+        closeStorages()
+        // Steps of one moment keep the order in which they were added: computation first.
+        timeline.steps = timeline.steps.enumerated()
+            .sorted { ($0.element.moment, $0.offset) < ($1.element.moment, $1.offset) }
+            .map(\.element)
+        attachWorkspaces()
+        return timeline
+    }
+
+    // MARK: Buffers
+
+    private mutating func addStorages() {
+        timeline.buffers = storage.storages.map { Buffer(byteCount: $0.byteCount, live: 0...0) }
+    }
+
+    private mutating func touch(_ storageIndex: Int, at moment: Int) {
+        firstMoment[storageIndex] = min(firstMoment[storageIndex] ?? moment, moment)
+        lastMoment[storageIndex] = max(lastMoment[storageIndex] ?? moment, moment)
+    }
+
+    private mutating func touch(_ id: ValueID, at moment: Int) {
+        if let index = storage.storage[id.index] { touch(index, at: moment) }
+    }
+
+    private mutating func closeStorages() {
+        for index in storage.storages.indices {
+            let from = firstMoment[index] ?? 0
+            timeline.buffers[index].live = from...max(from, lastMoment[index] ?? from)
+        }
+    }
+
+    private mutating func addBuffer(_ byteCount: Int, _ live: ClosedRange<Int>) -> Int {
+        timeline.buffers.append(Buffer(byteCount: byteCount, live: live))
+        return timeline.buffers.count - 1
+    }
+
+    // MARK: Steps
+
+    private var nextComputeMoment: Int { 2 * computeSteps + 1 }
+
+    private var uploadedInputs: Set<ValueID> = []
+
+    private mutating func add(node index: Int) {
+        let node = graph.nodes[index]
+        for input in node.inputs { uploadIfInput(input) }
+        for item in itemsOfNode[index] ?? [] {
+            if case .operand = items[item].content { uploadOperand(item, at: index) }
+        }
+        let started = nextComputeMoment
+        switch node.kernel {
+        case .convolution(let kernel):
+            for part in kernel.parts.indices { addPart(part, of: index) }
+        case .copy(let copy):
+            if copy.fill != nil { compute(index, .fill) }
+            let placed = storage.placedInputs[index] ?? []
+            if copy.boxes.contains(where: { !placed.contains($0.input) }) {
+                compute(index, .boxes)
+            }
+        default:
+            compute(index, .whole)
+        }
+        let ended = max(started, nextComputeMoment - 2)
+        for id in node.inputs + [node.output] {
+            touch(id, at: started)
+            touch(id, at: ended)
+        }
+        for item in itemsOfNode[index] ?? [] {
+            guard let slot = timeline.operandSlot[item] else { continue }
+            timeline.buffers[slot].live = timeline.buffers[slot].live.lowerBound...ended
+        }
+        downloadIfOutput(after: index)
+    }
+
+    private mutating func uploadIfInput(_ id: ValueID) {
+        // Views of an input read the bytes of the input.
+        guard let bytes = storage.storage[id.index] else { return }
+        for (number, input) in graph.inputs.enumerated()
+        where storage.storage[input.index] == bytes && !uploadedInputs.contains(input) {
+            uploadedInputs.insert(input)
+            let moment = nextComputeMoment - 1
+            timeline.steps.append(
+                TimelineStep(moment: moment, action: .uploadInput(number), slot: nil))
+            touch(input, at: moment)
+        }
+    }
+
+    private var downloadedOutputs: Set<Int> = []
+    private var outputsCompleted: [Int: [Int]] = [:]
+
+    /// Results are given to the caller as soon as they are complete: after the last node up to
+    /// their producer that does something.
+    private mutating func downloadIfOutput(after node: Int) {
+        for number in outputsCompleted[node] ?? [] { download(number) }
+    }
+
+    private mutating func download(_ number: Int) {
+        downloadedOutputs.insert(number)
+        let moment = 2 * computeSteps
+        timeline.steps.append(
+            TimelineStep(moment: moment, action: .downloadOutput(number), slot: nil))
+        touch(graph.outputs[number], at: moment)
+    }
+
+    private mutating func downloadOutputs() {
+        for number in graph.outputs.indices where !downloadedOutputs.contains(number) {
+            for (inputNumber, input) in graph.inputs.enumerated()
+            where storage.storage[input.index] == storage.storage[graph.outputs[number].index]
+                && !uploadedInputs.contains(input)
+            {
+                uploadedInputs.insert(input)
+                uploadUnread(inputNumber, input)
+            }
+            download(number)
+        }
+    }
+
+    /// An input that no kernel reads is uploaded in a moment of its own.
+    private mutating func uploadUnread(_ number: Int, _ input: ValueID) {
+        let moment = max(0, 2 * computeSteps - 1)
+        timeline.steps.append(
+            TimelineStep(moment: moment, action: .uploadInput(number), slot: nil))
+        touch(input, at: moment)
+    }
+
+    private mutating func compute(_ node: Int, _ work: TimelineStep.Work, slot: Int? = nil) {
+        timeline.steps.append(
+            TimelineStep(
+                moment: nextComputeMoment, action: .compute(node: node, work: work), slot: slot))
+        computeSteps += 1
+    }
+
+    /// The steps of one part: its resident units at once, then block after block.
+    private mutating func addPart(_ part: Int, of node: Int) {
+        let matching = (itemsOfNode[node] ?? []).first { index in
+            if case .packed(node, part) = items[index].content { return true }
+            return false
+        }
+        guard let item = matching else { preconditionFailure("a part has weights") }
+        let total = items[item].unitCount
+        let resident = streaming.residentUnits[item]
+        if resident > 0 {
+            compute(node, .units(item: item, part: part, range: 0..<resident))
+        }
+        var start = resident
+        while start < total {
+            let end = min(start + streaming.unitsPerBlock[item], total)
+            let range = start..<end
+            let upload = uploadMoment()
+            let slot = addBuffer(
+                items[item].byteCount(of: range), upload...nextComputeMoment)
+            timeline.steps.append(
+                TimelineStep(
+                    moment: upload, action: .uploadWeights(item: item, units: range), slot: slot))
+            compute(node, .units(item: item, part: part, range: range), slot: slot)
+            start = end
+        }
+    }
+
+    private func uploadMoment() -> Int {
+        streaming.prefetches && computeSteps > 0 ? nextComputeMoment - 2 : nextComputeMoment - 1
+    }
+
+    private mutating func uploadOperand(_ item: Int, at node: Int) {
+        guard streaming.residentUnits[item] == 0 else { return }
+        guard timeline.operandSlot[item] == nil else { return }
+        let upload = uploadMoment()
+        let slot = addBuffer(items[item].byteCount, upload...nextComputeMoment)
+        timeline.operandSlot[item] = slot
+        timeline.steps.append(
+            TimelineStep(
+                moment: upload, action: .uploadWeights(item: item, units: 0..<1), slot: slot))
+    }
+
+    private mutating func attachWorkspaces() {
+        for (index, step) in timeline.steps.enumerated() {
+            guard case .compute(let node, _) = step.action, workspaceBytes[node] > 0 else {
+                continue
+            }
+            timeline.workspace[index] = addBuffer(workspaceBytes[node], step.moment...step.moment)
+        }
+    }
+}

@@ -1,0 +1,318 @@
+/// A function applied to each element at the end of a fused operation.
+package enum Activation: Hashable, Sendable {
+    case none
+    /// min(max(x, lower), upper); ReLU is (0, infinity).
+    case clamp(lower: Float, upper: Float)
+    case function(UnaryFunction)
+    /// x * sigmoid(x)
+    case silu
+}
+
+/// What one node of the fused graph computes: exactly one kernel family.
+package enum Kernel: Sendable {
+    /// Convolutions, transposed convolutions and matrix products with constant weights.
+    /// Inputs: x, then the residual when `hasResidual`.
+    case convolution(ConvolutionKernel)
+    /// Inputs: x.
+    case pool(PoolKernel)
+    case globalPool(isAverage: Bool)
+    /// Over `axisSize` elements, `inner` apart.
+    case softmax(outer: Int, axisSize: Int, inner: Int)
+    /// The activation of the node is the function.
+    case unary
+    case binary(BinaryFunction)
+    /// Inputs: condition, a, b.
+    case select
+    /// Strided boxes from inputs into the output, after filling it when parts do not cover it.
+    case copy(CopyKernel)
+    case reduce(ReductionKind, outer: Int, axisSize: Int, inner: Int)
+    case resize(ResizeKernel)
+    /// Inputs: x, indices.
+    case gather(outer: Int, axisSize: Int, indexCount: Int, innerElements: Int)
+    case cast
+    /// Between row-major and blocked.
+    case layout(toBlocked: Bool)
+    /// Packs a matrix known only at run time into panels, as weights of `product`.
+    case packMatrices(MatrixPacking)
+    /// Inputs: a, packed b.
+    case product(ProductKernel)
+    case localResponseNormalization(size: Int, alpha: Float, beta: Float, bias: Float)
+}
+
+/// How packed weights run over input channels and taps; see the kernels' header.
+package enum PackOrder: Hashable, Sendable {
+    case blocked, planar, depthwise, grouped
+}
+
+/// Where the packed weights of one part come from, and how to read them.
+package struct WeightSource: Sendable {
+    package var constant: Constant
+    /// First element of the part, and element strides of output channels and input channels.
+    package var firstElement: Int
+    package var outputStride: Int
+    package var channelStride: Int
+    /// Element offset of each tap.
+    package var tapOffsets: [Int]
+    /// Per output channel of the whole layer, multiplied into the weights while they are packed.
+    package var scale: Constant?
+    /// Per output channel of the whole layer.
+    package var bias: Constant?
+
+    package init(
+        constant: Constant, firstElement: Int = 0, outputStride: Int, channelStride: Int,
+        tapOffsets: [Int], scale: Constant? = nil, bias: Constant? = nil
+    ) {
+        self.constant = constant
+        self.firstElement = firstElement
+        self.outputStride = outputStride
+        self.channelStride = channelStride
+        self.tapOffsets = tapOffsets
+        self.scale = scale
+        self.bias = bias
+    }
+}
+
+/// One tap of a convolution: the input pixel it reads, relative to stride times output pixel.
+package struct Tap: Hashable, Sendable {
+    package var dy: Int
+    package var dx: Int
+
+    package init(dy: Int, dx: Int) {
+        self.dy = dy
+        self.dx = dx
+    }
+}
+
+/// A convolution that one run of packed panels computes: a whole layer, one group of it, or one
+/// phase of a transposed convolution.
+package struct ConvolutionPart: Sendable {
+    package var weights: WeightSource
+    package var taps: [Tap]
+    package var firstInputChannel: Int
+    package var firstOutputChannel: Int
+    package var outputChannels: Int
+    /// Output pixel (oy, ox) of the part is pixel (originY + oy * stepY, ...) of the tensor.
+    package var outputHeight: Int
+    package var outputWidth: Int
+    package var originY: Int
+    package var originX: Int
+
+    package init(
+        weights: WeightSource, taps: [Tap], firstInputChannel: Int, firstOutputChannel: Int,
+        outputChannels: Int, outputHeight: Int, outputWidth: Int, originY: Int = 0,
+        originX: Int = 0
+    ) {
+        self.weights = weights
+        self.taps = taps
+        self.firstInputChannel = firstInputChannel
+        self.firstOutputChannel = firstOutputChannel
+        self.outputChannels = outputChannels
+        self.outputHeight = outputHeight
+        self.outputWidth = outputWidth
+        self.originY = originY
+        self.originX = originX
+    }
+}
+
+/// The shape and weights of a convolution or of a product with a constant matrix.
+package struct ConvolutionKernel: Sendable {
+    package enum Algorithm: Hashable, Sendable {
+        /// The strided tile kernel on blocked tensors.
+        case tile
+        /// The tile kernel on row-major matrices: images are rows, pixels are rows of the matrix.
+        case matrix
+        /// Few channels, read from row-major NCHW.
+        case planar
+        case depthwise
+        /// Groups that fit no tuned kernel.
+        case grouped
+    }
+
+    package var algorithm: Algorithm
+    package var images: Int
+    /// Input channels each output channel reads.
+    package var channels: Int
+    package var group: Int
+    /// Output channels of the whole layer.
+    package var outputChannels: Int
+    package var inputHeight: Int
+    package var inputWidth: Int
+    package var outputHeight: Int
+    package var outputWidth: Int
+    package var kernelHeight: Int
+    package var kernelWidth: Int
+    package var strideHeight: Int
+    package var strideWidth: Int
+    package var dilationHeight: Int
+    package var dilationWidth: Int
+    package var padTop: Int
+    package var padLeft: Int
+    /// Output pixels of a part are this far apart (the stride of a transposed convolution).
+    package var outputStep: (y: Int, x: Int)
+    package var parts: [ConvolutionPart]
+    package var hasResidual: Bool
+
+    package init(
+        algorithm: Algorithm, images: Int, channels: Int, group: Int, outputChannels: Int,
+        input: (height: Int, width: Int), output: (height: Int, width: Int),
+        kernel: (height: Int, width: Int), stride: (height: Int, width: Int),
+        dilation: (height: Int, width: Int), pad: (top: Int, left: Int),
+        outputStep: (y: Int, x: Int) = (1, 1), parts: [ConvolutionPart]
+    ) {
+        self.algorithm = algorithm
+        self.images = images
+        self.channels = channels
+        self.group = group
+        self.outputChannels = outputChannels
+        self.inputHeight = input.height
+        self.inputWidth = input.width
+        self.outputHeight = output.height
+        self.outputWidth = output.width
+        self.kernelHeight = kernel.height
+        self.kernelWidth = kernel.width
+        self.strideHeight = stride.height
+        self.strideWidth = stride.width
+        self.dilationHeight = dilation.height
+        self.dilationWidth = dilation.width
+        self.padTop = pad.top
+        self.padLeft = pad.left
+        self.outputStep = outputStep
+        self.parts = parts
+        self.hasResidual = false
+    }
+
+    package var order: PackOrder {
+        switch algorithm {
+        case .tile, .matrix: .blocked
+        case .planar: .planar
+        case .depthwise: .depthwise
+        case .grouped: .grouped
+        }
+    }
+
+    /// Multiplications and additions of one run that contribute to the result.
+    package var floatingPointOperations: Double {
+        parts.reduce(0) { sum, part in
+            sum + 2 * Double(images) * Double(part.outputChannels) * Double(channels)
+                * Double(part.taps.count) * Double(part.outputHeight * part.outputWidth)
+        }
+    }
+}
+
+package struct PoolKernel: Hashable, Sendable {
+    package var isAverage: Bool
+    package var countsPadding: Bool
+    package var kernel: [Int]
+    package var strides: [Int]
+    package var dilations: [Int]
+    package var padBegin: [Int]
+    package var padEnd: [Int]
+
+    package init(
+        isAverage: Bool, countsPadding: Bool, kernel: [Int], strides: [Int], dilations: [Int],
+        padBegin: [Int], padEnd: [Int]
+    ) {
+        self.isAverage = isAverage
+        self.countsPadding = countsPadding
+        self.kernel = kernel
+        self.strides = strides
+        self.dilations = dilations
+        self.padBegin = padBegin
+        self.padEnd = padEnd
+    }
+}
+
+/// One strided box, counted in elements of row-major tensors.
+package struct StridedBox: Hashable, Sendable {
+    package var input: Int
+    package var dimensions: [Int]
+    package var inputOffset: Int
+    package var inputStrides: [Int]
+    package var outputOffset: Int
+    package var outputStrides: [Int]
+
+    package init(
+        input: Int, dimensions: [Int], inputOffset: Int, inputStrides: [Int], outputOffset: Int,
+        outputStrides: [Int]
+    ) {
+        self.input = input
+        self.dimensions = dimensions
+        self.inputOffset = inputOffset
+        self.inputStrides = inputStrides
+        self.outputOffset = outputOffset
+        self.outputStrides = outputStrides
+    }
+}
+
+package struct CopyKernel: Hashable, Sendable {
+    package var boxes: [StridedBox]
+    /// Written everywhere before the boxes, as the bit pattern of one element.
+    package var fill: UInt64?
+
+    package init(boxes: [StridedBox], fill: UInt64? = nil) {
+        self.boxes = boxes
+        self.fill = fill
+    }
+}
+
+/// Source positions of one resized axis: `indices[o * taps + i]` with weight `weights[...]`.
+package struct ResizeAxis: Hashable, Sendable {
+    package var taps: Int
+    package var indices: [Int32]
+    package var weights: [Float]
+
+    package init(taps: Int, indices: [Int32], weights: [Float]) {
+        self.taps = taps
+        self.indices = indices
+        self.weights = weights
+    }
+}
+
+package struct ResizeKernel: Hashable, Sendable {
+    package var rows: ResizeAxis
+    package var columns: ResizeAxis
+    package var extrapolation: Float
+
+    package init(rows: ResizeAxis, columns: ResizeAxis, extrapolation: Float) {
+        self.rows = rows
+        self.columns = columns
+        self.extrapolation = extrapolation
+    }
+}
+
+/// `count` matrices of k x n, `matrixStride` elements apart in the source.
+package struct MatrixPacking: Hashable, Sendable {
+    package var count: Int
+    package var k: Int
+    package var n: Int
+    package var kStride: Int
+    package var nStride: Int
+    package var matrixStride: Int
+
+    package init(count: Int, k: Int, n: Int, kStride: Int, nStride: Int, matrixStride: Int) {
+        self.count = count
+        self.k = k
+        self.n = n
+        self.kStride = kStride
+        self.nStride = nStride
+        self.matrixStride = matrixStride
+    }
+}
+
+/// Batched products of row-major matrices with packed ones; entry i multiplies matrix
+/// `aIndex[i]` by packed matrix `bIndex[i]` into result i.
+package struct ProductKernel: Hashable, Sendable {
+    package var m: Int
+    package var k: Int
+    package var n: Int
+    package var aIndex: [Int]
+    package var bIndex: [Int]
+
+    package init(m: Int, k: Int, n: Int, aIndex: [Int], bIndex: [Int]) {
+        self.m = m
+        self.k = k
+        self.n = n
+        self.aIndex = aIndex
+        self.bIndex = bIndex
+    }
+}

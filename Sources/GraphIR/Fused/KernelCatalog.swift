@@ -1,0 +1,58 @@
+/// What the compiler may ask about the kernels of one instruction set. The compiler knows no
+/// kernel: sizes, workspaces and rates all come from here.
+package protocol KernelCatalog: Sendable {
+    /// "avx512", "avx2", "generic", ...
+    var isaName: String { get }
+    /// Floats of a vector; the channel block of blocked tensors.
+    var lanes: Int { get }
+    /// Output channels of a full panel.
+    var panelChannels: Int { get }
+    /// Whether the kernels of this instruction set are tuned (the portable ones are not).
+    var isTuned: Bool { get }
+
+    /// Bytes of `outputChannels` channels of packed weights (whole panels from a panel's start).
+    func packedByteCount(
+        order: PackOrder, outputChannels: Int, channels: Int, taps: Int
+    ) -> Int
+
+    /// Bytes of scratch each worker needs while it computes `node`.
+    func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int
+
+    /// Why `node` runs on a kernel that is correct but not tuned; nil when it does not.
+    func warning(for node: FusedNode, in graph: FusedGraph) -> String?
+}
+
+extension KernelCatalog {
+    /// Output channels in one unit of packing: a panel, or a vector for channel-wise kernels.
+    package func unitChannels(_ order: PackOrder) -> Int {
+        switch order {
+        case .blocked, .planar: panelChannels
+        case .depthwise, .grouped: lanes
+        }
+    }
+}
+
+/// Rates that turn work into seconds, per thread.
+package struct CostProfile: Hashable, Sendable {
+    /// Multiply-add rate of the tuned kernels, in operations per second.
+    package var operationsPerSecond: Double
+    /// Rate of generic kernels.
+    package var genericOperationsPerSecond: Double
+    /// Bytes per second of kernels that only move or map elements.
+    package var streamBytesPerSecond: Double
+    /// Bytes per second of an upload.
+    package var uploadBytesPerSecond: Double
+    /// Seconds to start and join one phase of work.
+    package var phaseSeconds: Double
+
+    package init(
+        operationsPerSecond: Double, genericOperationsPerSecond: Double,
+        streamBytesPerSecond: Double, uploadBytesPerSecond: Double, phaseSeconds: Double
+    ) {
+        self.operationsPerSecond = operationsPerSecond
+        self.genericOperationsPerSecond = genericOperationsPerSecond
+        self.streamBytesPerSecond = streamBytesPerSecond
+        self.uploadBytesPerSecond = uploadBytesPerSecond
+        self.phaseSeconds = phaseSeconds
+    }
+}

@@ -1,0 +1,99 @@
+/// The elements a slice takes along one axis: `count` of them, from `start`, `step` apart.
+package struct SliceBounds: Hashable, Sendable {
+    package var start: Int
+    package var step: Int
+    package var count: Int
+
+    package init(start: Int, step: Int, count: Int) {
+        self.start = start
+        self.step = step
+        self.count = count
+    }
+}
+
+/// The elements `Slice` takes along every axis of `shape`; axes that are not named are kept.
+///
+/// Bounds beyond the ends are clamped as in numpy. An `end` of the largest 32- or 64-bit integer
+/// means "to the end" in either direction, as onnxruntime has it.
+package func resolveSliceBounds(
+    shape: [Int],
+    starts: [Int],
+    ends: [Int],
+    axes: [Int]?,
+    steps: [Int]?
+) throws(ShapeError) -> [SliceBounds] {
+    let named = try resolveAxes(axes ?? Array(starts.indices), rank: shape.count)
+    let steps = steps ?? Array(repeating: 1, count: starts.count)
+    guard ends.count == starts.count, named.count == starts.count, steps.count == starts.count
+    else {
+        throw ShapeError(
+            "a slice has \(starts.count) starts, \(ends.count) ends, \(named.count) axes and "
+                + "\(steps.count) steps; there must be equally many"
+        )
+    }
+    var bounds = shape.map { SliceBounds(start: 0, step: 1, count: $0) }
+    for (index, axis) in named.enumerated() {
+        let size = shape[axis]
+        // Steps beyond the axis take one element; bounding them keeps products small.
+        let step = min(max(steps[index], -maximumElementCount), maximumElementCount)
+        guard step != 0 else { throw ShapeError("a slice has a step of zero") }
+        let isForward = step > 0
+        func clamp(_ bound: Int) -> Int {
+            let position = bound < 0 ? bound + size : bound
+            return isForward
+                ? min(max(position, 0), size) : min(max(position, -1), size - 1)
+        }
+        let end = ends[index]
+        let isOpen = end == Int.max || end == Int(Int32.max)
+        let last = isOpen ? (isForward ? size : -1) : clamp(end)
+        var first = clamp(starts[index])
+        if !isForward, size > 0 { first = max(first, 0) }
+        let distance = isForward ? last - first : first - last
+        let stride = abs(step)
+        let count = distance <= 0 ? 0 : (distance - 1) / stride + 1
+        bounds[axis] = SliceBounds(start: count == 0 ? 0 : first, step: step, count: count)
+    }
+    return bounds
+}
+
+/// Elements added (or, when negative, removed) before and after each axis by `Pad`.
+package func resolvePads(
+    shape: [Int],
+    pads: [Int],
+    axes: [Int]?,
+    mode: PadMode
+) throws(ShapeError) -> (begin: [Int], end: [Int], output: [Int]) {
+    let named = try resolveAxes(axes ?? Array(shape.indices), rank: shape.count)
+    guard pads.count == 2 * named.count else {
+        throw ShapeError(
+            "pads has \(pads.count) elements; \(named.count) axes need \(2 * named.count)"
+        )
+    }
+    var begin = [Int](repeating: 0, count: shape.count)
+    var end = begin
+    var output = shape
+    for (index, axis) in named.enumerated() {
+        begin[axis] = pads[index]
+        end[axis] = pads[named.count + index]
+        let limit = -maximumElementCount...maximumElementCount
+        guard limit ~= begin[axis], limit ~= end[axis] else {
+            throw ShapeError("pads of \(begin[axis]) and \(end[axis]) are out of range")
+        }
+        output[axis] += begin[axis] + end[axis]
+        guard output[axis] >= 0 else {
+            throw ShapeError(
+                "pads of \(begin[axis]) and \(end[axis]) remove more than the \(shape[axis]) "
+                    + "elements of axis \(axis)"
+            )
+        }
+        let kept = shape[axis] + min(begin[axis], 0) + min(end[axis], 0)
+        guard mode == .constant || kept > 0 || output[axis] == 0 else {
+            throw ShapeError(
+                "axis \(axis) has no elements to fill its padding with; only mode 'constant' "
+                    + "can pad it"
+            )
+        }
+    }
+    try checkShape(output)
+    return (begin, end, output)
+}

@@ -1,0 +1,330 @@
+import CSluiceKernels
+import GraphIR
+import TensorMemory
+
+extension KernelBinder {
+    func bindConvolution(
+        _ node: FusedNode, _ kernel: ConvolutionKernel, part number: Int, units: Range<Int>,
+        _ operands: KernelOperands
+    ) -> [KernelCall] {
+        let part = kernel.parts[number]
+        guard let weights = operands.weights else { preconditionFailure("weights are bound") }
+        let unit = catalog.unitChannels(kernel.order)
+        let firstChannel = units.lowerBound * unit
+        let channelCount = min(units.upperBound * unit, part.outputChannels) - firstChannel
+        // Channels of the tensor that this call writes.
+        let firstOutput = part.firstOutputChannel + firstChannel
+        let context = ConvolutionContext(
+            node: node, kernel: kernel, part: part, firstOutput: firstOutput,
+            channelCount: channelCount, input: floats(operands.inputs[0]),
+            residual: kernel.hasResidual ? floats(operands.inputs[1]) : nil,
+            output: floats(operands.output), weights: floats(weights),
+            workspace: operands.workspace)
+        switch kernel.algorithm {
+        case .tile, .matrix: return [bindTile(context)]
+        case .planar: return [bindPlanar(context)]
+        case .depthwise: return [bindDepthwise(context)]
+        case .grouped: return [bindGrouped(context)]
+        }
+    }
+
+    private struct ConvolutionContext {
+        var node: FusedNode
+        var kernel: ConvolutionKernel
+        var part: ConvolutionPart
+        var firstOutput: Int
+        var channelCount: Int
+        var input: UnsafeMutablePointer<Float>
+        var residual: UnsafeMutablePointer<Float>?
+        var output: UnsafeMutablePointer<Float>
+        var weights: UnsafeMutablePointer<Float>
+        var workspace: Region<DeviceSpace>?
+    }
+
+    /// Strides of a blocked tensor of `channels` x height x width.
+    private func blockedStrides(
+        channels: Int, height: Int, width: Int
+    ) -> (image: Int, block: Int, row: Int) {
+        let row = width * lanes
+        let block = height * row
+        return (blocks(channels) * block, block, row)
+    }
+
+    private func bindTile(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        var args = tileArguments(
+            kernel, part: context.part, isa: isa, workers: workers,
+            unitChannels: context.channelCount, gemm: catalog.gemm)
+        args.tap_dy = store.keep(context.part.taps.map { Int32($0.dy) })
+        args.tap_dx = store.keep(context.part.taps.map { Int32($0.dx) })
+        args.activation = context.node.activation.code
+        args.weights = UnsafePointer(context.weights)
+        var start = 0
+        if kernel.algorithm == .matrix {
+            args.in_pixel_stride = kernel.channels
+            args.in_block_stride = lanes
+            args.in_row_stride = kernel.channels * kernel.inputWidth
+            args.in_image_stride = args.in_row_stride
+            args.out_pixel_stride = kernel.outputChannels
+            args.out_block_stride = lanes
+            args.out_row_stride = kernel.outputChannels * kernel.outputWidth
+            args.out_image_stride = args.out_row_stride
+            args.mask_tail = true
+            args.input = UnsafePointer(context.input)
+            start = context.firstOutput
+        } else {
+            let input = blockedStrides(
+                channels: kernel.channels * kernel.group, height: kernel.inputHeight,
+                width: kernel.inputWidth)
+            args.in_image_stride = input.image
+            args.in_block_stride = input.block
+            args.in_row_stride = input.row
+            args.in_pixel_stride = lanes
+            args.input = UnsafePointer(
+                context.input + context.part.firstInputChannel / lanes * input.block)
+            let output = blockedStrides(
+                channels: kernel.outputChannels, height: kernel.outputHeight,
+                width: kernel.outputWidth)
+            args.out_image_stride = output.image
+            args.out_block_stride = output.block
+            args.out_row_stride = output.row * kernel.outputStep.y
+            args.out_pixel_stride = lanes * kernel.outputStep.x
+            start = context.firstOutput / lanes * output.block
+                + context.part.originY * output.row + context.part.originX * lanes
+        }
+        args.output = context.output + start
+        args.residual = context.residual.map { UnsafePointer($0 + start) }
+        if catalog.gemm == .openblas {
+            let stride = sl_conv_openblas_scratch_floats(isa, &args)
+            let bound = OpenBLASCall(isa: isa, args: store.keep(args))
+            return KernelCall(
+                runOpenBLAS, UnsafeRawPointer(store.keep(bound)),
+                taskCount: sl_conv_task_count(isa, &args),
+                scratch: context.workspace.map { floats($0) }, scratchStride: aligned(stride))
+        }
+        return KernelCall(
+            isa.pointee.conv, UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_conv_task_count(isa, &args))
+    }
+
+    /// Floats rounded up to a cache line, as the plan counts workspaces.
+    private func aligned(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
+
+    private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        var args = planarArguments(kernel, part: context.part)
+        let scratch = sl_conv_nchw_scratch_floats(isa, &args)
+        let plane = kernel.inputHeight * kernel.inputWidth
+        args.out_channels = UInt32(context.channelCount)
+        args.input = UnsafePointer(context.input)
+        args.in_row_stride = kernel.inputWidth
+        args.in_plane_stride = plane
+        args.in_image_stride = plane * kernel.channels
+        args.weights = UnsafePointer(context.weights)
+        let output = blockedStrides(
+            channels: kernel.outputChannels, height: kernel.outputHeight,
+            width: kernel.outputWidth)
+        let start = context.firstOutput / lanes * output.block
+        args.output = context.output + start
+        args.residual = context.residual.map { UnsafePointer($0 + start) }
+        args.out_image_stride = output.image
+        args.out_block_stride = output.block
+        args.out_row_stride = output.row
+        args.out_pixel_stride = lanes
+        args.activation = context.node.activation.code
+        args.rows_per_task = UInt32(min(share(kernel.outputHeight), 8))
+        args.panels_per_task = UInt32(
+            (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels)
+        return KernelCall(
+            isa.pointee.conv_nchw, UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_conv_nchw_task_count(isa, &args),
+            scratch: context.workspace.map { floats($0) }, scratchStride: aligned(scratch))
+    }
+
+    private func bindDepthwise(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        let input = blockedStrides(
+            channels: kernel.group, height: kernel.inputHeight, width: kernel.inputWidth)
+        let output = blockedStrides(
+            channels: kernel.outputChannels, height: kernel.outputHeight,
+            width: kernel.outputWidth)
+        let block = context.firstOutput / lanes
+        var args = sl_depthwise_args()
+        args.images = UInt32(kernel.images)
+        args.blocks = UInt32(blocks(context.channelCount))
+        args.in_h = UInt32(kernel.inputHeight)
+        args.in_w = UInt32(kernel.inputWidth)
+        args.out_h = UInt32(kernel.outputHeight)
+        args.out_w = UInt32(kernel.outputWidth)
+        args.kernel_h = UInt32(kernel.kernelHeight)
+        args.kernel_w = UInt32(kernel.kernelWidth)
+        args.stride_h = UInt32(kernel.strideHeight)
+        args.stride_w = UInt32(kernel.strideWidth)
+        args.dilation_h = UInt32(kernel.dilationHeight)
+        args.dilation_w = UInt32(kernel.dilationWidth)
+        args.pad_top = Int32(kernel.padTop)
+        args.pad_left = Int32(kernel.padLeft)
+        args.input = UnsafePointer(context.input + block * input.block)
+        args.in_image_stride = input.image
+        args.in_block_stride = input.block
+        args.in_row_stride = input.row
+        args.weights = UnsafePointer(context.weights)
+        args.output = context.output + block * output.block
+        args.residual = context.residual.map { UnsafePointer($0 + block * output.block) }
+        args.out_image_stride = output.image
+        args.out_block_stride = output.block
+        args.out_row_stride = output.row
+        args.activation = context.node.activation.code
+        args.rows_per_task = rowsPerTask(
+            planes: kernel.images * Int(args.blocks), rows: kernel.outputHeight)
+        return KernelCall(
+            isa.pointee.depthwise, UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_depthwise_task_count(isa, &args))
+    }
+
+    /// Whole planes when there are enough of them to share, else pieces.
+    func rowsPerTask(planes: Int, rows: Int) -> UInt32 {
+        guard planes < workers * 4, planes > 0 else { return UInt32(max(rows, 1)) }
+        let pieces = (workers * 4 + planes - 1) / planes
+        return UInt32(max((rows + pieces - 1) / pieces, 1))
+    }
+
+    private func bindGrouped(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        let input = blockedStrides(
+            channels: kernel.channels * kernel.group, height: kernel.inputHeight,
+            width: kernel.inputWidth)
+        let output = blockedStrides(
+            channels: kernel.outputChannels, height: kernel.outputHeight,
+            width: kernel.outputWidth)
+        var args = sl_grouped_args()
+        args.images = UInt32(kernel.images)
+        args.blocks = UInt32(blocks(context.channelCount))
+        args.in_h = UInt32(kernel.inputHeight)
+        args.in_w = UInt32(kernel.inputWidth)
+        args.out_h = UInt32(context.part.outputHeight)
+        args.out_w = UInt32(context.part.outputWidth)
+        args.channels_per_group = UInt32(kernel.channels)
+        args.out_channels_per_group = UInt32(kernel.outputChannels / kernel.group)
+        args.first_channel = UInt32(context.firstOutput)
+        args.out_channels = UInt32(kernel.outputChannels)
+        args.stride_h = UInt32(kernel.strideHeight)
+        args.stride_w = UInt32(kernel.strideWidth)
+        args.taps = UInt32(context.part.taps.count)
+        args.tap_dy = store.keep(context.part.taps.map { Int32($0.dy) })
+        args.tap_dx = store.keep(context.part.taps.map { Int32($0.dx) })
+        args.input = UnsafePointer(context.input)
+        args.in_image_stride = input.image
+        args.in_block_stride = input.block
+        args.in_row_stride = input.row
+        args.in_pixel_stride = lanes
+        args.weights = UnsafePointer(context.weights)
+        let start = context.firstOutput / lanes * output.block
+            + context.part.originY * output.row + context.part.originX * lanes
+        args.output = context.output + start
+        args.residual = context.residual.map { UnsafePointer($0 + start) }
+        args.out_image_stride = output.image
+        args.out_block_stride = output.block
+        args.out_row_stride = output.row * kernel.outputStep.y
+        args.out_pixel_stride = lanes * kernel.outputStep.x
+        args.activation = context.node.activation.code
+        args.rows_per_task = rowsPerTask(
+            planes: kernel.images * Int(args.blocks), rows: context.part.outputHeight)
+        return KernelCall(
+            isa.pointee.grouped, UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_grouped_task_count(isa, &args))
+    }
+}
+
+/// The shape part of the arguments of the tile kernel, and how its work is cut into tasks.
+func tileArguments(
+    _ kernel: ConvolutionKernel, part: ConvolutionPart, isa: UnsafePointer<sl_isa>, workers: Int,
+    unitChannels: Int, gemm: GemmCore
+) -> sl_conv_args {
+    var args = sl_conv_args()
+    args.images = UInt32(kernel.images)
+    args.in_h = UInt32(kernel.inputHeight)
+    args.in_w = UInt32(kernel.inputWidth)
+    args.out_h = UInt32(part.outputHeight)
+    args.out_w = UInt32(part.outputWidth)
+    args.channels = UInt32(kernel.channels)
+    args.out_channels = UInt32(unitChannels)
+    args.stride_h = UInt32(kernel.strideHeight)
+    args.stride_w = UInt32(kernel.strideWidth)
+    args.taps = UInt32(part.taps.count)
+    let tiling = TaskTiling(
+        pixels: part.outputHeight * part.outputWidth,
+        inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,
+        panels: (unitChannels + Int(isa.pointee.panel) - 1) / Int(isa.pointee.panel),
+        images: kernel.images, tilePixels: Int(isa.pointee.tile_pixels), workers: workers)
+    args.tiles_per_task = UInt32(tiling.tiles)
+    args.panels_per_task = UInt32(tiling.panels)
+    return args
+}
+
+/// The shape part of the arguments of the planar kernel.
+func planarArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_conv_nchw_args {
+    var args = sl_conv_nchw_args()
+    args.images = UInt32(kernel.images)
+    args.in_h = UInt32(kernel.inputHeight)
+    args.in_w = UInt32(kernel.inputWidth)
+    args.out_h = UInt32(kernel.outputHeight)
+    args.out_w = UInt32(kernel.outputWidth)
+    args.channels = UInt32(kernel.channels)
+    args.out_channels = UInt32(part.outputChannels)
+    args.kernel_h = UInt32(kernel.kernelHeight)
+    args.kernel_w = UInt32(kernel.kernelWidth)
+    args.stride_h = UInt32(kernel.strideHeight)
+    args.stride_w = UInt32(kernel.strideWidth)
+    args.dilation_h = UInt32(kernel.dilationHeight)
+    args.dilation_w = UInt32(kernel.dilationWidth)
+    args.pad_top = Int32(kernel.padTop)
+    args.pad_left = Int32(kernel.padLeft)
+    args.rows_per_task = 1
+    args.panels_per_task = 1
+    return args
+}
+
+/// How the grid of a tile kernel is cut into tasks: pixel groups whose input stays in cache, and
+/// panels apart only when there are too few pixel groups to share. Bits do not depend on it.
+struct TaskTiling {
+    var tiles: Int
+    var panels: Int
+
+    /// Bytes of input that a task should keep in a core's cache.
+    private static let cachedInput = 160 << 10
+
+    init(
+        pixels: Int, inputFloatsPerPixel: Int, panels: Int, images: Int, tilePixels: Int,
+        workers: Int
+    ) {
+        let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
+        let tileBytes = max(1, tilePixels * inputFloatsPerPixel * 4)
+        var perTask = min(tileCount, max(4, Self.cachedInput / tileBytes))
+        self.panels = max(panels, 1)
+        if workers > 1 {
+            let wanted = workers * 3
+            if images * tileCount >= wanted {
+                perTask = min(perTask, max(1, images * tileCount / wanted))
+            }
+            let groups = images * ((tileCount + perTask - 1) / perTask)
+            if groups < wanted {
+                let cuts = (wanted + groups - 1) / groups
+                self.panels = max(1, (panels + cuts - 1) / cuts)
+            }
+        }
+        tiles = perTask
+    }
+}
+
+/// A tile-kernel call whose products OpenBLAS computes.
+struct OpenBLASCall {
+    var isa: UnsafePointer<sl_isa>
+    var args: UnsafePointer<sl_conv_args>
+}
+
+private let runOpenBLAS: KernelCall.Function = { arguments, task, scratch in
+    let call = arguments.assumingMemoryBound(to: OpenBLASCall.self).pointee
+    guard let scratch else { preconditionFailure("the OpenBLAS core has scratch") }
+    sl_conv_openblas(call.isa, call.args, task, scratch)
+}

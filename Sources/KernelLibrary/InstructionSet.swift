@@ -1,0 +1,131 @@
+import CSluiceKernels
+import GraphIR
+
+/// The kernels of one instruction set that this CPU can run.
+package struct InstructionSet: @unchecked Sendable {
+    /// The table of functions; a constant of the program.
+    let table: UnsafePointer<sl_isa>
+
+    /// The best set this CPU runs, or the one called `name`; nil when it is unknown or cannot run.
+    package init?(named name: String? = nil) {
+        guard let table = sl_isa_select(name ?? "") else { return nil }
+        self.table = table
+    }
+
+    private init(table: UnsafePointer<sl_isa>) { self.table = table }
+
+    package var name: String { String(cString: table.pointee.name) }
+    package var lanes: Int { Int(table.pointee.lanes) }
+    package var panelChannels: Int { Int(table.pointee.panel) }
+    package var tilePixels: Int { Int(table.pointee.tile_pixels) }
+    package var isTuned: Bool { table.pointee.is_tuned }
+
+    /// Every set compiled into this build, best first, with whether this CPU runs it.
+    package static var all: [(set: InstructionSet, isSupported: Bool)] {
+        (0..<sl_isa_count()).map { index in
+            let table = sl_isa_at(index)
+            return (InstructionSet(table: table), sl_isa_is_supported(table))
+        }
+    }
+
+    /// GFLOP/s of independent multiply-adds on the calling thread.
+    package func measurePeak(milliseconds: Double) -> Double {
+        sl_fma_peak(table, milliseconds)
+    }
+}
+
+/// The core of products and convolutions.
+package enum GemmCore: String, Sendable, CaseIterable {
+    case native
+    case openblas
+}
+
+/// What the compiler may know of the kernels of one instruction set.
+package struct NativeCatalog: KernelCatalog {
+    package let set: InstructionSet
+    package let gemm: GemmCore
+
+    package init(set: InstructionSet, gemm: GemmCore) {
+        self.set = set
+        self.gemm = gemm
+    }
+
+    package var isaName: String { self.set.name }
+    package var lanes: Int { self.set.lanes }
+    package var panelChannels: Int { self.set.panelChannels }
+    package var isTuned: Bool { self.set.isTuned }
+
+    package func packedByteCount(
+        order: PackOrder, outputChannels: Int, channels: Int, taps: Int
+    ) -> Int {
+        sl_packed_floats(
+            set.table, order.code, UInt32(outputChannels), UInt32(channels), UInt32(taps)) * 4
+    }
+
+    package func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int {
+        switch node.kernel {
+        case .convolution(let kernel) where kernel.algorithm == .planar:
+            var args = planarArguments(kernel, part: kernel.parts[0])
+            return sl_conv_nchw_scratch_floats(set.table, &args) * 4
+        case .convolution(let kernel)
+        where gemm == .openblas && (kernel.algorithm == .tile || kernel.algorithm == .matrix):
+            return kernel.parts.reduce(0) { most, part in
+                withTaps(part.taps) { dy, dx in
+                    var args = tileArguments(
+                        kernel, part: part, isa: set.table, workers: 1, unitChannels: part.outputChannels,
+                        gemm: gemm)
+                    args.tap_dy = dy
+                    args.tap_dx = dx
+                    return max(most, sl_conv_openblas_scratch_floats(set.table, &args) * 4)
+                }
+            }
+        default:
+            return 0
+        }
+    }
+
+    package func warning(for node: FusedNode, in graph: FusedGraph) -> String? {
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .grouped {
+            return "groups of \(kernel.channels) channels run on a generic kernel"
+        }
+        if !set.isTuned { return "the portable kernels are not tuned for this CPU" }
+        return nil
+    }
+
+    /// Rates of this instruction set, per thread.
+    package var profile: CostProfile {
+        let operations: Double =
+            switch set.name {
+            case "avx512": 160e9
+            case "avx2": 85e9
+            default: 12e9
+            }
+        return CostProfile(
+            operationsPerSecond: operations, genericOperationsPerSecond: operations / 20,
+            streamBytesPerSecond: 14e9, uploadBytesPerSecond: 11e9, phaseSeconds: 1.0e-6)
+    }
+}
+
+extension PackOrder {
+    var code: sl_pack_order {
+        switch self {
+        case .blocked: SL_PACK_BLOCKED
+        case .planar: SL_PACK_PLANAR
+        case .depthwise: SL_PACK_DEPTHWISE
+        case .grouped: SL_PACK_GROUPED
+        }
+    }
+}
+
+/// Calls `body` with the taps as the two arrays the kernels read.
+func withTaps<Result>(
+    _ taps: [Tap], _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Result
+) -> Result {
+    let dy = taps.map { Int32($0.dy) }
+    let dx = taps.map { Int32($0.dx) }
+    return dy.withUnsafeBufferPointer { dyBytes in
+        dx.withUnsafeBufferPointer { dxBytes in
+            body(dyBytes.baseAddress, dxBytes.baseAddress)
+        }
+    }
+}

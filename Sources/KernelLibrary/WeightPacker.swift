@@ -1,0 +1,163 @@
+import CSluiceKernels
+import GraphIR
+import TensorMemory
+
+/// Brings weights from a model's files into the form the kernels read.
+package struct WeightPacker {
+    private let catalog: NativeCatalog
+    private let reader: ConstantReader
+
+    package init(catalog: NativeCatalog, reader: ConstantReader) {
+        self.catalog = catalog
+        self.reader = reader
+    }
+
+    /// Packs `units` of one part of a convolution to `target`.
+    package func pack<Space>(
+        _ kernel: ConvolutionKernel, part: Int, units: Range<Int>, to target: Region<Space>
+    ) throws(ConstantError) {
+        let part = kernel.parts[part]
+        let unit = catalog.unitChannels(kernel.order)
+        let channels = units.lowerBound * unit..<min(units.upperBound * unit, part.outputChannels)
+        guard !channels.isEmpty else { return }
+        let source = part.weights
+        let first = part.firstOutputChannel + channels.lowerBound
+        let job = PackJob(
+            kernel: kernel, part: part,
+            scale: try vector(source.scale, first: first, count: channels.count),
+            bias: try vector(source.bias, first: first, count: channels.count),
+            channels: channels, target: target.pointer.assumingMemoryBound(to: Float.self),
+            unit: unit)
+        if source.outputStride >= source.channelStride {
+            try packByOutput(job)
+        } else {
+            try packByInput(job)
+        }
+    }
+
+    private struct PackJob {
+        var kernel: ConvolutionKernel
+        var part: ConvolutionPart
+        var scale: [Float]?
+        var bias: [Float]?
+        /// Output channels of the part.
+        var channels: Range<Int>
+        var target: UnsafeMutablePointer<Float>
+        var unit: Int
+    }
+
+    private func vector(
+        _ constant: Constant?, first: Int, count: Int
+    ) throws(ConstantError) -> [Float]? {
+        guard let constant else { return nil }
+        return Array(try reader.evaluate(constant).floats[first..<first + count])
+    }
+
+    /// Output channels are far apart in the source: a run of them is read at a time.
+    private func packByOutput(_ job: PackJob) throws(ConstantError) {
+        let source = job.part.weights
+        let extent = job.kernel.channels * source.channelStride
+        let perUnit = job.unit * max(source.outputStride, 1) * 4
+        let units = max(1, ConstantReader.stagingLimit / max(perUnit, 1))
+        var channel = job.channels.lowerBound
+        var target = job.target
+        while channel < job.channels.upperBound {
+            let end = min(channel + units * job.unit, job.channels.upperBound)
+            let start = source.firstElement + channel * source.outputStride
+            let count = (end - channel - 1) * source.outputStride + max(extent, 1)
+            let elements = try reader.floats(
+                of: source.constant, first: start,
+                count: min(count, source.constant.type.elementCount - start))
+            run(
+                job, channels: channel..<end, inputs: 0..<job.kernel.channels,
+                elements: elements, target: target)
+            target += sl_packed_floats(
+                catalog.set.table, job.kernel.order.code, UInt32(end - channel),
+                UInt32(job.kernel.channels), UInt32(job.part.taps.count))
+            channel = end
+        }
+    }
+
+    /// Input channels are far apart: all outputs of a run of input channels are read at a time.
+    private func packByInput(_ job: PackJob) throws(ConstantError) {
+        let source = job.part.weights
+        let rows = max(1, ConstantReader.stagingLimit / max(source.channelStride * 4, 1))
+        var row = 0
+        repeat {
+            let end = min(row + rows, job.kernel.channels)
+            let start = source.firstElement + row * source.channelStride
+                + job.channels.lowerBound * source.outputStride
+            let available = source.constant.type.elementCount - start
+            let elements = try reader.floats(
+                of: source.constant, first: start,
+                count: min((end - row) * source.channelStride, available))
+            run(job, channels: job.channels, inputs: row..<end, elements: elements, target: job.target)
+            row = end
+        } while row < job.kernel.channels
+    }
+
+    private func run(
+        _ job: PackJob, channels: Range<Int>, inputs: Range<Int>,
+        elements: UnsafePointer<Float>, target: UnsafeMutablePointer<Float>
+    ) {
+        let offset = channels.lowerBound - job.channels.lowerBound
+        let scale = job.scale.map { Array($0[offset..<offset + channels.count]) }
+        let bias = job.bias.map { Array($0[offset..<offset + channels.count]) }
+        let taps = job.part.weights.tapOffsets.map { Int32($0) }
+        var args = sl_pack_args()
+        args.order = job.kernel.order.code
+        args.out_channels = UInt32(channels.count)
+        args.channels = UInt32(job.kernel.channels)
+        args.taps = UInt32(taps.count)
+        args.channel_first = UInt32(inputs.lowerBound)
+        args.channel_count = UInt32(inputs.count)
+        args.source = UnsafeRawPointer(elements)
+        args.oc_stride = job.part.weights.outputStride
+        args.channel_stride = job.part.weights.channelStride
+        args.target = target
+        taps.withUnsafeBufferPointer { taps in
+            withOptional(scale) { scale in
+                withOptional(bias) { bias in
+                    args.tap_offset = taps.baseAddress
+                    args.scale = scale
+                    args.bias = bias
+                    sl_pack(catalog.set.table, &args)
+                }
+            }
+        }
+    }
+
+    private func withOptional(
+        _ values: [Float]?, _ body: (UnsafePointer<Float>?) -> Void
+    ) {
+        guard let values else {
+            body(nil)
+            return
+        }
+        values.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+
+    /// Writes a constant operand, zero up to the end of `target`.
+    package func store<Space>(
+        _ constant: Constant, as type: TensorType, to target: Region<Space>
+    ) throws(ConstantError) {
+        target.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: target.byteCount)
+        guard type.elementCount > 0 else { return }
+        if type.dtype == .float32 {
+            var first = 0
+            let floats = target.pointer.assumingMemoryBound(to: Float.self)
+            while first < type.elementCount {
+                let count = min(type.elementCount - first, ConstantReader.stagingLimit / 4)
+                let elements = try reader.floats(of: constant, first: first, count: count)
+                (floats + first).update(from: elements, count: count)
+                first += count
+            }
+            return
+        }
+        let bytes = try reader.evaluate(constant).littleEndianBytes
+        bytes.withUnsafeBytes { source in
+            UnsafeMutableRawBufferPointer(start: target.pointer, count: target.byteCount)
+                .copyMemory(from: source)
+        }
+    }
+}

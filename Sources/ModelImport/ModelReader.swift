@@ -1,0 +1,202 @@
+import GraphIR
+internal import SwiftProtobuf
+
+/// What a `ModelProto` says, with every tensor still in the file.
+struct ModelRecord {
+    var irVersion: Int64 = 0
+    var producer = ""
+    /// Operator-set versions by domain; the default domain is the empty string.
+    var opsets: [String: Int64] = [:]
+    var graph = GraphRecord()
+    var hasGraph = false
+    /// The functions the model brings along.
+    var functions: Set<OperatorName> = []
+}
+
+struct GraphRecord {
+    var name = ""
+    var nodes: [NodeRecord] = []
+    var initializers: [TensorRecord] = []
+    /// Names of the initializers that are stored sparsely.
+    var sparse: [String] = []
+    var inputs: [InputRecord] = []
+    var outputs: [String] = []
+}
+
+/// What a graph declares of one of its inputs.
+struct InputRecord {
+    var name: String
+    var type: DeclaredType
+    /// The path of the message in the model, for errors.
+    var field: String
+    var byte: Int
+
+    enum DeclaredType {
+        case tensor(elements: Int64, dimensions: [Dimension]?)
+        /// A sequence, map, optional or sparse tensor.
+        case other(String)
+        case none
+    }
+}
+
+/// The name of an operator: what it is called, and in which domain.
+struct OperatorName: Hashable {
+    var domain: String
+    var type: String
+
+    init(domain: String, type: String) {
+        self.domain = domain == "ai.onnx" ? "" : domain
+        self.type = type
+    }
+
+    var isStandard: Bool { domain.isEmpty }
+}
+
+extension OperatorName: CustomStringConvertible {
+    var description: String { domain.isEmpty ? type : "\(domain).\(type)" }
+}
+
+/// Reads a whole model file.
+func readModel(_ source: FileWindow) throws(ImportError) -> ModelRecord {
+    var model = ModelRecord()
+    var reader = WireReader(source, 0..<source.file.byteCount, name: "model")
+    while let field = try reader.next() {
+        switch field.number {
+        case 1: model.irVersion = try reader.integer(field, name: "ir_version")
+        case 2: model.producer = try reader.string(field, name: "producer_name")
+        case 7:
+            model.hasGraph = true
+            try readGraph(reader.message(field, name: "graph"), into: &model.graph)
+        case 8: try readOpset(field, of: reader, into: &model)
+        case 25:
+            model.functions.insert(try readFunctionName(reader.message(field, name: "functions")))
+        default: break  // Documentation, training and device hints change no result.
+        }
+    }
+    return model
+}
+
+private func readOpset(
+    _ field: WireField,
+    of reader: WireReader,
+    into model: inout ModelRecord
+) throws(ImportError) {
+    try reader.expect(.bytes, field, name: "opset_import")
+    let opset: Onnx_OperatorSetIdProto = try decode(field, of: reader, name: "opset_import")
+    let domain = OperatorName(domain: opset.domain, type: "").domain
+    if let earlier = model.opsets[domain], earlier != opset.version {
+        throw ImportError(
+            .invalid,
+            "domain \(quoted(domain)) is imported as \(earlier) and \(opset.version)",
+            location: .init(field: "opset_import", byte: field.range.lowerBound)
+        )
+    }
+    model.opsets[domain] = opset.version
+}
+
+private func readFunctionName(_ message: WireReader) throws(ImportError) -> OperatorName {
+    var reader = message
+    var name = ""
+    var domain = ""
+    while let field = try reader.next() {
+        switch field.number {
+        case 1: name = try reader.string(field, name: "name")
+        case 10: domain = try reader.string(field, name: "domain")
+        default: break
+        }
+    }
+    return OperatorName(domain: domain, type: name)
+}
+
+private func readGraph(
+    _ message: WireReader,
+    into graph: inout GraphRecord
+) throws(ImportError) {
+    var reader = message
+    while let field = try reader.next() {
+        switch field.number {
+        case 1:
+            let index = graph.nodes.count
+            let node = try reader.message(field, name: "graph.node[\(index)]")
+            graph.nodes.append(try readNode(node, index: index))
+        case 2: graph.name = try reader.string(field, name: "name")
+        case 5:
+            let name = "graph.initializer[\(graph.initializers.count)]"
+            let tensor = try readTensor(reader.message(field, name: name))
+            guard !tensor.name.isEmpty else { throw tensor.error(.invalid, "has no name") }
+            graph.initializers.append(tensor)
+        case 11:
+            let name = "graph.input[\(graph.inputs.count)]"
+            graph.inputs.append(try readInput(field, of: reader, name: name))
+        case 12:
+            let name = "graph.output[\(graph.outputs.count)]"
+            graph.outputs.append(try readInput(field, of: reader, name: name).name)
+        case 15:
+            let name = "graph.sparse_initializer[\(graph.sparse.count)]"
+            graph.sparse.append(try readSparseName(reader.message(field, name: name)))
+        default: break  // Shapes of inner values are computed anew; the rest is documentation.
+        }
+    }
+}
+
+/// The name of a sparse tensor is that of its values.
+private func readSparseName(_ message: WireReader) throws(ImportError) -> String {
+    var reader = message
+    var name = ""
+    while let field = try reader.next() {
+        guard field.number == 1 else { continue }
+        name = try readTensor(reader.message(field, name: "\(reader.name).values")).name
+    }
+    return name
+}
+
+private func readInput(
+    _ field: WireField,
+    of reader: WireReader,
+    name: String
+) throws(ImportError) -> InputRecord {
+    try reader.expect(.bytes, field, name: name)
+    let info: Onnx_ValueInfoProto = try decode(field, of: reader, name: name)
+    let type: InputRecord.DeclaredType
+    switch info.type.value {
+    case .tensorType(let tensor)?:
+        let dimensions = tensor.hasShape ? tensor.shape.dim.map(dimension) : nil
+        type = .tensor(elements: Int64(tensor.elemType), dimensions: dimensions)
+    case .sequenceType?: type = .other("sequence")
+    case .mapType?: type = .other("map")
+    case .optionalType?: type = .other("optional")
+    case .sparseTensorType?: type = .other("sparse tensor")
+    case .opaqueType?: type = .other("opaque value")
+    case nil: type = .none
+    }
+    guard !info.name.isEmpty else {
+        throw reader.malformed("\(name) has no name", at: field.range.lowerBound)
+    }
+    return InputRecord(name: info.name, type: type, field: name, byte: field.range.lowerBound)
+}
+
+/// A declared dimension.
+///
+/// Exporters write an open one in several ways: as a name, as nothing at all, as -1, and (before
+/// names existed) as 0.
+private func dimension(_ proto: Onnx_TensorShapeProto.Dimension) -> Dimension {
+    switch proto.value {
+    case .dimValue(let size)? where size > 0: .fixed(Int(size))
+    case .dimParam(let name)? where !name.isEmpty: .symbol(name)
+    default: .unknown
+    }
+}
+
+/// Decodes a small message with the generated types.
+func decode<Message: SwiftProtobuf.Message>(
+    _ field: WireField,
+    of reader: WireReader,
+    name: String
+) throws(ImportError) -> Message {
+    let bytes = try reader.source.bytes(in: field.range)
+    do {
+        return try Message(serializedBytes: bytes)
+    } catch {
+        throw reader.malformed("\(name) cannot be decoded (\(error))", at: field.range.lowerBound)
+    }
+}

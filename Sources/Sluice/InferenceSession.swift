@@ -1,0 +1,96 @@
+import Execution
+import GraphCompiler
+import GraphIR
+import KernelLibrary
+import Synchronization
+
+/// A model ready to run inside its memory budget. Planned and packed once; runs share its arenas
+/// and take turns.
+public final class InferenceSession: Sendable {
+    /// The plan the session runs.
+    public let plan: Plan
+    package let session: Session
+    private let turn = Mutex(())
+
+    /// Plans `model` for `options` and opens it: maps the arenas and packs the weights.
+    ///
+    /// - Throws: `SluiceError`, before anything runs, when the budget or an operator makes the run
+    ///   impossible.
+    public convenience init(
+        model: Model, options: RunOptions = RunOptions()
+    ) throws(SluiceError) {
+        try self.init(plan: Plan(model: model, options: options))
+    }
+
+    /// Opens a plan.
+    public init(plan: Plan) throws(SluiceError) {
+        self.plan = plan
+        do throws(SessionError) {
+            session = try Session(
+                program: plan.program, catalog: plan.catalog, files: plan.model.imported.files)
+        } catch {
+            throw SluiceError(error)
+        }
+    }
+
+    /// Runs the model once on named inputs and returns its named outputs. Safe to call from any
+    /// thread; calls wait for each other.
+    public func run(_ inputs: [String: Tensor]) throws(SluiceError) -> [String: Tensor] {
+        var outputs = plan.emptyOutputs()
+        try run(plan.ordered(inputs), into: &outputs)
+        return Dictionary(uniqueKeysWithValues: zip(plan.outputNames, outputs))
+    }
+
+    /// Runs on inputs in the model's order into tensors made by `Plan.emptyOutputs`.
+    package func run(_ inputs: [Tensor], into outputs: inout [Tensor]) throws(SluiceError) {
+        turn.withLock { _ in
+            withBytes(of: inputs) { sources in
+                withMutableBytes(of: &outputs) { targets in
+                    session.run(inputs: sources, outputs: targets)
+                }
+            }
+        }
+    }
+
+    /// Highest device byte used + 1, as the arena itself saw it.
+    public var devicePeakBytes: Int { session.devicePeakBytes }
+
+    /// Host bytes for streamed weights and staging.
+    public var hostPeakBytes: Int { session.hostPeakBytes }
+}
+
+/// Calls `body` with the bytes of all tensors at once.
+private func withBytes(
+    of tensors: [Tensor], _ body: ([UnsafeRawBufferPointer]) -> Void
+) {
+    func nest(_ index: Int, _ found: [UnsafeRawBufferPointer]) {
+        guard index < tensors.count else {
+            body(found)
+            return
+        }
+        tensors[index].bytes.withUnsafeBytes { nest(index + 1, found + [$0]) }
+    }
+    nest(0, [])
+}
+
+private func withMutableBytes(
+    of tensors: inout [Tensor], _ body: ([UnsafeMutableRawBufferPointer]) -> Void
+) {
+    func nest(_ rest: inout ArraySlice<Tensor>, _ found: [UnsafeMutableRawBufferPointer]) {
+        guard let first = rest.indices.first else {
+            body(found)
+            return
+        }
+        // Take the bytes out so that they are uniquely held while they are written.
+        var bytes: [UInt8] = []
+        swap(&bytes, &rest[first].bytes)
+        var remaining = rest.dropFirst()
+        bytes.withUnsafeMutableBytes { nest(&remaining, found + [$0]) }
+        rest[first].bytes = bytes
+        rest = rest.prefix(1) + remaining
+    }
+    var slice = tensors[...]
+    tensors = []
+    nest(&slice, [])
+    tensors = Array(slice)
+}

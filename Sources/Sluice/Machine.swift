@@ -1,0 +1,73 @@
+import Execution
+import Glibc
+import KernelLibrary
+
+/// The version of this library and command.
+public let sluiceVersion = "0.1.0"
+
+/// What the machine offers.
+public enum Machine {
+    /// One table of kernels.
+    public struct KernelTable: Sendable {
+        /// "avx512", "avx2", "generic", ...
+        public let name: String
+        /// Floats of a vector.
+        public let lanes: Int
+        /// Output channels of a panel.
+        public let panelChannels: Int
+        /// Most pixels of a tile.
+        public let tilePixels: Int
+        /// Whether this CPU runs it.
+        public let isSupported: Bool
+        /// Measured multiply-add GFLOP/s of one thread; nil when it cannot run here.
+        public let peak: Double?
+    }
+
+    /// All tables of this build, best first. Measures each for a few milliseconds.
+    public static var kernelTables: [KernelTable] {
+        InstructionSet.all.map { entry in
+            KernelTable(
+                name: entry.set.name, lanes: entry.set.lanes,
+                panelChannels: entry.set.panelChannels, tilePixels: entry.set.tilePixels,
+                isSupported: entry.isSupported,
+                peak: entry.isSupported ? entry.set.measurePeak(milliseconds: 20) : nil)
+        }
+    }
+
+    /// Lines for `sluice doctor`.
+    public static var report: [(String, String)] {
+        let tables = InstructionSet.all
+        let best = InstructionSet()
+        let blas = OpenBLAS.load()
+        return [
+            ("sluice", sluiceVersion),
+            ("processor", processorName),
+            ("threads by default", "\(defaultThreadCount())"),
+            ("kernels", best.map(\.name) ?? "none"),
+            (
+                "kernels here",
+                tables.filter(\.isSupported).map(\.set.name).joined(separator: ", ")
+            ),
+            (
+                "multiply-add peak",
+                best.map { "\(Int($0.measurePeak(milliseconds: 50))) GFLOP/s a thread" } ?? "-"
+            ),
+            ("OpenBLAS core", blas.map(\.core) ?? "not installed"),
+            ("OpenBLAS", blas.map(\.configuration) ?? "install libopenblas0"),
+        ]
+    }
+
+    /// The CPU's own name.
+    public static var processorName: String {
+        guard let file = fopen("/proc/cpuinfo", "re") else { return "unknown" }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 512)
+        while fgets(&line, Int32(line.count), file) != nil {
+            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") {
+                return String(text[text.index(colon, offsetBy: 2)...].filter { $0 != "\n" })
+            }
+        }
+        return "unknown"
+    }
+}

@@ -1,0 +1,113 @@
+import Execution
+import GraphCompiler
+import GraphIR
+import KernelLibrary
+
+/// What a session will do: decided, and its peak known to the byte, before anything runs.
+public struct Plan: Sendable {
+    package let model: Model
+    package let bound: Graph
+    package let program: Program
+    package let catalog: NativeCatalog
+    /// Threads the run uses.
+    public let threads: Int
+
+    /// Plans a model. Nothing is run and no weights are read.
+    public init(model: Model, options: RunOptions = RunOptions()) throws(SluiceError) {
+        self.model = model
+        threads = try options.threadCount()
+        catalog = try options.catalog()
+        bound = try model.boundGraph(shapes: options.shapes)
+        do throws(CompileError) {
+            program = try compile(
+                bound, catalog: catalog, profile: catalog.profile,
+                options: CompileOptions(
+                    budget: options.deviceMemory.compilerBudget, threads: threads,
+                    fuses: options.fusesOperators))
+        } catch {
+            throw SluiceError(error)
+        }
+    }
+
+    /// The peak of device memory, in bytes; the run reaches it and never passes it.
+    public var plannedDevicePeakBytes: Int { program.summary.plannedPeak }
+    /// The budget in bytes; nil when unlimited.
+    public var deviceBudgetBytes: Int? { program.summary.budget }
+    /// What unlimited memory would use.
+    public var residentDeviceBytes: Int { program.summary.residentPeak }
+    /// The smallest budget that works, and the step that sets it.
+    public var minimumDeviceBytes: Int { program.summary.minimumPeak }
+    /// The step that sets the minimum.
+    public var minimumStep: String { program.summary.minimumStep }
+    /// Whether a percentage was below the minimum and raised to it.
+    public var wasRaisedToMinimum: Bool { program.summary.wasRaisedToMinimum }
+    /// Weights uploaded in every run.
+    public var weightBytesStreamed: Int { program.summary.streamedWeightBytes }
+    /// Bytes uploaded in every run: weights and inputs.
+    public var uploadedBytes: Int {
+        program.summary.streamedWeightBytes + program.summary.inputBytes
+    }
+    /// Bytes brought back in every run.
+    public var downloadedBytes: Int { program.summary.outputBytes }
+    /// Weights uploaded once, when a session opens.
+    public var residentUploadBytes: Int { program.summary.residentUploadBytes }
+    /// Seconds of a run by the cost model.
+    public var predictedSeconds: Double { program.summary.predictedSeconds }
+    /// Host bytes of streamed weights.
+    public var hostArenaBytes: Int { program.hostByteCount }
+    /// The instruction set of the kernels.
+    public var instructionSet: String { catalog.isaName }
+    /// Steps that run on kernels which are correct but not tuned.
+    public var warnings: [String] { program.warnings }
+    /// Names of the outputs, in the model's order.
+    public var outputNames: [String] { model.outputNames }
+    /// Element type and shape of each output.
+    public var outputTypes: [(elementType: ElementType, shape: [Int])] {
+        program.graph.outputs.map {
+            (ElementType(program.graph[$0].type.dtype), program.graph[$0].type.shape)
+        }
+    }
+    /// Element type and shape of each input, in the model's order.
+    public var inputTypes: [(name: String, elementType: ElementType, shape: [Int])] {
+        program.graph.inputs.map {
+            let value = program.graph[$0]
+            return (value.name, ElementType(value.type.dtype), value.type.shape)
+        }
+    }
+
+    /// The inputs in the model's order, checked against the plan.
+    package func ordered(_ inputs: [String: Tensor]) throws(SluiceError) -> [Tensor] {
+        let expected = inputTypes
+        for name in inputs.keys.sorted() where !expected.contains(where: { $0.name == name }) {
+            throw SluiceError(
+                .usage,
+                "the model has no input '\(name)'; it has: "
+                    + expected.map(\.name).joined(separator: ", "))
+        }
+        var ordered: [Tensor] = []
+        for (name, elementType, shape) in expected {
+            guard let tensor = inputs[name] else {
+                throw SluiceError(.usage, "input '\(name)' is missing")
+            }
+            guard tensor.elementType == elementType, tensor.shape == shape else {
+                throw SluiceError(
+                    .badData,
+                    "input '\(name)' must be \(elementType)\(shape), not "
+                        + "\(tensor.elementType)\(tensor.shape)")
+            }
+            ordered.append(tensor)
+        }
+        return ordered
+    }
+
+    /// Zeroed tensors of the types of the outputs.
+    package func emptyOutputs() -> [Tensor] {
+        outputTypes.map { type in
+            Tensor(
+                elementType: type.elementType, shape: type.shape,
+                bytes: Array(
+                    repeating: 0,
+                    count: type.shape.reduce(type.elementType.dtype.byteCount, *)))
+        }
+    }
+}

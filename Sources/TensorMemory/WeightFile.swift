@@ -1,0 +1,142 @@
+import Glibc
+
+/// Why a file of a model could not be opened or read.
+package struct FileError: Error, Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        /// Nothing has this path.
+        case missing
+        /// The path names a directory, a pipe or a device.
+        case notRegular
+        /// The process has no file descriptor left.
+        case tooManyOpenFiles
+        /// The system refused; the message says why.
+        case unreadable
+        /// The file ends before the bytes asked for: it shrank after it was opened.
+        case truncated
+    }
+
+    package var kind: Kind
+    package var path: String
+    package var message: String
+
+    package init(kind: Kind, path: String, message: String) {
+        self.kind = kind
+        self.path = path
+        self.message = message
+    }
+}
+
+extension FileError: CustomStringConvertible {
+    package var description: String { "\(path): \(message)" }
+}
+
+/// A model file, or a file with weights beside it, open for reading.
+///
+/// Bytes are read by position, so any number of threads may read at once. The file is never
+/// mapped: memory the weights take is always an arena's, and a file that shrinks while it is in
+/// use is an error rather than a signal.
+package final class WeightFile: Sendable {
+    package let path: String
+    /// The size when the file was opened.
+    package let byteCount: Int
+    private let descriptor: Int32
+
+    package init(path: String) throws(FileError) {
+        // Without O_NONBLOCK a named pipe would wait here for a writer that never comes.
+        var opened: Int32
+        repeat {
+            opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        } while opened < 0 && errno == EINTR
+        guard opened >= 0 else { throw FileError(opening: path, number: errno) }
+
+        var status = stat()
+        guard fstat(opened, &status) == 0 else {
+            let number = errno
+            close(opened)
+            throw FileError(opening: path, number: number)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            close(opened)
+            let what = status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "not a regular file"
+            throw FileError(kind: .notRegular, path: path, message: "is \(what)")
+        }
+        self.path = path
+        self.byteCount = Int(status.st_size)
+        self.descriptor = opened
+    }
+
+    deinit { close(descriptor) }
+
+    /// Reads exactly the bytes of `range` to the start of `target`.
+    ///
+    /// - Precondition: `target` holds at least `range.count` bytes, and `range` starts at 0 or
+    ///   later.
+    package func read(
+        _ range: Range<Int>,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        precondition(range.lowerBound >= 0)
+        precondition(target.count >= range.count)
+        guard let base = target.baseAddress else { return }
+        var done = 0
+        while done < range.count {
+            let position = range.lowerBound + done
+            let count = pread(descriptor, base + done, range.count - done, off_t(position))
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                throw FileError(
+                    kind: .truncated,
+                    path: path,
+                    message: "ends before byte \(position); it had \(byteCount) bytes when opened"
+                )
+            } else if errno != EINTR {
+                throw FileError(
+                    kind: .unreadable,
+                    path: path,
+                    message: "reading at byte \(position) failed: \(describe(errno))"
+                )
+            }
+        }
+    }
+
+    /// Tells the system that these bytes will not be needed again soon.
+    ///
+    /// Its cache may then give up the pages that lie wholly inside `range`. Only a hint.
+    package func dropCache(_ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        _ = posix_fadvise(
+            descriptor,
+            off_t(range.lowerBound),
+            off_t(range.count),
+            POSIX_FADV_DONTNEED
+        )
+    }
+}
+
+extension FileError {
+    fileprivate init(opening path: String, number: Int32) {
+        let kind: Kind =
+            switch number {
+            case ENOENT, ENOTDIR: .missing
+            case EMFILE, ENFILE: .tooManyOpenFiles
+            default: .unreadable
+            }
+        self.init(kind: kind, path: path, message: "cannot be opened: \(describe(number))")
+    }
+}
+
+/// The absolute path of an existing file or directory, with every symbolic link followed.
+package func resolvedPath(_ path: String) throws(FileError) -> String {
+    guard let resolved = realpath(path, nil) else {
+        throw FileError(opening: path, number: errno)
+    }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}
+
+/// What the system says about an `errno`.
+private func describe(_ number: Int32) -> String {
+    guard let text = strerror(number) else { return "error \(number)" }
+    return String(cString: text)
+}

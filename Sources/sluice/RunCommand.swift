@@ -1,0 +1,212 @@
+import ArgumentParser
+import Glibc
+import Sluice
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a model inside a device-memory budget.",
+        discussion: """
+            Examples:
+              sluice run resnet50.onnx --random-inputs 1 --device-memory 30% --repeat 20
+              sluice run detector.onnx --input x=page.npy --device-memory 8MiB --output-dir out
+
+            --random-inputs draws element i of input number n from SplitMix64 seeded with \
+            SEED + n * 2^32 (both in wrapping 64-bit arithmetic): floating-point elements are \
+            (top 24 bits) / 2^24, in [0, 1); integers are the top bit, 0 or 1.
+            """)
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(
+        name: .customLong("input"),
+        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy"))
+    var inputs: [String] = []
+
+    @Option(help: ArgumentHelp("Make the inputs that are not given.", valueName: "seed"))
+    var randomInputs: UInt64?
+
+    @Option(help: "Where to write outputs (and random inputs) as NumPy files.")
+    var outputDir: String?
+
+    @Option(name: .customLong("repeat"), help: "Timed runs.")
+    var repeatCount = 1
+
+    @Option(help: "Runs before the timed ones.")
+    var warmup = 0
+
+    @Flag(help: "Print time, rate and bytes of every step.")
+    var profile = false
+
+    @Flag(help: "Compare the results with plain reference kernels.")
+    var check = false
+
+    func run() throws {
+        guard repeatCount >= 1, repeatCount <= 1_000_000, warmup >= 0, warmup <= 1_000_000 else {
+            throw SluiceError(.usage, "--repeat takes 1 to 1000000, --warmup 0 to 1000000")
+        }
+        if let outputDir { try prepareDirectory(outputDir) }
+        let start = monotonicSeconds()
+        let model = try Model(path: options.model)
+        var tensors = try readInputs()
+        let loaded = monotonicSeconds()
+        let plan = try Plan(
+            model: model, options: options.runOptions(inputShapes: tensors.mapValues(\.shape)))
+        let planned = monotonicSeconds()
+        if let seed = randomInputs {
+            let made = randomTensors(for: plan, given: tensors, seed: seed)
+            if let outputDir {
+                for (name, tensor) in made.sorted(by: { $0.key < $1.key }) {
+                    try tensor.writeNPY(to: outputDir + "/" + fileName(name))
+                }
+            }
+            tensors.merge(made) { given, _ in given }
+        }
+        for (name, _, _) in plan.inputTypes where tensors[name] == nil {
+            throw SluiceError(
+                .usage, "input '\(name)' is missing: give --input \(name)=FILE.npy "
+                    + "or --random-inputs SEED")
+        }
+        for warning in plan.warnings { printError("sluice: warning: \(warning)") }
+        if plan.wasRaisedToMinimum {
+            printError(
+                "sluice: note: \(options.deviceMemory) is below the minimum of "
+                    + "\(plan.minimumDeviceBytes) bytes; the minimum is used")
+        }
+        let session = try InferenceSession(plan: plan)
+        let opened = monotonicSeconds()
+        let result = try measure(session, tensors)
+        let files = try writeOutputs(result.outputs, plan: plan)
+        report(session, result.latencies, files, load: loaded - start + opened - planned,
+            planning: planned - loaded)
+        if profile { fputs(session.profileText, options.json ? stderr : stdout) }
+        if check { try compare(plan, tensors, result.outputs) }
+    }
+
+    /// Runs the session, warm-ups first; latencies are in milliseconds.
+    private func measure(
+        _ session: InferenceSession, _ tensors: [String: Tensor]
+    ) throws -> (outputs: [Tensor], latencies: [Double]) {
+        let ordered = try session.plan.ordered(tensors)
+        var outputs = session.plan.emptyOutputs()
+        var latencies: [Double] = []
+        var progress = ProgressLine()
+        for index in 0..<warmup + repeatCount {
+            let start = monotonicSeconds()
+            try session.run(ordered, into: &outputs)
+            let elapsed = (monotonicSeconds() - start) * 1e3
+            if index >= warmup { latencies.append(elapsed) }
+            progress.update(index + 1, of: warmup + repeatCount, "running")
+        }
+        progress.finish()
+        return (outputs, latencies)
+    }
+
+    private func readInputs() throws -> [String: Tensor] {
+        var tensors: [String: Tensor] = [:]
+        for text in inputs {
+            guard let equals = text.firstIndex(of: "=") else {
+                throw SluiceError(.usage, "--input \(text): write NAME=FILE.npy")
+            }
+            let name = String(text[..<equals])
+            guard tensors[name] == nil else {
+                throw SluiceError(.usage, "--input \(name) is given twice")
+            }
+            tensors[name] = try Tensor(readingNPY: String(text[text.index(after: equals)...]))
+        }
+        return tensors
+    }
+
+    private func writeOutputs(
+        _ outputs: [Tensor], plan: Plan
+    ) throws -> [JSONReport.Output] {
+        try zip(plan.outputNames, outputs).map { name, tensor in
+            var file: String?
+            if let outputDir {
+                let path = outputDir + "/" + fileName(name)
+                try tensor.writeNPY(to: path)
+                file = path
+            }
+            return JSONReport.Output(
+                name: name, dtype: tensor.elementType.rawValue, shape: tensor.shape, file: file)
+        }
+    }
+
+    private func report(
+        _ session: InferenceSession, _ latencies: [Double], _ files: [JSONReport.Output],
+        load: Double, planning: Double
+    ) {
+        var report = JSONReport(plan: session.plan, path: options.model)
+        let latency = JSONReport.Latency(latencies)
+        report.latency = latency
+        report.devicePeakBytes = session.devicePeakBytes
+        report.hostPeakBytes = session.hostPeakBytes
+        report.processPeakBytes = processPeakBytes()
+        report.loadMilliseconds = load * 1e3
+        report.planMilliseconds = planning * 1e3
+        report.outputs = files
+        if options.json {
+            print(report.text)
+            return
+        }
+        print(summaryText(of: session.plan, path: options.model))
+        var rows = [
+            ("measured device peak", bytesText(session.devicePeakBytes)),
+            ("measured process peak", bytesText(processPeakBytes())),
+            (
+                "latency",
+                "\(millisecondsText(latency.median)) median, \(millisecondsText(latency.min)) "
+                    + "best of \(latencies.count)"
+            ),
+        ]
+        for output in files {
+            let shape = output.shape.map(String.init).joined(separator: "x")
+            rows.append(
+                ("output \(output.name)", "\(output.dtype) \(shape) \(output.file ?? "")"))
+        }
+        print(table(rows))
+    }
+
+    private func compare(
+        _ plan: Plan, _ inputs: [String: Tensor], _ outputs: [Tensor]
+    ) throws {
+        let expected = try plan.referenceOutputs(inputs)
+        for (name, pair) in zip(plan.outputNames, zip(outputs, expected)) {
+            let difference = TensorDifference(pair.0, reference: pair.1)
+            printError(
+                "check \(name): largest scaled error \(difference.largest) "
+                    + (difference.isClose ? "(close)" : "(NOT close)"))
+            guard difference.isClose else {
+                throw SluiceError(
+                    .badData,
+                    "output '\(name)' differs from the reference at element \(difference.worst)")
+            }
+        }
+    }
+}
+
+/// `NAME.npy` with anything outside A-Za-z0-9._- replaced.
+func fileName(_ name: String) -> String {
+    let safe = name.unicodeScalars.map { scalar -> Character in
+        let isPlain = ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+            || ("0"..."9").contains(scalar) || "._-".unicodeScalars.contains(scalar)
+        return isPlain ? Character(scalar) : "_"
+    }
+    return String(safe) + ".npy"
+}
+
+/// Makes the directory unless it is there.
+func prepareDirectory(_ path: String) throws {
+    var parts = ""
+    for part in path.split(separator: "/", omittingEmptySubsequences: false) {
+        parts += part
+        if !parts.isEmpty, mkdir(parts, 0o777) != 0, errno != EEXIST {
+            throw SluiceError(
+                .system, "cannot make directory '\(parts)': \(String(cString: strerror(errno)))")
+        }
+        parts += "/"
+    }
+    guard access(path, W_OK) == 0 else {
+        throw SluiceError(.system, "cannot write to directory '\(path)'")
+    }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Glibc
+import Sluice
+
+@main
+struct SluiceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sluice",
+        abstract: "Runs neural networks inside a memory budget, with the numbers of unlimited memory.",
+        discussion: """
+            Results go to standard output, messages to standard error. Exit codes: 0 success, \
+            64 wrong usage, 65 bad model or data, 66 missing file, 69 impossible (budget or \
+            operator), 70 an error of sluice itself.
+            """,
+        version: sluiceVersion,
+        subcommands: [
+            RunCommand.self, PlanCommand.self, InspectCommand.self, DoctorCommand.self,
+            KernelsCommand.self,
+        ])
+
+    /// Runs the command line; every failure is one message and the exit code of its kind.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as SluiceError {
+            printError("sluice: error: \(error.message)")
+            Glibc.exit(error.kind.exitCode)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+extension SluiceError.Kind {
+    /// The code of sysexits.h for this kind of failure.
+    var exitCode: Int32 {
+        switch self {
+        case .usage: 64
+        case .badData: 65
+        case .missingFile: 66
+        case .impossible: 69
+        case .system: 71
+        }
+    }
+}
+
+/// Writes one line to standard error.
+func printError(_ line: String) {
+    fputs(line + "\n", stderr)
+}

@@ -1,0 +1,291 @@
+import CSluiceKernels
+import Testing
+
+/// A random call of the tile kernel: a convolution on a blocked tensor, or a matrix product.
+private struct ConvCase {
+    var args = sl_conv_args()
+    var tapRows: [Int32] = []
+    var tapColumns: [Int32] = []
+    var weights: [Float] = []
+    var bias: [Float] = []
+    var cuts: [Int] = []
+    var residual: ConvBuffer?
+    let input: ConvBuffer
+    let outputCount: Int
+    let lanes: Int
+
+    var channels: Int { Int(args.channels) }
+    var outChannels: Int { Int(args.out_channels) }
+    var taps: Int { Int(args.taps) }
+
+    init(isa: UnsafePointer<sl_isa>, seed: UInt64) {
+        var random = ConvRandom(seed: seed)
+        lanes = Int(isa.pointee.lanes)
+        let isMatrix = random.chance(3)
+        let kernel = isMatrix || random.chance(3) ? (h: 1, w: 1) : (h: random.int(1...4), w: 3)
+        let dilation = random.int(1...2)
+        let pad = kernel.w == 1 ? 0 : random.int(0...2)
+        args.images = UInt32(random.int(1...2))
+        // Now and then long enough for the sum to be computed in chunks.
+        args.channels = UInt32(random.chance(8) ? random.int(400...700) : random.int(1...37))
+        args.out_channels = UInt32(random.int(1...70))
+        args.stride_h = UInt32(isMatrix ? 1 : random.int(1...2))
+        args.stride_w = UInt32(isMatrix ? 1 : random.int(1...2))
+        args.in_h = UInt32(isMatrix ? 1 : random.int(1...11))
+        args.in_w = UInt32(random.chance(4) ? 1 : random.int(2...34))
+        let isPlain = kernel.w == 1 && args.stride_h == 1 && args.stride_w == 1
+        args.out_h = isPlain ? args.in_h : UInt32(random.int(1...6))
+        args.out_w = isPlain ? args.in_w : UInt32(random.int(1...31))
+        for row in 0..<kernel.h {
+            for column in 0..<kernel.w {
+                tapRows.append(Int32(row * dilation - pad))
+                tapColumns.append(Int32(column * dilation - pad))
+            }
+        }
+        args.taps = UInt32(tapRows.count)
+
+        let inHeight = Int(args.in_h), inWidth = Int(args.in_w)
+        let outHeight = Int(args.out_h), outWidth = Int(args.out_w)
+        let channels = Int(args.channels), outChannels = Int(args.out_channels)
+        args.in_pixel_stride = isMatrix ? channels : lanes
+        args.in_row_stride = inWidth * args.in_pixel_stride
+        args.in_block_stride = isMatrix ? lanes : inHeight * args.in_row_stride
+        args.in_image_stride =
+            isMatrix ? args.in_row_stride : (channels + lanes - 1) / lanes * args.in_block_stride
+        let isRowMajor = isMatrix || random.chance(4)
+        let rowSlack = random.int(0...1) * lanes
+        args.mask_tail = isRowMajor
+        args.out_pixel_stride = isRowMajor ? outChannels + random.int(0...2) : lanes
+        args.out_row_stride = outWidth * args.out_pixel_stride + rowSlack
+        args.out_block_stride = isRowMajor ? lanes : outHeight * args.out_row_stride
+        args.out_image_stride =
+            isRowMajor
+            ? outHeight * args.out_row_stride
+            : (outChannels + lanes - 1) / lanes * args.out_block_stride
+        outputCount = Int(args.images) * args.out_image_stride
+        args.activation = random.activation()
+
+        // Padding lanes stay NaN.
+        input = ConvBuffer(Int(args.images) * args.in_image_stride)
+        weights = random.floats(channels * outChannels * tapRows.count)
+        bias = random.floats(outChannels)
+        cuts = [random.int(0...channels)]
+        if random.chance(3) { residual = ConvBuffer(random.floats(outputCount)) }
+        for image in 0..<Int(args.images) {
+            for row in 0..<inHeight {
+                for column in 0..<inWidth {
+                    for channel in 0..<channels {
+                        input[inputOffset(image, row, column, channel)] = random.float()
+                    }
+                }
+            }
+        }
+    }
+
+    func inputOffset(_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> Int {
+        image * args.in_image_stride + channel / lanes * args.in_block_stride
+            + row * args.in_row_stride + column * args.in_pixel_stride + channel % lanes
+    }
+
+    func outputOffset(_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> Int {
+        image * args.out_image_stride + channel / lanes * args.out_block_stride
+            + row * args.out_row_stride + column * args.out_pixel_stride + channel % lanes
+    }
+
+    /// Every output element: its place and its channel.
+    func forEachOutput(_ body: (_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> Void) {
+        for image in 0..<Int(args.images) {
+            for row in 0..<Int(args.out_h) {
+                for column in 0..<Int(args.out_w) {
+                    for channel in 0..<outChannels { body(image, row, column, channel) }
+                }
+            }
+        }
+    }
+
+    func reference(_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> ConvReferenceSum {
+        var sum = ConvReferenceSum()
+        sum.add(Double(bias[channel]))
+        for tap in 0..<taps {
+            let y = row * Int(args.stride_h) + Int(tapRows[tap])
+            let x = column * Int(args.stride_w) + Int(tapColumns[tap])
+            guard y >= 0, y < Int(args.in_h), x >= 0, x < Int(args.in_w) else { continue }
+            for c in 0..<channels {
+                let weight = weights[(channel * channels + c) * taps + tap]
+                sum.add(Double(input[inputOffset(image, y, x, c)]) * Double(weight))
+            }
+        }
+        if let residual {
+            sum.add(Double(residual[outputOffset(image, row, column, channel)]))
+        }
+        return sum
+    }
+
+    /// How a call is cut: none of it may change a bit.
+    struct Cut {
+        var tilesPerTask = 1 << 20
+        var panelsPerTask = 1 << 20
+        var panelsPerBlock = 1 << 20
+        var residualInPlace = false
+    }
+
+    /// Runs the call block by block, tasks in reverse, through `task`.
+    func run(
+        _ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut,
+        task: (inout sl_conv_args, Int) -> Void
+    ) -> ConvBuffer {
+        let output = ConvBuffer(outputCount)
+        let panel = Int(isa.pointee.panel)
+        if cut.residualInPlace, let residual {
+            for index in 0..<outputCount { output[index] = residual[index] }
+        }
+        tapRows.withUnsafeBufferPointer { rows in
+            tapColumns.withUnsafeBufferPointer { columns in
+                var first = 0
+                while first < outChannels {
+                    let count = min(outChannels - first, panel * min(cut.panelsPerBlock, 64))
+                    let offset = first / lanes * args.out_block_stride
+                    var block = args
+                    block.tap_dy = rows.baseAddress
+                    block.tap_dx = columns.baseAddress
+                    block.input = UnsafePointer(input.base)
+                    block.weights = UnsafePointer(packed.base + first * (1 + channels * taps))
+                    block.out_channels = UInt32(count)
+                    block.output = output.base + offset
+                    if let residual {
+                        let source = cut.residualInPlace ? output : residual
+                        block.residual = UnsafePointer(source.base + offset)
+                    }
+                    block.tiles_per_task = UInt32(cut.tilesPerTask)
+                    block.panels_per_task = UInt32(cut.panelsPerTask)
+                    for number in (0..<sl_conv_task_count(isa, &block)).reversed() {
+                        task(&block, number)
+                    }
+                    first += count
+                }
+            }
+        }
+        #expect(output.guardsAreIntact)
+        return output
+    }
+
+    func runNative(_ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut) -> ConvBuffer {
+        run(isa, packed: packed, cut: cut) { isa.pointee.conv(&$0, $1, nil) }
+    }
+
+    func packed(_ isa: UnsafePointer<sl_isa>) -> ConvBuffer {
+        convPacked(
+            isa, SL_PACK_BLOCKED, weights: weights, bias: bias, channels: channels, taps: taps,
+            cuts: cuts)
+    }
+
+    func mismatches(in output: ConvBuffer) -> Int {
+        var count = 0
+        forEachOutput { image, row, column, channel in
+            let actual = output[outputOffset(image, row, column, channel)]
+            if !reference(image, row, column, channel).accepts(actual, args.activation) {
+                count += 1
+            }
+        }
+        return count
+    }
+
+    func differences(_ a: ConvBuffer, _ b: ConvBuffer) -> Int {
+        var count = 0
+        forEachOutput { image, row, column, channel in
+            let offset = outputOffset(image, row, column, channel)
+            if a[offset].bitPattern != b[offset].bitPattern { count += 1 }
+        }
+        return count
+    }
+}
+
+/// The product as OpenBLAS would be asked for it: C += A * B.
+private let plainProduct: sl_sgemm_fn = { m, n, k, a, lda, b, ldb, c, ldc in
+    for row in 0..<m {
+        for column in 0..<n {
+            var sum = c[row * ldc + column]
+            for depth in 0..<k { sum += a[row * lda + depth] * b[depth * ldb + column] }
+            c[row * ldc + column] = sum
+        }
+    }
+}
+
+@Suite("Tile kernel")
+struct ConvKernelTests {
+    @Test("matches the reference", arguments: convTestISAs, 0..<60 as Range<UInt64>)
+    func matchesTheReference(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let conv = ConvCase(isa: isa, seed: seed)
+        let packed = conv.packed(isa)
+        #expect(packed.guardsAreIntact)
+        let output = conv.runNative(isa, packed: packed, cut: .init())
+        #expect(conv.mismatches(in: output) == 0)
+
+        // Row-major rows that are longer than their channels keep what follows them.
+        let pixelEnd = conv.args.out_pixel_stride
+        if conv.args.mask_tail && pixelEnd > conv.outChannels {
+            #expect(output[conv.outChannels].bitPattern == ConvBuffer.fill.bitPattern)
+        }
+    }
+
+    @Test("gives the same bits however it is cut", arguments: convTestISAs, 0..<40 as Range<UInt64>)
+    func bitsDoNotDependOnTheCut(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let conv = ConvCase(isa: isa, seed: seed)
+        let packed = conv.packed(isa)
+        let whole = conv.runNative(isa, packed: packed, cut: .init())
+        let cuts: [ConvCase.Cut] = [
+            .init(tilesPerTask: 1, panelsPerTask: 1),
+            .init(tilesPerTask: 3, panelsPerTask: 2, residualInPlace: true),
+            .init(tilesPerTask: 2, panelsPerBlock: 1),
+        ]
+        for cut in cuts {
+            let output = conv.runNative(isa, packed: packed, cut: cut)
+            #expect(conv.differences(whole, output) == 0)
+        }
+    }
+
+    @Test("has an openblas form that depends on cells alone", arguments: convTestISAs)
+    func openblasFormMatches(name: String) throws {
+        let isa = try convTestISA(name)
+        sl_openblas_install(plainProduct)
+        defer { sl_openblas_install(nil) }
+        for seed in 0..<20 as Range<UInt64> {
+            let conv = ConvCase(isa: isa, seed: seed)
+            let packed = conv.packed(isa)
+            let outputs = [8, 16, 1 << 20].map { tiles in
+                conv.run(isa, packed: packed, cut: .init(tilesPerTask: tiles, panelsPerTask: 1)) {
+                    let scratch = ConvBuffer(sl_conv_openblas_scratch_floats(isa, &$0))
+                    sl_conv_openblas(isa, &$0, $1, scratch.base)
+                    #expect(scratch.guardsAreIntact)
+                }
+            }
+            #expect(conv.mismatches(in: outputs[0]) == 0)
+            #expect(conv.differences(outputs[0], outputs[1]) == 0)
+            #expect(conv.differences(outputs[0], outputs[2]) == 0)
+        }
+    }
+}
+
+@Suite("Kernel tables")
+struct KernelTableTests {
+    @Test("the portable tables are always there and supported")
+    func portableTablesAreAlwaysSupported() throws {
+        let names = (0..<sl_isa_count()).map { String(cString: sl_isa_at($0).pointee.name) }
+        #expect(names.suffix(2) == ["generic", "emulated512"])
+        #expect(convTestISAs.contains("generic"))
+        let best = try #require(sl_isa_select(nil))
+        #expect(String(cString: best.pointee.name) == convTestISAs[0])
+        #expect(sl_isa_select("no such table") == nil)
+        for name in convTestISAs {
+            let isa = try convTestISA(name).pointee
+            #expect(isa.panel == 2 * isa.lanes)
+        }
+    }
+
+    @Test("every table has a peak", arguments: convTestISAs)
+    func everyTableHasAPeak(name: String) throws {
+        #expect(sl_fma_peak(try convTestISA(name), 1) > 0.01)
+    }
+}

@@ -1,0 +1,279 @@
+import CSluiceKernels
+import Testing
+
+/// Sizes of a convolution other than the tile kernel's, and the tensors it works on.
+private struct WindowCase {
+    var images: Int
+    var inHeight: Int, inWidth: Int
+    var outHeight: Int, outWidth: Int
+    var kernelHeight: Int, kernelWidth: Int
+    var strideHeight: Int, strideWidth: Int
+    var dilationHeight: Int, dilationWidth: Int
+    var padTop: Int, padLeft: Int
+    var channelsPerGroup: Int, outChannelsPerGroup: Int, groups: Int
+    let lanes: Int
+    let activation: sl_activation
+    let weights: [Float]
+    let bias: [Float]
+    let pixels: [Float]  // [image][channel][row][column]
+    let residual: ConvBuffer?
+
+    var channels: Int { groups * channelsPerGroup }
+    var outChannels: Int { groups * outChannelsPerGroup }
+    var taps: Int { kernelHeight * kernelWidth }
+    var outBlocks: Int { (outChannels + lanes - 1) / lanes }
+    var outBlockStride: Int { outHeight * outWidth * lanes }
+    var outImageStride: Int { outBlocks * outBlockStride }
+    var inBlockStride: Int { inHeight * inWidth * lanes }
+    var inImageStride: Int { (channels + lanes - 1) / lanes * inBlockStride }
+    var outputCount: Int { images * outImageStride }
+
+    init(
+        lanes: Int, seed: UInt64, groups: ClosedRange<Int>, perGroup: ClosedRange<Int>,
+        outPerGroup: ClosedRange<Int>
+    ) {
+        var random = ConvRandom(seed: seed)
+        self.lanes = lanes
+        images = random.int(1...2)
+        kernelHeight = random.int(1...4)
+        kernelWidth = random.chance(2) ? [3, 5][random.int(0...1)] : random.int(1...7)
+        strideHeight = random.int(1...2)
+        strideWidth = random.int(1...3)
+        dilationHeight = random.int(1...2)
+        dilationWidth = random.chance(2) ? 1 : 2
+        padTop = random.int(0...kernelHeight)
+        padLeft = random.int(0...kernelWidth)
+        inHeight = random.int(1...9)
+        inWidth = random.int(1...29)
+        outHeight = random.int(1...7)
+        outWidth = random.int(1...29)
+        self.groups = random.int(groups)
+        channelsPerGroup = random.int(perGroup)
+        outChannelsPerGroup = random.int(outPerGroup)
+        activation = random.activation()
+        let outChannels = self.groups * outChannelsPerGroup
+        weights = random.floats(outChannels * channelsPerGroup * kernelHeight * kernelWidth)
+        bias = random.floats(outChannels)
+        pixels = random.floats(
+            images * self.groups * channelsPerGroup * inHeight * inWidth)
+        let blocks = (outChannels + lanes - 1) / lanes
+        let count = images * blocks * outHeight * outWidth * lanes
+        residual = random.chance(3) ? ConvBuffer(random.floats(count)) : nil
+    }
+
+    func pixel(_ image: Int, _ channel: Int, _ row: Int, _ column: Int) -> Float {
+        pixels[((image * channels + channel) * inHeight + row) * inWidth + column]
+    }
+
+    /// The input in blocks of channels; padding lanes are NaN.
+    func blockedInput() -> ConvBuffer {
+        let buffer = ConvBuffer(images * inImageStride)
+        for image in 0..<images {
+            for channel in 0..<channels {
+                for row in 0..<inHeight {
+                    for column in 0..<inWidth {
+                        let at =
+                            image * inImageStride + channel / lanes * inBlockStride
+                            + (row * inWidth + column) * lanes + channel % lanes
+                        buffer[at] = pixel(image, channel, row, column)
+                    }
+                }
+            }
+        }
+        return buffer
+    }
+
+    private func reference(_ image: Int, _ oc: Int, _ row: Int, _ column: Int) -> ConvReferenceSum {
+        var sum = ConvReferenceSum()
+        sum.add(Double(bias[oc]))
+        let firstChannel = oc / outChannelsPerGroup * channelsPerGroup
+        for tap in 0..<taps {
+            let y = row * strideHeight + tap / kernelWidth * dilationHeight - padTop
+            let x = column * strideWidth + tap % kernelWidth * dilationWidth - padLeft
+            guard y >= 0, y < inHeight, x >= 0, x < inWidth else { continue }
+            for c in 0..<channelsPerGroup {
+                let weight = weights[(oc * channelsPerGroup + c) * taps + tap]
+                sum.add(Double(pixel(image, firstChannel + c, y, x)) * Double(weight))
+            }
+        }
+        return sum
+    }
+
+    /// Elements off the reference, and elements whose bits differ from those of `other`.
+    func compare(_ output: ConvBuffer, with other: ConvBuffer) -> (wrong: Int, different: Int) {
+        var wrong = 0, different = 0
+        for image in 0..<images {
+            for oc in 0..<outChannels {
+                for row in 0..<outHeight {
+                    for column in 0..<outWidth {
+                        let at =
+                            image * outImageStride + oc / lanes * outBlockStride
+                            + (row * outWidth + column) * lanes + oc % lanes
+                        var sum = reference(image, oc, row, column)
+                        if let residual { sum.add(Double(residual[at])) }
+                        if !sum.accepts(output[at], activation) { wrong += 1 }
+                        if output[at].bitPattern != other[at].bitPattern { different += 1 }
+                    }
+                }
+            }
+        }
+        return (wrong, different)
+    }
+
+    /// Runs twice, whole and in small tasks, and expects the reference and equal bits.
+    func check(_ run: (_ output: ConvBuffer, _ rowsPerTask: Int, _ panelsPerTask: Int) -> Void) {
+        let whole = ConvBuffer(outputCount)
+        run(whole, 1000, 1000)
+        let pieces = ConvBuffer(outputCount)
+        run(pieces, 2, 1)
+        #expect(whole.guardsAreIntact)
+        #expect(pieces.guardsAreIntact)
+        let result = compare(whole, with: pieces)
+        #expect(result.wrong == 0)
+        #expect(result.different == 0)
+    }
+}
+
+@Suite("Window kernels")
+struct WindowKernelTests {
+    @Test("depthwise matches the reference", arguments: convTestISAs, 0..<50 as Range<UInt64>)
+    func depthwiseMatchesTheReference(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let window = WindowCase(
+            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...37, perGroup: 1...1,
+            outPerGroup: 1...1)
+        let input = window.blockedInput()
+        let packed = convPacked(
+            isa, SL_PACK_DEPTHWISE, weights: window.weights, bias: window.bias, channels: 1,
+            taps: window.taps)
+        window.check { output, rowsPerTask, _ in
+            var args = sl_depthwise_args()
+            args.images = UInt32(window.images)
+            args.blocks = UInt32(window.outBlocks)
+            (args.in_h, args.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
+            (args.out_h, args.out_w) = (UInt32(window.outHeight), UInt32(window.outWidth))
+            args.kernel_h = UInt32(window.kernelHeight)
+            args.kernel_w = UInt32(window.kernelWidth)
+            args.stride_h = UInt32(window.strideHeight)
+            args.stride_w = UInt32(window.strideWidth)
+            args.dilation_h = UInt32(window.dilationHeight)
+            args.dilation_w = UInt32(window.dilationWidth)
+            (args.pad_top, args.pad_left) = (Int32(window.padTop), Int32(window.padLeft))
+            args.input = UnsafePointer(input.base)
+            args.in_image_stride = window.inImageStride
+            args.in_block_stride = window.inBlockStride
+            args.in_row_stride = window.inWidth * window.lanes
+            args.weights = UnsafePointer(packed.base)
+            args.residual = window.residual.map { UnsafePointer($0.base) }
+            args.output = output.base
+            args.out_image_stride = window.outImageStride
+            args.out_block_stride = window.outBlockStride
+            args.out_row_stride = window.outWidth * window.lanes
+            args.activation = window.activation
+            args.rows_per_task = UInt32(rowsPerTask)
+            for task in (0..<sl_depthwise_task_count(isa, &args)).reversed() {
+                isa.pointee.depthwise(&args, task, nil)
+            }
+        }
+    }
+
+    @Test("grouped matches the reference", arguments: convTestISAs, 0..<30 as Range<UInt64>)
+    func groupedMatchesTheReference(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let window = WindowCase(
+            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...9, perGroup: 1...5,
+            outPerGroup: 1...6)
+        let input = window.blockedInput()
+        let packed = convPacked(
+            isa, SL_PACK_GROUPED, weights: window.weights, bias: window.bias,
+            channels: window.channelsPerGroup, taps: window.taps)
+        let rows = (0..<window.taps).map {
+            Int32($0 / window.kernelWidth * window.dilationHeight - window.padTop)
+        }
+        let columns = (0..<window.taps).map {
+            Int32($0 % window.kernelWidth * window.dilationWidth - window.padLeft)
+        }
+        window.check { output, rowsPerTask, _ in
+            rows.withUnsafeBufferPointer { rows in
+                columns.withUnsafeBufferPointer { columns in
+                    var args = sl_grouped_args()
+                    args.images = UInt32(window.images)
+                    args.blocks = UInt32(window.outBlocks)
+                    (args.in_h, args.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
+                    (args.out_h, args.out_w) = (UInt32(window.outHeight), UInt32(window.outWidth))
+                    args.channels_per_group = UInt32(window.channelsPerGroup)
+                    args.out_channels_per_group = UInt32(window.outChannelsPerGroup)
+                    args.out_channels = UInt32(window.outChannels)
+                    args.stride_h = UInt32(window.strideHeight)
+                    args.stride_w = UInt32(window.strideWidth)
+                    args.taps = UInt32(window.taps)
+                    args.tap_dy = rows.baseAddress
+                    args.tap_dx = columns.baseAddress
+                    args.input = UnsafePointer(input.base)
+                    args.in_image_stride = window.inImageStride
+                    args.in_block_stride = window.inBlockStride
+                    args.in_row_stride = window.inWidth * window.lanes
+                    args.in_pixel_stride = window.lanes
+                    args.weights = UnsafePointer(packed.base)
+                    args.residual = window.residual.map { UnsafePointer($0.base) }
+                    args.output = output.base
+                    args.out_image_stride = window.outImageStride
+                    args.out_block_stride = window.outBlockStride
+                    args.out_row_stride = window.outWidth * window.lanes
+                    args.out_pixel_stride = window.lanes
+                    args.activation = window.activation
+                    args.rows_per_task = UInt32(rowsPerTask)
+                    for task in (0..<sl_grouped_task_count(isa, &args)).reversed() {
+                        isa.pointee.grouped(&args, task, nil)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("the first layer matches the reference", arguments: convTestISAs, 0..<50 as Range<UInt64>)
+    func firstLayerMatchesTheReference(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let window = WindowCase(
+            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...1, perGroup: 1...4,
+            outPerGroup: 1...70)
+        let input = ConvBuffer(window.pixels)
+        let packed = convPacked(
+            isa, SL_PACK_PLANAR, weights: window.weights, bias: window.bias,
+            channels: window.channels, taps: window.taps)
+        window.check { output, rowsPerTask, panelsPerTask in
+            var args = sl_conv_nchw_args()
+            args.images = UInt32(window.images)
+            (args.in_h, args.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
+            (args.out_h, args.out_w) = (UInt32(window.outHeight), UInt32(window.outWidth))
+            args.channels = UInt32(window.channels)
+            args.out_channels = UInt32(window.outChannels)
+            args.kernel_h = UInt32(window.kernelHeight)
+            args.kernel_w = UInt32(window.kernelWidth)
+            args.stride_h = UInt32(window.strideHeight)
+            args.stride_w = UInt32(window.strideWidth)
+            args.dilation_h = UInt32(window.dilationHeight)
+            args.dilation_w = UInt32(window.dilationWidth)
+            (args.pad_top, args.pad_left) = (Int32(window.padTop), Int32(window.padLeft))
+            args.input = UnsafePointer(input.base)
+            args.in_row_stride = window.inWidth
+            args.in_plane_stride = window.inHeight * window.inWidth
+            args.in_image_stride = window.channels * args.in_plane_stride
+            args.weights = UnsafePointer(packed.base)
+            args.residual = window.residual.map { UnsafePointer($0.base) }
+            args.output = output.base
+            args.out_image_stride = window.outImageStride
+            args.out_block_stride = window.outBlockStride
+            args.out_row_stride = window.outWidth * window.lanes
+            args.out_pixel_stride = window.lanes
+            args.activation = window.activation
+            args.rows_per_task = UInt32(rowsPerTask)
+            args.panels_per_task = UInt32(panelsPerTask)
+            let scratch = ConvBuffer(sl_conv_nchw_scratch_floats(isa, &args))
+            for task in (0..<sl_conv_nchw_task_count(isa, &args)).reversed() {
+                isa.pointee.conv_nchw(&args, task, scratch.base)
+            }
+            #expect(scratch.guardsAreIntact)
+        }
+    }
+}

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Memory and latency of Sluice beside its peers, on the same networks, inputs and threads.
+
+Everything is interleaved: a round runs each peer and each budget once for about a second, and
+rounds repeat, so that a busy neighbour hits all alike. With one thread every process is pinned
+to one core; with more, none is. Budgets that come out as the same bytes are one row. Prints a
+Markdown table and writes JSON.
+
+    benchmarks/peers.py                          the table of README.md
+    benchmarks/peers.py --models resnet50 --threads 1 --peers onnxruntime openvino
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MIB = 1 << 20
+BUDGETS = ["minimum", "10%", "30%", "100%"]
+INPUTS = {
+    "resnet50": ("gpu_0/data_0", (1, 3, 224, 224)),
+    "vgg19": ("data_0", (1, 3, 224, 224)),
+    "squeezenet": ("data_0", (1, 3, 224, 224)),
+    "mobilenet_v2": ("input", (1, 3, 224, 224)),
+    "ppocr_det": ("x", (1, 3, 640, 640)),
+}
+
+
+def pinned(command, threads):
+    """`command` on one core for one thread: the last core, which interrupts visit least."""
+    if threads > 1:
+        return command
+    return ["taskset", "-c", str(max(os.sched_getaffinity(0)))] + command
+
+
+# ---- Peers: child processes that answer rounds ------------------------------------------------
+
+
+def open_peer(engine, model, threads):
+    """A function that runs `model` once on its input."""
+    if engine == "onnxruntime":
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+        return lambda inputs: session.run(None, inputs), onnxruntime.__version__
+    import openvino
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(model), "CPU", {
+        "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"})
+    request = compiled.create_infer_request()
+    return lambda inputs: request.infer(inputs), openvino.__version__.split("-")[0]
+
+
+def serve_rounds(arguments):
+    """The child: reads a number of runs per line, answers with their milliseconds."""
+    import time
+    engine, model, name, file, threads = arguments
+    run, version = open_peer(engine, model, int(threads))
+    inputs = {name: np.load(file)}
+    print(json.dumps(version), flush=True)
+    for line in sys.stdin:
+        times = []
+        for index in range(int(line) + 1):
+            start = time.perf_counter()
+            run(inputs)
+            if index:  # The first run of a round warms caches and threads.
+                times.append((time.perf_counter() - start) * 1e3)
+        print(json.dumps(times), flush=True)
+
+
+class Peer:
+    def __init__(self, engine, model, name, file, threads):
+        command = [
+            sys.executable, __file__, "--child", engine, str(model), name, str(file), str(threads)]
+        self.process = subprocess.Popen(
+            pinned(command, threads), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.version = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("a peer ended unexpectedly")
+        return json.loads(line)
+
+    def round(self, runs):
+        self.process.stdin.write(f"{runs}\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+# ---- Sluice -----------------------------------------------------------------------------------
+
+
+def call_sluice(sluice, command, threads):
+    process = subprocess.run(
+        pinned([str(sluice), *map(str, command), "--threads", str(threads), "--json"], threads),
+        stdout=subprocess.PIPE, text=True)
+    if process.returncode != 0:
+        sys.exit(f"sluice {' '.join(map(str, command))}: exit {process.returncode}")
+    return json.loads(process.stdout)
+
+
+def effective_budgets(sluice, model, shape, threads):
+    """[(labels, bytes)] with budgets that mean the same bytes joined, smallest first."""
+    labels = {}
+    for budget in BUDGETS:
+        plan = call_sluice(
+            sluice, ["plan", model, "--shape", shape, "--device-memory", budget], threads)
+        labels.setdefault(plan["device_budget_bytes"], []).append(budget)
+    return [(" = ".join(names), count) for count, names in sorted(labels.items())]
+
+
+# ---- Measuring --------------------------------------------------------------------------------
+
+
+def measure(arguments, name, threads):
+    """One row per effective budget of one network."""
+    model = arguments.model_dir / f"{name}.onnx"
+    input_name, shape = INPUTS[name]
+    shape_option = f"{input_name}={'x'.join(map(str, shape))}"
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "input.npy"
+        np.save(file, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))
+        budgets = effective_budgets(arguments.sluice, model, shape_option, threads)
+        peers = {e: Peer(e, model, input_name, file, threads) for e in arguments.peers}
+        times = {key: [] for key in [*peers, *(b for _, b in budgets)]}
+        reports, runs = {}, 3
+        for index in range(arguments.rounds + 1):
+            samples = {engine: peer.round(runs) for engine, peer in peers.items()}
+            for _, budget in budgets:
+                command = [
+                    "run", model, "--input", f"{input_name}={file}", "--output-dir", folder,
+                    "--device-memory", budget, "--warmup", 1, "--repeat", runs]
+                reports[budget] = call_sluice(arguments.sluice, command, threads)
+                samples[budget] = reports[budget]["latency_ms"]["all"]
+            if index == 0:  # This round only tells how many runs fill a second.
+                slowest = max(statistics.median(s) for s in samples.values())
+                runs = max(3, min(200, round(arguments.seconds * 1e3 / slowest)))
+                continue
+            for key, values in samples.items():
+                times[key] += values
+        for peer in peers.values():
+            peer.close()
+
+    full = statistics.median(times[budgets[-1][1]])
+    for label, budget in budgets:
+        report, latency = reports[budget], statistics.median(times[budget])
+        row = {
+            "model": name, "threads": threads, "budget": label,
+            "latency_ms": latency, "latency_min_ms": min(times[budget]),
+            "ratio_to_full": latency / full, "samples": len(times[budget]),
+        }
+        for key in ("device_budget_bytes", "device_peak_bytes", "planned_device_peak_bytes",
+                    "resident_device_bytes", "minimum_device_bytes", "weight_bytes_streamed",
+                    "uploaded_bytes", "host_peak_bytes", "process_peak_bytes", "isa"):
+            row[key] = report[key]
+        for engine, peer in peers.items():
+            median = statistics.median(times[engine])
+            row[engine] = {
+                "version": peer.version, "latency_ms": median, "ratio": latency / median}
+        yield row
+
+
+# ---- Report -----------------------------------------------------------------------------------
+
+
+def machine():
+    """What the figures depend on, read from this machine."""
+    model = platform.processor() or platform.machine()
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "cpu": model, "cores": len(os.sched_getaffinity(0)), "system": platform.platform(),
+        "date": datetime.date.today().isoformat(), "commit": commit.stdout.strip()}
+
+
+def table(rows, peers):
+    """The rows as Markdown; sizes in MiB, latencies in ms."""
+    head = ["model", "threads", "resident", "minimum", "budget", "effective", "peak", "streamed",
+            "Sluice ms", "vs 100 %"]
+    for engine in peers:
+        head += [f"{engine} ms", "ratio"]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for row in rows:
+        cells = [row["model"], str(row["threads"])]
+        cells += [f"{row[key] / MIB:.2f}" for key in (
+            "resident_device_bytes", "minimum_device_bytes")]
+        cells.append(row["budget"].replace("%", " %"))
+        cells += [f"{row[key] / MIB:.2f}" for key in (
+            "device_budget_bytes", "device_peak_bytes", "weight_bytes_streamed")]
+        cells += [f"{row['latency_ms']:.2f}", f"{row['ratio_to_full']:.2f}"]
+        for engine in peers:
+            cells += [f"{row[engine]['latency_ms']:.2f}", f"{row[engine]['ratio']:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    if sys.argv[1:2] == ["--child"]:
+        return serve_rounds(sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sluice", type=pathlib.Path, default=ROOT / ".build/release/sluice")
+    parser.add_argument("--model-dir", type=pathlib.Path, default=ROOT / "models")
+    parser.add_argument("--models", nargs="+", choices=INPUTS, default=list(INPUTS))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--peers", nargs="+", default=["onnxruntime"],
+                        choices=["onnxruntime", "openvino", "none"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of the slowest in a round")
+    parser.add_argument("--json", type=pathlib.Path, default=ROOT / "out/peers.json")
+    arguments = parser.parse_args()
+    arguments.peers = [engine for engine in arguments.peers if engine != "none"]
+
+    about, rows = machine(), []
+    for threads in arguments.threads:
+        for name in arguments.models:
+            print(f"measuring {name}, {threads} thread(s)", file=sys.stderr)
+            rows += measure(arguments, name, threads)
+    versions = {e: rows[0][e]["version"] for e in arguments.peers}
+    print(f"{about['cpu']}, {about['cores']} cores, {about['date']}; {rows[0]['isa']}; "
+          + "; ".join(f"{engine} {version}" for engine, version in versions.items()))
+    print("Sizes in MiB; latencies are medians, interleaved; one thread is pinned to one core.\n")
+    print(table(rows, arguments.peers))
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    temporary = arguments.json.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"machine": about, "rows": rows}, indent=1), encoding="utf-8")
+    os.replace(temporary, arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

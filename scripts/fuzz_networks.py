@@ -1,0 +1,540 @@
+"""Random convolutional networks for the fuzzer: `random_network(seed)` gives an ONNX model.
+
+A network grows by moves. Each move takes values that exist, picks an operator with random
+attributes, and adds its results. Sizes are those that break loops: odd channel counts, one-pixel
+images, windows larger than the image. Weights are He-scaled, so that values stay in a range where
+one tolerance fits all. Nothing here is discontinuous in its inputs, or rounding would decide.
+"""
+
+import math
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+CHANNELS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65, 96, 100, 130]
+SIDES = [1, 2, 3, 5, 7, 8, 9, 12, 14, 16, 19, 23, 28, 33]
+OPSETS = [11, 12, 13, 14, 16, 18, 20, 21]
+# Above this many elements a value is not grown further, so that a case stays quick.
+LARGE = 150_000
+
+
+class Network:
+    def __init__(self, seed):
+        self.random = np.random.default_rng(seed)
+        self.opset = int(self.pick(OPSETS))
+        self.nodes, self.initializers, self.inputs = [], [], []
+        self.shapes = {}
+        self.images = []      # Names of values [N, C, H, W], oldest first.
+        self.matrices = []    # Names of values [N, K].
+        self.count = 0
+
+    # ---- Chance -------------------------------------------------------------------------------
+
+    def pick(self, options, weights=None):
+        if weights is not None:
+            weights = np.array(weights, dtype=float) / sum(weights)
+        return options[int(self.random.choice(len(options), p=weights))]
+
+    def chance(self, probability):
+        return self.random.random() < probability
+
+    def between(self, low, high):
+        """A whole number, both ends included."""
+        return int(self.random.integers(low, high + 1))
+
+    # ---- Building -----------------------------------------------------------------------------
+
+    def fresh(self, prefix):
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def store(self, array, prefix="c"):
+        name = self.fresh(prefix)
+        self.initializers.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def integers(self, values):
+        return self.store(np.array(values, dtype=np.int64), "i")
+
+    def scalar(self, value):
+        return self.store(np.array(value, dtype=np.float32), "f")
+
+    def weight(self, shape, fan_in):
+        scale = math.sqrt(2.0 / max(fan_in, 1))
+        return self.store(
+            self.random.standard_normal(shape, dtype=np.float32) * np.float32(scale), "w")
+
+    def uniform(self, shape, low, high):
+        return self.store(self.random.uniform(low, high, shape).astype(np.float32), "u")
+
+    def add(self, op, inputs, shape, **attributes):
+        """A node with one output; the value joins the images or matrices."""
+        name = self.fresh(op.lower())
+        self.nodes.append(helper.make_node(op, inputs, [name], name=f"n_{name}", **attributes))
+        self.remember(name, shape)
+        return name
+
+    def remember(self, name, shape):
+        shape = tuple(int(d) for d in shape)
+        assert all(d > 0 for d in shape), (name, shape)
+        self.shapes[name] = shape
+        if len(shape) == 4:
+            self.images.append(name)
+        elif len(shape) == 2:
+            self.matrices.append(name)
+
+    def image(self):
+        """An image to go on from: mostly the newest, so that networks get deep."""
+        if self.chance(0.65):
+            return self.images[-1]
+        return self.pick(self.images)
+
+    # ---- Moves on images ----------------------------------------------------------------------
+
+    def window(self, height, width, kernels):
+        """Random kernel, strides, dilations and padding that fit; and the output's size."""
+        kernel = list(self.pick(kernels))
+        strides = self.pick([[1, 1], [2, 2], [1, 2], [3, 2], [3, 3]], [6, 3, 1, 1, 0.5])
+        dilations = self.pick([[1, 1], [2, 2], [1, 3], [3, 2]], [8, 1, 0.5, 0.5])
+        sides, extents = (height, width), []
+        for i in range(2):
+            if (kernel[i] - 1) * dilations[i] + 1 > sides[i] + 2 * (kernel[i] // 2):
+                kernel[i], dilations[i] = 1, 1
+            extents.append((kernel[i] - 1) * dilations[i] + 1)
+        attributes = dict(kernel_shape=kernel, strides=strides, dilations=dilations)
+        mode = self.pick(["explicit", "same", "valid"], [7, 2, 1])
+        if mode == "same":
+            attributes["auto_pad"] = self.pick(["SAME_UPPER", "SAME_LOWER"])
+            # onnxruntime refuses dilations and, in pooling, padding that would be negative.
+            dilations[:] = [1, 1]
+            strides[:] = [min(s, k) for s, k in zip(strides, kernel)]
+            return attributes, [-(-sides[i] // strides[i]) for i in range(2)], (0, 0, 0, 0)
+        pads = [0, 0, 0, 0]
+        if mode == "explicit":
+            # At most one short of the kernel: a pooling window must see something.
+            limits = [min(extents[i % 2] - 1, 4) for i in range(4)]
+            if self.chance(0.6):
+                pads = [min(extents[i % 2] // 2, limits[i]) for i in range(4)]
+            else:
+                pads = [self.between(0, limit) for limit in limits]
+        for i in range(2):  # The padded image holds one window at least.
+            while sides[i] + pads[i] + pads[i + 2] < extents[i]:
+                pads[i] += 1
+        if mode == "valid" and not any(pads):
+            attributes["auto_pad"] = "VALID"
+        else:
+            attributes["pads"] = pads
+        size = [
+            (sides[i] + pads[i] + pads[i + 2] - extents[i]) // strides[i] + 1 for i in range(2)]
+        return attributes, size, pads
+
+    def convolution(self, x=None, channels=None, simple=False):
+        x = x or self.image()
+        n, c, h, w = self.shapes[x]
+        channels = channels or self.pick(CHANNELS)
+        kernels = [(1, 1), (3, 3), (5, 5), (2, 2), (1, 3), (3, 1), (7, 7), (4, 4), (1, 7)]
+        kind = "dense" if simple else self.pick(["dense", "depthwise", "group"], [6, 3, 2])
+        group = 1
+        if kind == "depthwise":
+            group, channels = c, c * self.pick([1, 2], [5, 1])
+        elif kind == "group":
+            group = self.pick([g for g in range(1, c + 1) if c % g == 0])
+            channels = group * self.between(1, max(1, 64 // group))
+        if simple:
+            attributes, size = dict(kernel_shape=[1, 1]), [h, w]
+            kernel = [1, 1]
+        else:
+            if c * h * w > LARGE:
+                kernels = [(1, 1), (3, 3)]
+            attributes, size, _ = self.window(h, w, kernels)
+            kernel = attributes["kernel_shape"]
+        fan_in = c // group * kernel[0] * kernel[1]
+        inputs = [x, self.weight([channels, c // group, *kernel], fan_in)]
+        if self.chance(0.6):
+            inputs.append(self.uniform([channels], -0.3, 0.3))
+        if group > 1 or self.chance(0.5):
+            attributes["group"] = group
+        return self.add("Conv", inputs, [n, channels, *size], **attributes)
+
+    def convolution_block(self):
+        """Convolution, perhaps normalised, scaled, activated: what fusion is for."""
+        x = self.convolution()
+        if self.chance(0.5):
+            x = self.batch_normalization(x)
+        elif self.chance(0.3):
+            x = self.affine(x)
+        if self.chance(0.8):
+            x = self.activation(x)
+        return x
+
+    def transposed(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        if c * h * w > LARGE // 4:
+            return self.convolution_block()
+        group = self.pick([g for g in (1, 1, 1, 2, 3, c) if c % g == 0])
+        per_group = self.pick([1, 2, 3, 8, 17]) if group == 1 else self.between(1, 3)
+        kernel = list(self.pick([(2, 2), (3, 3), (4, 4), (3, 2), (1, 1)]))
+        strides = list(self.pick([(2, 2), (1, 1), (3, 2), (2, 1)]))
+        dilations = list(self.pick([(1, 1), (2, 1)], [6, 1]))
+        pads = [self.between(0, kernel[i % 2] - 1) for i in range(4)]
+        extra = [self.between(0, strides[i] - 1) for i in range(2)]
+        size = []
+        for i, side in enumerate((h, w)):
+            extent = (kernel[i] - 1) * dilations[i] + 1
+            whole = (side - 1) * strides[i] + extra[i] + extent
+            if whole - pads[i] - pads[i + 2] < 1:
+                pads[i] = pads[i + 2] = 0
+            size.append(whole - pads[i] - pads[i + 2])
+        attributes = dict(
+            kernel_shape=kernel, strides=strides, pads=pads, dilations=dilations, group=group,
+            output_padding=extra)
+        fan_in = max(1, c // group * kernel[0] * kernel[1] // (strides[0] * strides[1]))
+        inputs = [x, self.weight([c, per_group, *kernel], fan_in)]
+        if self.chance(0.5):
+            inputs.append(self.uniform([per_group * group], -0.3, 0.3))
+        return self.add("ConvTranspose", inputs, [n, per_group * group, *size], **attributes)
+
+    def pool(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        op = self.pick(["MaxPool", "AveragePool"])
+        attributes, size, pads = self.window(h, w, [(2, 2), (3, 3), (3, 2), (5, 5), (1, 2)])
+        if op == "AveragePool":
+            if attributes["dilations"] != [1, 1]:
+                return self.convolution_block()
+            del attributes["dilations"]
+            if self.chance(0.5):
+                attributes["count_include_pad"] = 1
+        if "pads" in attributes:
+            # A window whose elements all lie in the padding has no maximum and no average.
+            kernel, dilations = attributes["kernel_shape"], attributes.get("dilations", [1, 1])
+            if any(pads[i] >= kernel[i % 2] for i in range(4)):
+                return self.convolution_block()
+            if any(d > 1 and (k - 1) * d >= s for d, k, s in zip(dilations, kernel, (h, w))):
+                return self.convolution_block()
+            if self.chance(0.3) and dilations == [1, 1]:
+                ceiled = self.ceiled_size((h, w), attributes)
+                if ceiled:
+                    attributes["ceil_mode"], size = 1, ceiled
+        return self.add(op, [x], [n, c, *size], **attributes)
+
+    @staticmethod
+    def ceiled_size(sides, attributes):
+        """The output's size under ceil_mode, or None where runtimes disagree about it."""
+        size = []
+        for i, side in enumerate(sides):
+            kernel, stride = attributes["kernel_shape"][i], attributes["strides"][i]
+            begin, end = attributes["pads"][i], attributes["pads"][i + 2]
+            count = -(-(side + begin + end - kernel) // stride) + 1
+            # The last window has to begin inside the image or its leading padding.
+            if (count - 1) * stride >= side + begin:
+                return None
+            size.append(count)
+        return size
+
+    def global_pool(self):
+        x = self.image()
+        n, c, _, _ = self.shapes[x]
+        op = self.pick(["GlobalAveragePool", "GlobalMaxPool"], [5, 1])
+        return self.add(op, [x], [n, c, 1, 1])
+
+    def batch_normalization(self, x=None):
+        x = x or self.image()
+        c = self.shapes[x][1]
+        inputs = [x, self.uniform([c], 0.5, 1.5), self.uniform([c], -0.3, 0.3),
+                  self.uniform([c], -0.3, 0.3), self.uniform([c], 0.5, 1.5)]
+        return self.add("BatchNormalization", inputs, self.shapes[x], epsilon=1e-4)
+
+    def affine(self, x=None):
+        """Scale and shift by constants of one of the usual shapes."""
+        x = x or self.image()
+        c, h, w = self.shapes[x][1:]
+        for op in self.pick([["Mul", "Add"], ["Add"], ["Div", "Sub"], ["Sub", "Mul"]]):
+            shape = self.pick([[c, 1, 1], [1, c, 1, 1], [1], [], [w], [h, 1], [c, h, w]],
+                              [5, 5, 2, 2, 1, 1, 1])
+            operands = [x, self.uniform(shape, 0.5, 1.5)]
+            if self.chance(0.2) and op != "Div":
+                operands.reverse()
+            x = self.add(op, operands, self.shapes[x])
+        return x
+
+    def activation(self, x=None):
+        x = x or self.image()
+        shape = self.shapes[x]
+        op = self.pick(
+            ["Relu", "Clip", "HardSigmoid", "HardSwish", "Sigmoid", "LeakyRelu", "Tanh", "Elu",
+             "SiLU", "HardSwishParts", "PRelu"], [8, 4, 2, 2, 2, 1, 1, 1, 1, 2, 1])
+        if op == "Clip":
+            limits = self.pick([(0.0, 6.0), (-0.5, 0.7), (None, 1.0), (0.1, None)])
+            inputs = [x] + ["" if v is None else self.scalar(v) for v in limits]
+            while inputs[-1] == "":
+                inputs.pop()
+            return self.add("Clip", inputs, shape)
+        if op == "SiLU":
+            return self.add("Mul", [x, self.add("Sigmoid", [x], shape)], shape)
+        if op == "HardSwishParts" or (op == "HardSwish" and self.opset < 14):
+            # As exporters spell it: x * clip(x + 3, 0, 6) / 6.
+            y = self.add("Add", [x, self.scalar(3.0)], shape)
+            y = self.add("Clip", [y, self.scalar(0.0), self.scalar(6.0)], shape)
+            y = self.add("Mul", [x, y], shape)
+            return self.add("Div", [y, self.scalar(6.0)], shape)
+        if op == "PRelu":
+            return self.add("PRelu", [x, self.uniform([shape[1], 1, 1], 0.0, 0.5)], shape)
+        attributes = {}
+        if op == "HardSigmoid" and self.chance(0.5):
+            attributes = dict(alpha=1 / 6, beta=0.5)
+        if op == "LeakyRelu":
+            attributes = dict(alpha=0.1)
+        return self.add(op, [x], shape, **attributes)
+
+    def squeeze_excitation(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        hidden = max(1, c // 4)
+        if self.chance(0.3):
+            y = self.reduce_mean(x)
+        else:
+            y = self.add("GlobalAveragePool", [x], [n, c, 1, 1])
+        y = self.convolution(y, hidden, simple=True)
+        y = self.add("Relu", [y], self.shapes[y])
+        y = self.convolution(y, c, simple=True)
+        y = self.add(self.pick(["HardSigmoid", "Sigmoid"]), [y], self.shapes[y])
+        operands = [x, y] if self.chance(0.7) else [y, x]
+        return self.add("Mul", operands, [n, c, h, w])
+
+    def reduce_mean(self, x=None, axes=(2, 3)):
+        x = x or self.image()
+        shape = [1 if i in axes else d for i, d in enumerate(self.shapes[x])]
+        if self.opset >= 18:
+            return self.add("ReduceMean", [x, self.integers(axes)], shape, keepdims=1)
+        return self.add("ReduceMean", [x], shape, axes=list(axes), keepdims=1)
+
+    def same_shape(self, x):
+        return [v for v in self.images if v != x and self.shapes[v] == self.shapes[x]]
+
+    def combine(self):
+        """Joins two or three values of one shape, making a second one where there is none."""
+        x = self.image()
+        others = self.same_shape(x)
+        if others and self.chance(0.8):
+            y = self.pick(others)
+        else:
+            y = self.convolution(x, self.shapes[x][1], simple=True)
+            if self.chance(0.5):
+                y = self.batch_normalization(y)
+        op = self.pick(["Add", "Sum", "Mul", "Sub", "Max"], [8, 2, 1, 1, 0.5])
+        operands = [x, y] if self.chance(0.5) else [y, x]
+        if op == "Sum" and self.chance(0.5):
+            operands.append(self.pick(self.same_shape(x)))
+        if op in ("Mul", "Sub"):
+            # Bounded, and not x - x: the noise of a difference is not noise of its result.
+            operands[1] = self.add("Sigmoid", [operands[1]], self.shapes[x])
+        y = self.add(op, operands, self.shapes[x])
+        return self.activation(y) if self.chance(0.5) else y
+
+    def concat(self):
+        x = self.image()
+        axis = self.pick([1, 1, 1, 1, 2, 3])
+        shape = self.shapes[x]
+        fitting = [
+            v for v in self.images
+            if all(a == b for i, (a, b) in enumerate(zip(self.shapes[v], shape)) if i != axis)]
+        if len(fitting) < 2 and axis == 1:
+            fitting.append(self.convolution(x, simple=True))
+        parts = [self.pick(fitting) for _ in range(self.between(2, 4))]
+        total = sum(self.shapes[v][axis] for v in parts)
+        if math.prod(shape) // shape[axis] * total > LARGE:
+            parts, total = parts[:1], self.shapes[parts[0]][axis]
+        result = list(shape)
+        result[axis] = total
+        return self.add("Concat", parts, result, axis=axis)
+
+    def split(self):
+        x = self.image()
+        shape = self.shapes[x]
+        if shape[1] < 2:
+            return self.activation(x)
+        cut = self.between(1, shape[1] - 1)
+        sizes = [cut, shape[1] - cut]
+        names = [self.fresh("split"), self.fresh("split")]
+        if self.opset >= 13:
+            node = helper.make_node("Split", [x, self.integers(sizes)], names, axis=1)
+        else:
+            node = helper.make_node("Split", [x], names, axis=1, split=sizes)
+        node.name = f"n_{names[0]}"
+        self.nodes.append(node)
+        for name, size in zip(names, sizes):
+            self.remember(name, [shape[0], size, *shape[2:]])
+        return names[1]
+
+    def slice(self):
+        x = self.image()
+        shape = list(self.shapes[x])
+        axis = self.pick([1, 2, 3])
+        step = self.pick([1, 2], [3, 1])
+        start = self.between(0, shape[axis] - 1)
+        end = self.between(start + 1, shape[axis])
+        if self.chance(0.3):
+            end = (1 << 31) - 1
+        shape[axis] = -(-(min(end, shape[axis]) - start) // step)
+        inputs = [x] + [self.integers([v]) for v in (start, end, axis, step)]
+        return self.add("Slice", inputs, shape)
+
+    def pad(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        mode = self.pick(["constant", "reflect", "edge"], [4, 1, 1])
+        pads = [self.between(0, 3) for _ in range(4)]
+        if mode == "reflect":
+            pads = [min(p, (h, w)[i % 2] - 1) for i, p in enumerate(pads)]
+        inputs = [x, self.integers([0, 0, *pads[:2], 0, 0, *pads[2:]])]
+        if mode == "constant" and self.chance(0.7):
+            inputs.append(self.scalar(self.pick([0.0, 0.5])))
+        size = [h + pads[0] + pads[2], w + pads[1] + pads[3]]
+        y = self.add("Pad", inputs, [n, c, *size], mode=mode)
+        return self.convolution(y) if self.chance(0.6) else y
+
+    def resize(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        if c * h * w > LARGE // 4:
+            return self.pool()
+        mode = self.pick(["nearest", "linear"])
+        coordinates = self.pick(["half_pixel", "asymmetric", "align_corners"])
+        # Whole factors: others put samples on the edge between two pixels, where runtimes differ.
+        sizes = [h * self.between(1, 3), w * self.between(1, 3)]
+        attributes = dict(mode=mode, coordinate_transformation_mode=coordinates)
+        if mode == "nearest":
+            if coordinates == "align_corners":
+                attributes["coordinate_transformation_mode"] = "asymmetric"
+            attributes["nearest_mode"] = self.pick(["floor", "round_prefer_floor"])
+        if self.chance(0.5):
+            inputs = [x, "", "", self.integers([n, c, *sizes])]
+        else:
+            scales = np.array([1, 1, sizes[0] / h, sizes[1] / w], dtype=np.float32)
+            inputs = [x, "", self.store(scales)]
+        if self.opset < 13:
+            inputs[1] = self.store(np.zeros(0, dtype=np.float32))
+            if len(inputs) == 4:
+                inputs[2] = self.store(np.zeros(0, dtype=np.float32))
+        return self.add("Resize", inputs, [n, c, *sizes], **attributes)
+
+    def shuffle(self):
+        """Channel shuffle by Reshape, Transpose, Reshape; or a trip through NHWC."""
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        groups = [g for g in range(2, c) if c % g == 0]
+        if groups and self.chance(0.6):
+            g = self.pick(groups)
+            y = self.add("Reshape", [x, self.integers([n, g, c // g, h, w])], [n, g, c // g, h, w])
+            y = self.add("Transpose", [y], [n, c // g, g, h, w], perm=[0, 2, 1, 3, 4])
+            return self.add("Reshape", [y, self.integers([0, -1, h, w])], [n, c, h, w])
+        y = self.add("Transpose", [x], [n, h, w, c], perm=[0, 2, 3, 1])
+        self.images.pop()
+        if self.chance(0.5):
+            y = self.add("Mul", [y, self.uniform([c], 0.5, 1.5)], [n, h, w, c])
+            self.images.pop()
+        return self.add("Transpose", [y], [n, c, h, w], perm=[0, 3, 1, 2])
+
+    def softmax(self):
+        x = self.image()
+        axis = self.pick([1, 3, -1, 2]) if self.opset >= 13 else 1
+        return self.add("Softmax", [x], self.shapes[x], axis=axis)
+
+    def normalization(self):
+        x = self.image()
+        size = self.pick([3, 5])
+        return self.add("LRN", [x], self.shapes[x], size=size, alpha=0.01, beta=0.75, bias=1.0)
+
+    def nothing(self):
+        """Operators that mean nothing at inference."""
+        x = self.image()
+        return self.add(self.pick(["Identity", "Dropout"]), [x], self.shapes[x])
+
+    # ---- Moves on matrices --------------------------------------------------------------------
+
+    def to_matrix(self):
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        if c * h * w > 4000:
+            x = self.add("GlobalAveragePool", [x], [n, c, 1, 1])
+            h = w = 1
+        if self.chance(0.5):
+            return self.add("Flatten", [x], [n, c * h * w], axis=1)
+        return self.add("Reshape", [x, self.integers([n, -1])], [n, c * h * w])
+
+    def dense(self, x):
+        """A layer of a perceptron: Gemm in its forms, or MatMul and Add."""
+        n, k = self.shapes[x]
+        units = self.pick([1, 2, 3, 10, 16, 17, 33, 64, 100, 257])
+        if self.chance(0.6):
+            attributes = {}
+            transposed = self.chance(0.6)
+            if transposed:
+                attributes["transB"] = 1
+            if self.chance(0.2):
+                attributes.update(alpha=0.5, beta=2.0)
+            shape = [units, k] if transposed else [k, units]
+            inputs = [x, self.weight(shape, k)]
+            if self.chance(0.8):
+                inputs.append(self.uniform(self.pick([[units], [1, units], [1], [n, 1]]), -1, 1))
+            y = self.add("Gemm", inputs, [n, units], **attributes)
+        else:
+            y = self.add("MatMul", [x, self.weight([k, units], k)], [n, units])
+            if self.chance(0.7):
+                y = self.add("Add", [y, self.uniform([units], -1, 1)], [n, units])
+        if self.chance(0.6):
+            op = self.pick(["Relu", "Sigmoid", "Tanh"])
+            y = self.add(op, [y], [n, units])
+        return y
+
+    def head(self):
+        """Ends the network in a classifier."""
+        x = self.to_matrix()
+        for _ in range(self.between(1, 3)):
+            x = self.dense(x)
+        if self.chance(0.5):
+            x = self.add("Softmax", [x], self.shapes[x], axis=1)
+        return x
+
+
+MOVES = [
+    (Network.convolution_block, 12), (Network.combine, 6), (Network.pool, 3),
+    (Network.concat, 3), (Network.squeeze_excitation, 2), (Network.activation, 2),
+    (Network.affine, 2), (Network.batch_normalization, 1), (Network.transposed, 1.5),
+    (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1), (Network.split, 1),
+    (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
+    (Network.nothing, 0.7), (Network.global_pool, 0.3), (Network.reduce_mean, 0.4),
+]
+
+
+def random_network(seed):
+    """The model of a seed. Values nobody reads are outputs, or are left dead."""
+    net = Network(seed)
+    batch = net.pick([1, 3], [3, 1])
+    for index in range(net.pick([1, 2], [6, 1])):
+        shape = [batch, net.pick([1, 3, 3, 4, 16, 20]), net.pick(SIDES), net.pick(SIDES)]
+        net.inputs.append(f"input{index}")
+        net.remember(f"input{index}", shape)
+    moves, weights = zip(*MOVES)
+    for _ in range(net.between(2, 16)):
+        net.pick(moves, weights)(net)
+    if net.chance(0.5):
+        net.head()
+
+    produced = [name for node in net.nodes for name in node.output]
+    read = {name for node in net.nodes for name in node.input}
+    outputs = [n for n in produced if n not in read and (n == produced[-1] or net.chance(0.7))]
+    # A value that is an output and is read as well must survive fusion and reuse of its bytes.
+    if net.chance(0.4):
+        outputs += [n for n in produced if n in read and net.chance(2 / len(produced))]
+    used = {name for node in net.nodes for name in node.input}
+    graph = helper.make_graph(
+        net.nodes, f"random_{seed}",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, net.shapes[n])
+         for n in net.inputs if n in used],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, net.shapes[n]) for n in outputs],
+        [t for t in net.initializers if t.name in used])
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", net.opset)], ir_version=8)
