@@ -284,7 +284,8 @@ extension Lowering {
         if case .lp = kind { throw LoweringProblem(reason: "GlobalLpPool has no kernel") }
         let shape = result[x].type.shape
         let pixels = shape.dropFirst(2).reduce(1, *)
-        let source = view(x, name: node.name + ".x", shape: [shape[0], shape[1], 1, pixels])
+        let source = shape.count == 4
+            ? x : view(x, name: node.name + ".x", shape: [shape[0], shape[1], 1, pixels])
         try emitSpatial(node, .globalPool(isAverage: kind == .average), inputs: [source])
     }
 

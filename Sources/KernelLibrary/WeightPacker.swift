@@ -16,10 +16,10 @@ package struct WeightPacker {
     package func pack<Space>(
         _ kernel: ConvolutionKernel, part: Int, units: Range<Int>, to target: Region<Space>
     ) throws(ConstantError) {
+        guard !units.isEmpty else { return }
         let part = kernel.parts[part]
         let unit = catalog.unitChannels(kernel.order)
         let channels = units.lowerBound * unit..<min(units.upperBound * unit, part.outputChannels)
-        guard !channels.isEmpty else { return }
         let source = part.weights
         let first = part.firstOutputChannel + channels.lowerBound
         let job = PackJob(

@@ -79,7 +79,10 @@ struct RunCommand: ParsableCommand {
         let files = try writeOutputs(result.outputs, plan: plan)
         report(session, result.latencies, files, load: loaded - start + opened - planned,
             planning: planned - loaded)
-        if profile { fputs(session.profileText, options.json ? stderr : stdout) }
+        if profile {
+            let text = session.profileText
+            if options.json { writeError(text) } else { print(text, terminator: "") }
+        }
         if check { try compare(plan, tensors, result.outputs) }
     }
 

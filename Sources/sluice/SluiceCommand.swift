@@ -46,6 +46,14 @@ extension SluiceError.Kind {
 }
 
 /// Writes one line to standard error.
-func printError(_ line: String) {
-    fputs(line + "\n", stderr)
+func printError(_ line: String) { writeError(line + "\n") }
+
+/// Writes text to standard error as it is.
+func writeError(_ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+        let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        guard written > 0 else { return }
+        bytes = bytes.dropFirst(written)
+    }
 }

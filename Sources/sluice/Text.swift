@@ -71,10 +71,10 @@ struct ProgressLine {
         let filled = total > 0 ? width * done / total : width
         let bar = String(repeating: "#", count: filled)
             + String(repeating: ".", count: width - filled)
-        fputs("\r\u{1B}[2K\(what) [\(bar)] \(done)/\(total)", stderr)
+        writeError("\r\u{1B}[2K\(what) [\(bar)] \(done)/\(total)")
     }
 
     func finish() {
-        if wasShown { fputs("\r\u{1B}[2K", stderr) }
+        if wasShown { writeError("\r\u{1B}[2K") }
     }
 }

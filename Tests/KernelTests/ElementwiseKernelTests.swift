@@ -279,7 +279,10 @@ import Testing
         args.output = UnsafeMutableRawPointer(output.pointer)
         args.rows_per_task = 4
         isa.run(isa.table.pointee.select, args, sl_select_task_count)
-        let expected = (0..<105).map { $0 % 7 % 3 != 0 ? Int64($0) : Int64(-1 - $0 / 35) }
+        let expected: [Int64] = (0..<105).map { (index: Int) -> Int64 in
+            let isTrue = index % 7 % 3 != 0
+            return isTrue ? Int64(index) : Int64(-1 - index / 35)
+        }
         #expect(output.values == expected && output.isIntact)
     }
 

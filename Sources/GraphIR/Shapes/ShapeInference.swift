@@ -123,7 +123,7 @@ struct Operands {
             if let type { try checkShape(type.shape) }
         }
         var limit = 1
-        if case .split = op { limit = Int.max }
+        if case .split = op { limit = 1 << 20 }
         if case .pool(let pool) = op, pool.kind == .maximum { limit = 2 }
         guard outputCount >= 1, outputCount <= limit else {
             throw ShapeError("the operator has \(outputCount) results; it gives \(limit)")
