@@ -58,18 +58,12 @@ struct JobBuilder {
             let region = valueRegion(program.graph.inputs[number])
             inputRegions[number] = region
             inputActions[number] = nextAction
-            // The source is the caller's; it is set before each run.
-            return [.transfer(Transfer(upload: UnsafeRawBufferPointer(start: nil, count: 0), to: device.region(0..<0)))]
+            return [.transfer(Transfer(placeholder: region))]
         case .downloadOutput(let number):
             let region = valueRegion(program.graph.outputs[number])
             outputRegions[number] = region
             outputActions[number] = nextAction
-            return [
-                .transfer(
-                    Transfer(
-                        download: device.region(0..<0),
-                        to: UnsafeMutableRawBufferPointer(start: nil, count: 0)))
-            ]
+            return [.transfer(Transfer(placeholder: region))]
         case .uploadWeights(let item, let units):
             guard let slot = step.slot else { preconditionFailure("a block has a slot") }
             let content = program.items[item]

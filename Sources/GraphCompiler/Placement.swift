@@ -106,7 +106,7 @@ struct PlacementSearch {
         let memory = planMemory(for: timeline.buffers)
         return Candidate(
             streaming: streaming, timeline: timeline, offsets: memory.offsets,
-            height: memory.height)
+            height: aligned(memory.height))
     }
 
     /// Bytes that live while each node runs, weights left out.

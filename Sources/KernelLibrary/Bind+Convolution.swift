@@ -132,7 +132,6 @@ extension KernelBinder {
         args.out_row_stride = output.row
         args.out_pixel_stride = lanes
         args.activation = context.node.activation.code
-        args.rows_per_task = UInt32(min(share(kernel.outputHeight), 8))
         args.panels_per_task = UInt32(
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels)
         return KernelCall(
@@ -256,7 +255,8 @@ func tileArguments(
         pixels: part.outputHeight * part.outputWidth,
         inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,
         panels: (unitChannels + Int(isa.pointee.panel) - 1) / Int(isa.pointee.panel),
-        images: kernel.images, tilePixels: Int(isa.pointee.tile_pixels), workers: workers)
+        images: kernel.images, tilePixels: Int(isa.pointee.tile_pixels), workers: workers,
+        tileMultiple: gemm == .openblas ? 8 : 1)
     args.tiles_per_task = UInt32(tiling.tiles)
     args.panels_per_task = UInt32(tiling.panels)
     return args
@@ -280,9 +280,17 @@ func planarArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_c
     args.dilation_w = UInt32(kernel.dilationWidth)
     args.pad_top = Int32(kernel.padTop)
     args.pad_left = Int32(kernel.padLeft)
-    args.rows_per_task = 1
+    args.rows_per_task = planarRows(kernel)
     args.panels_per_task = 1
     return args
+}
+
+/// Output rows of a task of the planar kernel: as many as keep its padded input rows in the first
+/// cache, so that the scratch depends on the shape alone.
+private func planarRows(_ kernel: ConvolutionKernel) -> UInt32 {
+    let rowBytes = 4 * kernel.channels * kernel.strideHeight * (kernel.inputWidth + 16)
+    let rows = (24 << 10) / max(rowBytes, 1)
+    return UInt32(max(1, min(rows, 8, kernel.outputHeight)))
 }
 
 /// How the grid of a tile kernel is cut into tasks: pixel groups whose input stays in cache, and
@@ -296,7 +304,7 @@ struct TaskTiling {
 
     init(
         pixels: Int, inputFloatsPerPixel: Int, panels: Int, images: Int, tilePixels: Int,
-        workers: Int
+        workers: Int, tileMultiple: Int = 1
     ) {
         let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
         let tileBytes = max(1, tilePixels * inputFloatsPerPixel * 4)
@@ -313,7 +321,8 @@ struct TaskTiling {
                 self.panels = max(1, (panels + cuts - 1) / cuts)
             }
         }
-        tiles = perTask
+        // The OpenBLAS core computes whole cells of several tiles.
+        tiles = min(tileCount, (perTask + tileMultiple - 1) / tileMultiple * tileMultiple)
     }
 }
 

@@ -35,7 +35,8 @@ package final class Arena<Space: MemorySpace>: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let mapping: UnsafeMutableRawPointer
     private let mappingByteCount: Int
-    /// Highest byte of any region handed out, + 1; only touched while a session opens.
+    /// Highest byte of any region handed out, + 1, up to the end of its cache line; only changed
+    /// while a session opens.
     package private(set) var highestByteIssued = 0
 
     package init(capacity: Int) throws(ArenaError) {
@@ -66,7 +67,8 @@ package final class Arena<Space: MemorySpace>: @unchecked Sendable {
     package func region(_ range: Range<Int>) -> Region<Space> {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= capacity, "region outside its arena")
-        highestByteIssued = max(highestByteIssued, range.upperBound)
+        let line = (range.upperBound + 63) / 64 * 64
+        highestByteIssued = max(highestByteIssued, line)
         return Region(pointer: base + range.lowerBound, byteCount: range.count)
     }
 

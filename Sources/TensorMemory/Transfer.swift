@@ -33,6 +33,14 @@ package struct Transfer: @unchecked Sendable {
         byteCount = source.byteCount
     }
 
+    /// As many bytes as a transfer from or to the caller's memory will move, before that memory
+    /// is known.
+    package init(placeholder region: Region<DeviceSpace>) {
+        source = UnsafeRawPointer(region.pointer)
+        target = region.pointer
+        byteCount = region.byteCount
+    }
+
     package var taskCount: Int { (byteCount + Self.chunk - 1) / Self.chunk }
 
     /// Moves one chunk.

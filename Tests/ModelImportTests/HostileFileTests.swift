@@ -173,11 +173,11 @@ struct HostileFileTests {
         #expect(try importError(nested).kind == .unsupported)
     }
 
-    @Test("a model of a gigabyte opens without its weights")
+    @Test("a model of eight gigabytes opens without its weights")
     func weightsAreNotRead() throws {
         try withTemporaryDirectory { directory in
             // The weights are a hole in the file, so that writing it costs nothing.
-            let byteCount = 1 << 30
+            let byteCount = 1 << 33
             var weight = Proto()
             weight.number(1, Int64(byteCount / 4))
             weight.number(2, Elements.float.rawValue)
@@ -203,7 +203,7 @@ struct HostileFileTests {
             let clock = ContinuousClock()
             let start = clock.now
             let model = try importONNX(path: path)
-            #expect(clock.now - start < .milliseconds(500))
+            #expect(clock.now - start < .seconds(2))
             let range = try model.fileRange("w")
             #expect(
                 range == FileRange(file: 0, offset: proto.bytes.count, byteCount: byteCount)

@@ -11,8 +11,7 @@ extension Evaluation {
         var result = [Double](repeating: 0, count: type.elementCount)
         var places = [Int64](repeating: 0, count: type.elementCount)
         for pixel in 0..<pixels {
-            let offsets = window.inputOffsets(ofOutput: pixel, isTransposed: false)
-                .filter { $0 >= 0 }
+            let offsets = window.insideOffsets(ofOutput: pixel)
             let divisor =
                 pool.countIncludesPadding
                 ? window.paddedCount(ofOutput: pixel) : offsets.count
@@ -95,6 +94,21 @@ extension WindowGeometry {
                     ? transposedPosition(axis: axis, coordinate: coordinate, tap: tap)
                     : position(axis: axis, coordinate: coordinate, tap: tap)
             }
+        }
+        return boxOffsets(positions: positions, strides: stridesOfRows(inputSizes))
+    }
+
+    /// The elements of the input plane that one output element sees, the border left out.
+    ///
+    /// Never more than the input has, whatever the size of the window.
+    func insideOffsets(ofOutput output: Int) -> [Int] {
+        let positions = coordinates(ofOutput: output).enumerated().map { axis, coordinate in
+            let start = coordinate * strides[axis] - padBegin[axis]
+            let dilation = dilations[axis]
+            let first = start >= 0 ? 0 : (dilation - 1 - start) / dilation
+            let room = inputSizes[axis] - start
+            let end = room <= 0 ? 0 : min(kernel[axis], (room - 1) / dilation + 1)
+            return (first..<max(first, end)).map { start + $0 * dilation }
         }
         return boxOffsets(positions: positions, strides: stridesOfRows(inputSizes))
     }

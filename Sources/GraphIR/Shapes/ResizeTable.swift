@@ -37,7 +37,7 @@ package func resizeTable(
     return table
 }
 
-private let maximumTableSize = 0x1p30
+private let maximumTableSize = 0x1p26
 
 private struct ResizeFilter {
     let resize: Resize
