@@ -175,7 +175,9 @@ static void SL_FN(activate_run)(const conv_plan *plan, const sl_conv_args *args,
 SL_INLINE size_t SL_FN(chunk_channels)(const sl_conv_args *args, sl_tile_cut cut) {
     const size_t blocks = sl_ceil_div(args->channels, VEC_LANES);
     const bool may_split = args->residual != args->output && cut.base > 1;
-    const size_t most = may_split ? 1 + CHUNK_ROWS / (args->taps * VEC_LANES) : blocks;
+    // A phase of a transposed convolution may have no taps at all: its results are the bias.
+    const size_t rows_per_block = (size_t)args->taps * VEC_LANES;
+    const size_t most = may_split && rows_per_block > 0 ? 1 + CHUNK_ROWS / rows_per_block : blocks;
     const size_t chunks = sl_ceil_div(blocks, most);
     return sl_ceil_div(blocks, chunks) * VEC_LANES;
 }
