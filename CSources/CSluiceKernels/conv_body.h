@@ -6,7 +6,7 @@ enum {
     // Floats of input that tiles of one pass over the panels may cover: a part of the L2 cache.
     PASS_INPUT_FLOATS = 48 * 1024,
     // Most taps of a strided tile, whose way from tap to tap is a table; others are indirect.
-    STRIDED_TAPS = 64,
+    STRIDED_TAPS = 49,
     // Rows of a panel that one chunk of channels covers, more or less.
     CHUNK_ROWS = 1024,
 };
@@ -18,7 +18,7 @@ typedef struct {
     // Whether input (output) pixels are evenly spaced over the whole image, rows included.
     bool input_is_flat, output_is_flat;
     // From each tap to the next in floats, from the last to the first of the next channel block.
-    ptrdiff_t tap_step[STRIDED_TAPS];
+    int32_t tap_step[STRIDED_TAPS];
     ptrdiff_t first_tap;
     int32_t min_dy, max_dy, min_dx, max_dx;
 } conv_plan;
@@ -45,7 +45,7 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
         const bool is_last = t + 1 == args->taps;
         const ptrdiff_t next = is_last ? (ptrdiff_t)args->in_block_stride + plan->first_tap
                                        : SL_FN(tap_offset)(args, t + 1);
-        plan->tap_step[t] = next - SL_FN(tap_offset)(args, t);
+        plan->tap_step[t] = (int32_t)(next - SL_FN(tap_offset)(args, t));
     }
     const bool is_pointwise = plan->min_dy == 0 && plan->max_dy == 0 && plan->min_dx == 0 &&
                               plan->max_dx == 0 && args->stride_h == 1 && args->stride_w == 1;

@@ -44,7 +44,6 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
                                    const size_t count) {
     if (count == VEC_LANES) {
         SL_PRAGMA(clang loop unroll_count(SL_K_UNROLL)) for (size_t k = 0; k < VEC_LANES; k++) {
-            SL_KEEP_ORDER();
             SL_FN(add_products)(pixels, vectors, sum, from, weights, k);
         }
     } else {
@@ -80,25 +79,26 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
     SL_FN(finish_tile)(pixels, vectors, sum, job);
 }
 
-// The addresses of a tile's pixels under each tap. Pixels outside the image point at zeros and
-// stay there when the others move on to the next channel block.
+// The addresses of a tile's pixels under some taps, and by how much each moves from one channel
+// block to the next: pixels outside the image point at zeros and stay there. Wide tiles work the
+// latter out again each time, to stay within the stack a kernel may use.
+#define SL_HAS_WIDE_TILES (SL_TILE_PIXELS > 8)
 typedef struct {
-    pixel_words zeros;
-    pixel_words block_bytes;
     pixel_words address[TABLE_TAPS][TILE_PARTS];
+#if !SL_HAS_WIDE_TILES
+    pixel_words advance[TABLE_TAPS][TILE_PARTS];
+#endif
 } address_table;
 
-static __attribute__((noinline)) void SL_FN(fill_table)(const tile_job *job,
-                                                        address_table *table) {
+SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t first_tap,
+                                 size_t count, address_table *table) {
     const sl_conv_args *const args = job->args;
     const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
-    table->zeros = zeros;
-    table->block_bytes = args->in_block_stride * sizeof(float);
-    for (size_t t = 0; t < args->taps; t++) {
-        const int32_t dy = args->tap_dy[t], dx = args->tap_dx[t];
+    for (size_t t = 0; t < count; t++) {
+        const int32_t dy = args->tap_dy[first_tap + t], dx = args->tap_dx[first_tap + t];
         const ptrdiff_t offset = dy * (ptrdiff_t)args->in_row_stride +
                                  dx * (ptrdiff_t)args->in_pixel_stride;
-        const uint64_t base = (uint64_t)job->image + (uint64_t)offset * sizeof(float);
+        const uint64_t base = (uint64_t)block + (uint64_t)offset * sizeof(float);
         for (size_t part = 0; part < TILE_PARTS; part++) {
             // As unsigned numbers, coordinates before the image are beyond its end.
             const pixel_coordinates y = job->row[part] + (uint32_t)dy;
@@ -107,37 +107,41 @@ static __attribute__((noinline)) void SL_FN(fill_table)(const tile_job *job,
             const pixel_words inside =
                 (pixel_words)__builtin_convertvector(is_inside, pixel_wide_flags);
             table->address[t][part] = (inside & (job->origin[part] + base)) | (~inside & zeros);
+#if !SL_HAS_WIDE_TILES
+            table->advance[t][part] = inside & (args->in_block_stride * sizeof(float));
+#endif
         }
     }
 }
 
-SL_INLINE void SL_FN(move_table)(address_table *table, size_t taps) {
-    for (size_t t = 0; t < taps; t++) {
+static __attribute__((noinline)) void SL_FN(call_fill_table)(const tile_job *job,
+                                                             const float *block,
+                                                             size_t first_tap, size_t count,
+                                                             address_table *table) {
+    SL_FN(fill_table)(job, block, first_tap, count, table);
+}
+
+// Fills the table while sums are in registers, which a call would put on the stack.
+SL_INLINE void SL_FN(refill_table)(const tile_job *job, const float *block, size_t first_tap,
+                                   size_t count, address_table *table) {
+#if SL_HAS_WIDE_TILES
+    SL_FN(fill_table)(job, block, first_tap, count, table);
+#else
+    SL_FN(call_fill_table)(job, block, first_tap, count, table);
+#endif
+}
+
+SL_INLINE void SL_FN(move_table)(const sl_conv_args *args, address_table *table) {
+    for (size_t t = 0; t < args->taps; t++) {
         SL_UNROLL for (size_t part = 0; part < TILE_PARTS; part++) {
-            const pixel_words address = table->address[t][part];
-            const pixel_words is_inside = (pixel_words)(address != table->zeros);
-            table->address[t][part] = address + (is_inside & table->block_bytes);
+#if SL_HAS_WIDE_TILES
+            const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
+            const pixel_words is_inside = (pixel_words)(table->address[t][part] != zeros);
+            table->address[t][part] += is_inside & (args->in_block_stride * sizeof(float));
+#else
+            table->address[t][part] += table->advance[t][part];
+#endif
         }
-    }
-}
-
-// The addresses of the pixels under one tap, for kernels with more taps than the table holds. In
-// plain integer instructions, since all vector registers hold sums.
-SL_INLINE void SL_FN(find_addresses)(const int pixels, const tile_job *job, const float *block,
-                                     size_t tap, const float **at) {
-    const sl_conv_args *const args = job->args;
-    const int32_t dy = args->tap_dy[tap], dx = args->tap_dx[tap];
-    const ptrdiff_t offset =
-        dy * (ptrdiff_t)args->in_row_stride + dx * (ptrdiff_t)args->in_pixel_stride;
-    const uint64_t base = (uint64_t)block + (uint64_t)offset * sizeof(float);
-    const uint32_t *const rows = (const uint32_t *)job->row;
-    const uint32_t *const columns = (const uint32_t *)job->column;
-    const uint64_t *const origins = (const uint64_t *)job->origin;
-    _Pragma("clang loop unroll(disable) vectorize(disable)") for (int p = 0; p < pixels; p++) {
-        const bool is_inside = (rows[p] + (uint32_t)dy < args->in_h) &
-                               (columns[p] + (uint32_t)dx < args->in_w);
-        const uint64_t inside = base + origins[p];
-        at[p] = (const float *)(is_inside ? inside : (uint64_t)SL_FN(zero_pixel));
     }
 }
 
@@ -148,17 +152,18 @@ SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vec
                                                  const float *weights, const float **next,
                                                  const size_t count) {
     const size_t taps = job->args->taps;
-    const bool has_table = taps <= TABLE_TAPS;
-    for (size_t t = 0; t < taps; t++) {
-        const float **const row = (const float **)table->address[has_table ? t : 0];
-        if (!has_table) SL_FN(find_addresses)(pixels, job, block, t, row);
-        const float *at[SL_TILE_PIXELS];
-        SL_UNROLL for (int p = 0; p < pixels; p++) at[p] = row[p];
-        const pixel_source from = {.each = at};
-        __builtin_prefetch(*next, 0, 2);
-        *next += job->prefetch_step;
-        SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
-        weights += count * (size_t)vectors * VEC_LANES;
+    for (size_t first = 0; first < taps; first += TABLE_TAPS) {
+        const size_t here = sl_min_size(TABLE_TAPS, taps - first);
+        if (taps > TABLE_TAPS) SL_FN(refill_table)(job, block, first, here, table);
+        for (size_t t = 0; t < here; t++) {
+            const float *at[SL_TILE_ROOM];
+            memcpy(at, table->address[t], sizeof at);
+            const pixel_source from = {.each = at};
+            __builtin_prefetch(*next, 0, 2);
+            *next += job->prefetch_step;
+            SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
+            weights += count * (size_t)vectors * VEC_LANES;
+        }
     }
     return weights;
 }
@@ -168,7 +173,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     const sl_conv_args *const args = job->args;
     const size_t taps = args->taps;
     address_table table;
-    if (taps <= TABLE_TAPS) SL_FN(fill_table)(job, &table);
+    if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
     vec sum[SL_TILE_PIXELS][2];
     const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
     const float *next = job->prefetch;
@@ -177,7 +182,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
         weights = SL_FN(add_indirect_block)(pixels, vectors, sum, job, block, &table, weights,
                                             &next, VEC_LANES);
         block += args->in_block_stride;
-        if (taps <= TABLE_TAPS) SL_FN(move_table)(&table, taps);
+        if (taps <= TABLE_TAPS) SL_FN(move_table)(args, &table);
     }
     const size_t rest = job->channels % VEC_LANES;
     if (rest > 0) {

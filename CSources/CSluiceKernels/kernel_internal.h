@@ -25,13 +25,6 @@
 #define SL_INLINE static inline __attribute__((always_inline, unused))
 #define SL_UNROLL _Pragma("clang loop unroll(full)")
 
-// The compiler moves no load across this. Between the steps of an unrolled loop it keeps loads of
-// later steps from taking registers the sums need.
-#define SL_KEEP_ORDER() __asm__ volatile("" ::: "memory")
-
-// Most lanes and most tile pixels of any ISA, for small arrays on the stack.
-enum { SL_MAX_LANES = 16, SL_MAX_TILE_PIXELS = 14 };
-
 SL_INLINE size_t sl_ceil_div(size_t value, size_t divisor) {
     return (value + divisor - 1) / divisor;
 }

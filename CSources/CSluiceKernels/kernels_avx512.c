@@ -11,8 +11,9 @@
 #define SL_TILE_PIXELS 14
 #define SL_FOR_TILE_SIZES(X) \
     X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-// Channels that one pass of the innermost loop multiplies.
-#define SL_K_UNROLL 4
+// Channels that one pass of the innermost loop multiplies. One only: given more, the compiler
+// brings loads forward until sums no longer fit the registers.
+#define SL_K_UNROLL 1
 // Output pixels that a depthwise run keeps in registers.
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12

@@ -24,7 +24,7 @@ typedef struct {
     // from each tap to the next.
     const float *first;
     size_t step;
-    const ptrdiff_t *tap_step;
+    const int32_t *tap_step;
     // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
     // its row and its column, which may be outside the image.
     pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];

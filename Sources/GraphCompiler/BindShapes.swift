@@ -24,7 +24,8 @@ package func bindShapes(
                 literals: constants.map { $0?.smallLiteral },
                 outputCount: node.outputs.count)
         } catch {
-            throw .invalid("node '\(node.name)': \(error.message)")
+            let reason = "node '\(node.name)': \(error.message)"
+            throw error.dependsOnData ? .unsupported([reason]) : .invalid(reason)
         }
         for (output, type) in zip(node.outputs, types) {
             guard let output else { continue }

@@ -3,6 +3,10 @@ package struct ShapeError: Error, Hashable, Sendable {
     /// What is wrong and what would work.
     package var message: String
 
+    /// Whether the shape would be known if only an input were a constant: nothing is wrong with
+    /// the model, but it cannot be planned.
+    package var dependsOnData = false
+
     package init(_ message: String) { self.message = message }
 
     package init(message: String) { self.message = message }
@@ -146,10 +150,11 @@ struct Operands {
     func literal(_ index: Int, _ name: String) throws(ShapeError) -> DenseTensor? {
         guard let type = optionalType(index) else { return nil }
         guard index < literals.count, let literal = literals[index] else {
-            throw ShapeError(
+            var error = ShapeError(
                 "the result's shape depends on data known only at run time: input \(index) "
-                    + "(\(name)) must be a constant"
-            )
+                    + "(\(name)) must be a constant")
+            error.dependsOnData = true
+            throw error
         }
         guard literal.type == type, literal.isConsistent else {
             throw ShapeError(
