@@ -16,17 +16,21 @@ let package = Package(
     ],
     targets: [
         .target(
-            name: "CSluiceKernels", path: "CSources/CSluiceKernels",
+            name: "CSluiceKernels",
+            path: "CSources/CSluiceKernels",
             publicHeadersPath: "include",
             cSettings: [.enableWarning("all"), .enableWarning("extra")],
-            linkerSettings: [.linkedLibrary("m")]),
+            linkerSettings: [.linkedLibrary("m")]
+        ),
         .target(
-            name: "CSluicePlatform", path: "CSources/CSluicePlatform",
+            name: "CSluicePlatform",
+            path: "CSources/CSluicePlatform",
             publicHeadersPath: "include",
             cSettings: [
                 .define("_GNU_SOURCE"), .enableWarning("all"), .enableWarning("extra"),
             ],
-            linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("dl")]),
+            linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("dl")]
+        ),
         .target(name: "GraphIR", swiftSettings: swiftSettings),
         .target(name: "TensorMemory", swiftSettings: swiftSettings),
         .target(
@@ -35,37 +39,48 @@ let package = Package(
                 "GraphIR", "TensorMemory",
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings
+        ),
         .target(name: "GraphCompiler", dependencies: ["GraphIR"], swiftSettings: swiftSettings),
         .target(
-            name: "KernelLibrary", dependencies: ["GraphIR", "TensorMemory", "CSluiceKernels"],
-            swiftSettings: swiftSettings),
+            name: "KernelLibrary",
+            dependencies: ["GraphIR", "TensorMemory", "CSluiceKernels"],
+            swiftSettings: swiftSettings
+        ),
         .target(
             name: "Execution",
             dependencies: ["GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform"],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings
+        ),
         .target(
             name: "Sluice",
             dependencies: [
                 "GraphIR", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
                 "TensorMemory", .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings
+        ),
         .executableTarget(
             name: "SluiceCommand",
             dependencies: [
                 "Sluice", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/sluice", swiftSettings: swiftSettings),
+            path: "Sources/sluice",
+            swiftSettings: swiftSettings
+        ),
         .testTarget(name: "GraphIRTests", dependencies: ["GraphIR"]),
         .testTarget(
-            name: "ModelImportTests", dependencies: ["ModelImport", "GraphIR", "TensorMemory"]),
+            name: "ModelImportTests",
+            dependencies: ["ModelImport", "GraphIR", "TensorMemory"]
+        ),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["CSluiceKernels", "KernelLibrary", "GraphIR"]),
+            dependencies: ["CSluiceKernels", "KernelLibrary", "GraphIR"]
+        ),
         .testTarget(
             name: "GraphCompilerTests",
-            dependencies: ["GraphCompiler", "GraphIR", "KernelLibrary"]),
+            dependencies: ["GraphCompiler", "GraphIR", "KernelLibrary"]
+        ),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice"]),
     ]
 )

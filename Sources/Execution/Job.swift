@@ -101,7 +101,8 @@ package struct Job: ~Copyable {
         for (index, group) in actions.enumerated() {
             let tasks = group.reduce(0) { $0 + $1.taskCount }
             (phaseMemory + index).initialize(
-                to: Phase(firstAction: first, actionCount: group.count, taskCount: tasks))
+                to: Phase(firstAction: first, actionCount: group.count, taskCount: tasks)
+            )
             (nextMemory + index).initialize(to: Atomic<Int>(0))
             first += group.count
         }
@@ -110,8 +111,14 @@ package struct Job: ~Copyable {
         let workers = UnsafeMutablePointer<Int>.allocate(capacity: 1)
         workers.initialize(to: 1)
         shared = Shared(
-            actions: actionMemory, phases: phaseMemory, next: nextMemory, times: times,
-            workerCount: workers, actionCount: flat.count, phaseCount: actions.count)
+            actions: actionMemory,
+            phases: phaseMemory,
+            next: nextMemory,
+            times: times,
+            workerCount: workers,
+            actionCount: flat.count,
+            phaseCount: actions.count
+        )
     }
 
     deinit {

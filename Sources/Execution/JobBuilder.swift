@@ -18,14 +18,21 @@ struct JobBuilder {
     private var operandItems: [ValueID: Int] = [:]
 
     init(
-        program: Program, catalog: NativeCatalog, device: Arena<DeviceSpace>,
-        host: Arena<HostSpace>, store: ArgumentStore
+        program: Program,
+        catalog: NativeCatalog,
+        device: Arena<DeviceSpace>,
+        host: Arena<HostSpace>,
+        store: ArgumentStore
     ) {
         self.program = program
         self.device = device
         self.host = host
         binder = KernelBinder(
-            catalog: catalog, graph: program.graph, workers: program.threads, store: store)
+            catalog: catalog,
+            graph: program.graph,
+            workers: program.threads,
+            store: store
+        )
         inputActions = Array(repeating: nil, count: program.graph.inputs.count)
         outputActions = Array(repeating: nil, count: program.graph.outputs.count)
         inputRegions = Array(repeating: nil, count: program.graph.inputs.count)
@@ -68,7 +75,8 @@ struct JobBuilder {
             guard let slot = step.slot else { preconditionFailure("a block has a slot") }
             let content = program.items[item]
             let first = program.streaming.residentUnits[item]
-            let start = program.hostOffset[item]
+            let start =
+                program.hostOffset[item]
                 + content.byteCount(of: first..<units.lowerBound)
             let byteCount = content.byteCount(of: units)
             let offset = program.plan.offsets[slot]
@@ -76,7 +84,9 @@ struct JobBuilder {
                 .transfer(
                     Transfer(
                         upload: host.region(start..<start + byteCount),
-                        to: device.region(offset..<offset + byteCount)))
+                        to: device.region(offset..<offset + byteCount)
+                    )
+                )
             ]
         case .compute(let node, let work):
             return bindCompute(step, index: index, node: program.graph.nodes[node], work: work)
@@ -85,14 +95,20 @@ struct JobBuilder {
     }
 
     private func bindCompute(
-        _ step: TimelineStep, index: Int, node: FusedNode, work: TimelineStep.Work
+        _ step: TimelineStep,
+        index: Int,
+        node: FusedNode,
+        work: TimelineStep.Work
     ) -> [KernelCall] {
         var operands = KernelOperands(
-            inputs: node.inputs.map { valueRegion($0) }, output: valueRegion(node.output))
+            inputs: node.inputs.map { valueRegion($0) },
+            output: valueRegion(node.output)
+        )
         if let buffer = program.workspace[index] {
             let offset = program.plan.offsets[buffer]
             operands.workspace = device.region(
-                offset..<offset + program.plan.buffers[buffer].byteCount)
+                offset..<offset + program.plan.buffers[buffer].byteCount
+            )
         }
         switch work {
         case .whole:
@@ -102,10 +118,14 @@ struct JobBuilder {
         case .boxes:
             guard case .compute(let number, _) = step.action else { return [] }
             return binder.bind(
-                node, .boxes(skipping: program.storage.placedInputs[number] ?? []), operands)
+                node,
+                .boxes(skipping: program.storage.placedInputs[number] ?? []),
+                operands
+            )
         case .units(let item, let part, let range):
             let byteCount = program.items[item].byteCount(of: range)
-            let offset = step.slot.map { program.plan.offsets[$0] }
+            let offset =
+                step.slot.map { program.plan.offsets[$0] }
                 ?? program.residentOffset[item]
             operands.weights = device.region(offset..<offset + byteCount)
             return binder.bind(node, .units(part: part, range: range), operands)
@@ -119,7 +139,8 @@ struct JobBuilder {
             return device.region(offset..<offset + byteCount)
         }
         guard let item = operandItems[id] else { preconditionFailure("a value has bytes") }
-        let offset = program.operandSlot[item].map { program.plan.offsets[$0] }
+        let offset =
+            program.operandSlot[item].map { program.plan.offsets[$0] }
             ?? program.residentOffset[item]
         return device.region(offset..<offset + program.items[item].byteCount)
     }

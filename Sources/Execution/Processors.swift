@@ -19,6 +19,7 @@ package struct OpenBLAS: Sendable {
         installOpenBLAS(sgemm)
         return OpenBLAS(
             core: sl_openblas_core().map { String(cString: $0) } ?? "unknown",
-            configuration: sl_openblas_config().map { String(cString: $0) } ?? "unknown")
+            configuration: sl_openblas_config().map { String(cString: $0) } ?? "unknown"
+        )
     }
 }

@@ -9,8 +9,9 @@ package enum SessionError: Error, Sendable {
     case constant(ConstantError, item: String)
 }
 
-/// A program with its memory: arenas mapped, residents packed, every kernel bound. Runs of one
-/// session do not overlap: callers take turns.
+/// A program with its memory: arenas mapped, residents packed, every kernel bound.
+///
+/// Runs of one session do not overlap: callers take turns.
 package final class Session: @unchecked Sendable {
     package let program: Program
     private let catalog: NativeCatalog
@@ -29,7 +30,9 @@ package final class Session: @unchecked Sendable {
 
     /// Maps the arenas, packs the weights and binds every step.
     package init(
-        program: Program, catalog: NativeCatalog, files: [WeightFile]
+        program: Program,
+        catalog: NativeCatalog,
+        files: [WeightFile]
     ) throws(SessionError) {
         self.program = program
         self.catalog = catalog
@@ -41,11 +44,19 @@ package final class Session: @unchecked Sendable {
         }
         let reader = ConstantReader(files: files)
         try packWeights(
-            program, packer: WeightPacker(catalog: catalog, reader: reader), device: device,
-            host: host)
+            program,
+            packer: WeightPacker(catalog: catalog, reader: reader),
+            device: device,
+            host: host
+        )
         stagingPeak = reader.stagingPeak
         var builder = JobBuilder(
-            program: program, catalog: catalog, device: device, host: host, store: store)
+            program: program,
+            catalog: catalog,
+            device: device,
+            host: host,
+            store: store
+        )
         builder.build()
         job = Job(actions: builder.actions)
         phaseSteps = builder.phaseSteps
@@ -61,24 +72,31 @@ package final class Session: @unchecked Sendable {
     /// Bytes of host memory for weights and staging.
     package var hostPeakBytes: Int { host.capacity + stagingPeak }
 
-    /// Runs the program once. Inputs and outputs are in the order of the program's graph, each of
-    /// exactly its value's size; nothing is allocated. The caller must not run one session on two
-    /// threads at a time.
+    /// Runs the program once.
+    ///
+    /// Inputs and outputs are in the order of the program's graph, each of exactly its value's
+    /// size; nothing is allocated. The caller must not run one session on two threads at a time.
     package func run(
-        inputs: [UnsafeRawBufferPointer], outputs: [UnsafeMutableRawBufferPointer]
+        inputs: [UnsafeRawBufferPointer],
+        outputs: [UnsafeMutableRawBufferPointer]
     ) {
         for index in inputs.indices {
             guard let action = inputActions[index], let region = inputRegions[index] else {
                 continue
             }
-            job.replace(action: action, with: .transfer(Transfer(upload: inputs[index], to: region)))
+            job.replace(
+                action: action,
+                with: .transfer(Transfer(upload: inputs[index], to: region))
+            )
         }
         for index in outputs.indices {
             guard let action = outputActions[index], let region = outputRegions[index] else {
                 continue
             }
             job.replace(
-                action: action, with: .transfer(Transfer(download: region, to: outputs[index])))
+                action: action,
+                with: .transfer(Transfer(download: region, to: outputs[index]))
+            )
         }
         WorkerPool.shared.run(job.shared, workers: program.threads)
     }
@@ -92,7 +110,10 @@ package final class Session: @unchecked Sendable {
 
 /// Brings every weight where the program wants it.
 private func packWeights(
-    _ program: Program, packer: WeightPacker, device: Arena<DeviceSpace>, host: Arena<HostSpace>
+    _ program: Program,
+    packer: WeightPacker,
+    device: Arena<DeviceSpace>,
+    host: Arena<HostSpace>
 ) throws(SessionError) {
     for (index, item) in program.items.enumerated() {
         let resident = program.streaming.residentUnits[index]

@@ -2,8 +2,10 @@ import CSluicePlatform
 import Glibc
 import Synchronization
 
-/// The threads of the process that compute. One pool serves every session; it grows to the
-/// largest thread count any of them asked for and runs one job at a time.
+/// The threads of the process that compute.
+///
+/// One pool serves every session; it grows to the largest thread count any of them asked for and
+/// runs one job at a time.
 ///
 /// A job is a sequence of phases. Every worker walks through all of them; in each it takes tasks
 /// until none is left, then waits for the others. The caller is worker 0.
@@ -58,7 +60,8 @@ package final class WorkerPool: Sendable {
 
     private func startThread(number: Int, start: Signal) {
         let context = Unmanaged.passRetained(
-            WorkerStart(pool: self, number: number, start: start))
+            WorkerStart(pool: self, number: number, start: start)
+        )
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, 256 << 10)

@@ -3,9 +3,10 @@ import GraphIR
 /// Gives every value of `graph` its type, starting from the types of the inputs, and turns what
 /// is known without running into constants: small tensors into literals, others into recipes.
 ///
-/// - Parameter inputTypes: one type per graph input, in the graph's order.
+/// `inputTypes`: one type per graph input, in the graph's order.
 package func bindShapes(
-    of graph: Graph, inputTypes: [TensorType]
+    of graph: Graph,
+    inputTypes: [TensorType]
 ) throws(CompileError) -> Graph {
     precondition(inputTypes.count == graph.inputs.count)
     var bound = graph
@@ -22,7 +23,8 @@ package func bindShapes(
                 of: node.op,
                 inputs: node.inputs.map { id in id.flatMap { bound[$0].type } },
                 literals: constants.map { $0?.smallLiteral },
-                outputCount: node.outputs.count)
+                outputCount: node.outputs.count
+            )
         } catch {
             let reason = "node '\(node.name)': \(error.message)"
             throw error.dependsOnData ? .unsupported([reason]) : .invalid(reason)
@@ -54,14 +56,20 @@ extension Constant {
             let count = type.elementCount
             if type.dtype == .float64 {
                 return DenseTensor(
-                    type: type, storage: .doubles(Array(repeating: value, count: count)))
+                    type: type,
+                    storage: .doubles(Array(repeating: value, count: count))
+                )
             }
             if type.dtype.isFloatingPoint {
                 return DenseTensor(
-                    type: type, storage: .floats(Array(repeating: Float(value), count: count)))
+                    type: type,
+                    storage: .floats(Array(repeating: Float(value), count: count))
+                )
             }
             return DenseTensor(
-                type: type, storage: .integers(Array(repeating: Int64(value), count: count)))
+                type: type,
+                storage: .integers(Array(repeating: Int64(value), count: count))
+            )
         default:
             return nil
         }
@@ -70,7 +78,10 @@ extension Constant {
 
 /// Makes the results of `node` constants when they are known; true when they are.
 private func fold(
-    _ node: Node, constants: [Constant?], types: [TensorType], in graph: inout Graph,
+    _ node: Node,
+    constants: [Constant?],
+    types: [TensorType],
+    in graph: inout Graph,
     problems: inout [String]
 ) -> Bool {
     if let value = shapeValue(of: node, in: graph), let output = node.outputs.first, let output {
@@ -92,7 +103,10 @@ private func fold(
     if haveLiterals, types.allSatisfy({ $0.elementCount <= literalLimit }) {
         do throws(ShapeError) {
             let results = try evaluateReference(
-                node.op, inputs: literals, outputCount: node.outputs.count)
+                node.op,
+                inputs: literals,
+                outputCount: node.outputs.count
+            )
             for (output, result) in zip(node.outputs, results) {
                 guard let output else { continue }
                 graph[output].constant = Constant(result)
@@ -104,7 +118,8 @@ private func fold(
         }
     }
     guard node.outputs.count == 1, let output = node.outputs[0] else { return false }
-    graph[output].constant = reshaped(node, constants: constants, type: types[0])
+    graph[output].constant =
+        reshaped(node, constants: constants, type: types[0])
         ?? Constant(type: types[0], source: .computed(node.op, constants))
     return true
 }
@@ -135,7 +150,9 @@ private func shapeValue(of node: Node, in graph: Graph) -> DenseTensor? {
         let from = clamp(start)
         let to = max(from, clamp(end ?? rank))
         return DenseTensor(
-            shape: [to - from], integers: type.shape[from..<to].map { Int64($0) })
+            shape: [to - from],
+            integers: type.shape[from..<to].map { Int64($0) }
+        )
     case .size:
         return DenseTensor(shape: [], integers: [Int64(type.elementCount)])
     default:

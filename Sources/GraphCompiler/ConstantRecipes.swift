@@ -17,7 +17,9 @@ extension Constant {
 
     /// The result has the shape of the operand with more elements: vectors and scalars only.
     private static func binary(
-        _ function: BinaryFunction, _ a: Constant, _ b: Constant
+        _ function: BinaryFunction,
+        _ a: Constant,
+        _ b: Constant
     ) -> Constant {
         let type = a.type.elementCount >= b.type.elementCount ? a.type : b.type
         return Constant(type: type, source: .computed(.binary(function), [a, b]))
@@ -27,7 +29,9 @@ extension Constant {
     var asFloat: Constant {
         guard type.dtype != .float32 else { return self }
         return Constant(
-            type: TensorType(.float32, type.shape), source: .computed(.cast(to: .float32), [self]))
+            type: TensorType(.float32, type.shape),
+            source: .computed(.cast(to: .float32), [self])
+        )
     }
 
     /// The same elements under another shape. (A recipe's result is read as its constant's type.)
@@ -54,7 +58,8 @@ extension Constant {
             let shape = Constant(DenseTensor(shape: [1], integers: [Int64(count)]))
             return Constant(
                 type: TensorType(.float32, [count]),
-                source: .computed(.expand, [asFloat.reshaped([1]), shape]))
+                source: .computed(.expand, [asFloat.reshaped([1]), shape])
+            )
         }
         let channelAxis = type.shape.count - 1 - trailing
         guard type.elementCount == count, channelAxis >= 0, type.shape[channelAxis] == count else {

@@ -18,7 +18,8 @@ package struct CostModel: Sendable {
         let inputs = node.inputs.reduce(0.0) { $0 + Double(graph[$1].byteCount(lanes: lanes)) }
         switch node.kernel {
         case .convolution(let kernel):
-            let rate = kernel.algorithm == .grouped
+            let rate =
+                kernel.algorithm == .grouped
                 ? profile.genericOperationsPerSecond
                 : kernel.algorithm == .depthwise
                     ? profile.operationsPerSecond / 4 : profile.operationsPerSecond
@@ -29,11 +30,13 @@ package struct CostModel: Sendable {
             let traffic = (output + inputs + weights) / profile.streamBytesPerSecond
             return max(arithmetic, traffic) * share
         case .product(let product):
-            let operations = 2 * Double(product.m) * Double(product.k) * Double(product.n)
+            let operations =
+                2 * Double(product.m) * Double(product.k) * Double(product.n)
                 * Double(product.aIndex.count)
             return max(
                 operations / profile.operationsPerSecond,
-                (output + inputs) / profile.streamBytesPerSecond) * share
+                (output + inputs) / profile.streamBytesPerSecond
+            ) * share
         default:
             return (output + inputs) / profile.streamBytesPerSecond * share
         }

@@ -89,12 +89,14 @@ extension Program {
             if resident > 0 {
                 lines.append(
                     "resident \(range(residentOffset[index], bytes)) units 0..<\(resident) of "
-                        + "\(item.unitCount)  # \(item.name)")
+                        + "\(item.unitCount)  # \(item.name)"
+                )
             }
             if resident < item.unitCount {
                 lines.append(
                     "streamed \(item.byteCount - bytes) bytes in blocks of "
-                        + "\(streaming.unitsPerBlock[index]) units  # \(item.name)")
+                        + "\(streaming.unitsPerBlock[index]) units  # \(item.name)"
+                )
             }
         }
         for id in graph.values.indices.map({ ValueID($0) }) {
@@ -105,7 +107,8 @@ extension Program {
             let bytes = graph[id].byteCount(lanes: lanes)
             lines.append(
                 "value \(range(offset, bytes)) live \(live.lowerBound)...\(live.upperBound) "
-                    + "storage \(storage)  # \(graph[id].name)")
+                    + "storage \(storage)  # \(graph[id].name)"
+            )
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -6,7 +6,9 @@ package struct FusionPass: Sendable {
     package var apply: @Sendable (FusedGraph) -> FusedGraph
 }
 
-/// All fusions, in the order they run. `--no-fusion` skips them.
+/// All fusions, in the order they run.
+///
+/// `--no-fusion` skips them.
 package let fusionPasses: [FusionPass] = [
     FusionPass(name: "pad into convolution", apply: foldPadding),
     FusionPass(name: "per-channel affine into convolution", apply: foldAffines),
@@ -97,8 +99,12 @@ private func foldAffines(in graph: FusedGraph) -> FusedGraph {
                 kernel.parts[part].weights.apply(affine)
             }
             editor.nodes[index] = FusedNode(
-                name: conv.name, kernel: .convolution(kernel), inputs: conv.inputs,
-                output: node.output, activation: node.activation)
+                name: conv.name,
+                kernel: .convolution(kernel),
+                inputs: conv.inputs,
+                output: node.output,
+                activation: node.activation
+            )
             editor.nodes[before] = nil
         } else if case .binary = node.kernel {
             let shape = graph[node.output].type.shape
@@ -106,8 +112,12 @@ private func foldAffines(in graph: FusedGraph) -> FusedGraph {
             editor.nodes[index] = FusedNode(
                 name: node.name,
                 kernel: .convolution(
-                    .affine(shape: shape, scale: affine.scale, shift: affine.shift)),
-                inputs: [affine.input], output: node.output, activation: node.activation)
+                    .affine(shape: shape, scale: affine.scale, shift: affine.shift)
+                ),
+                inputs: [affine.input],
+                output: node.output,
+                activation: node.activation
+            )
         }
     }
     return editor.finish()
@@ -136,10 +146,16 @@ private func channelAffine(of node: FusedNode, in graph: FusedGraph) -> ChannelA
                 return ChannelAffine(input: input, scale: vector, shift: nil)
             case (.subtract, 0):
                 return ChannelAffine(
-                    input: input, scale: nil, shift: .multiply(vector, .scalar(-1)))
+                    input: input,
+                    scale: nil,
+                    shift: .multiply(vector, .scalar(-1))
+                )
             case (.subtract, 1):
                 return ChannelAffine(
-                    input: input, scale: .multiply(ones, .scalar(-1)), shift: vector)
+                    input: input,
+                    scale: .multiply(ones, .scalar(-1)),
+                    shift: vector
+                )
             case (.divide, 0):
                 return ChannelAffine(input: input, scale: .divide(ones, vector), shift: nil)
             default:
@@ -185,8 +201,12 @@ private func recognizeSiLU(in graph: FusedGraph) -> FusedGraph {
                 gate.activation == .function(.sigmoid), gate.inputs[0] == node.inputs[side]
             else { continue }
             editor.nodes[index] = FusedNode(
-                name: node.name, kernel: .unary, inputs: [node.inputs[side]], output: node.output,
-                activation: .silu)
+                name: node.name,
+                kernel: .unary,
+                inputs: [node.inputs[side]],
+                output: node.output,
+                activation: .silu
+            )
             editor.nodes[gateIndex] = nil
             break
         }
@@ -217,9 +237,12 @@ private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
         else { continue }
         kernel.hasResidual = true
         editor.nodes[index] = FusedNode(
-            name: conv.name, kernel: .convolution(kernel),
-            inputs: conv.inputs + [node.inputs[1 - chosen.side]], output: node.output,
-            activation: node.activation)
+            name: conv.name,
+            kernel: .convolution(kernel),
+            inputs: conv.inputs + [node.inputs[1 - chosen.side]],
+            output: node.output,
+            activation: node.activation
+        )
         editor.nodes[chosen.producer] = nil
     }
     return editor.finish()

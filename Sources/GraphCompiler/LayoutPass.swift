@@ -43,7 +43,8 @@ private struct LayoutPass {
                 emit(node, .rowMajor)
                 return
             }
-            node.inputs[0] = kernel.algorithm == .planar
+            node.inputs[0] =
+                kernel.algorithm == .planar
                 ? inRowMajor(node.inputs[0]) : inBlocks(node.inputs[0])
             if kernel.hasResidual { node.inputs[1] = inBlocks(node.inputs[1]) }
             emit(node, .blocked)
@@ -73,7 +74,8 @@ private struct LayoutPass {
     private mutating func placeBinary(_ node: FusedNode) {
         var node = node
         let shape = source[node.output].type.shape
-        let wantsBlocks = source[node.output].type.dtype == .float32 && shape.count == 4
+        let wantsBlocks =
+            source[node.output].type.dtype == .float32 && shape.count == 4
             && node.inputs.contains { blocked[$0] != nil && source[$0].type.shape == shape }
             && node.inputs.allSatisfy { canJoinBlocks($0, shape: shape) }
         guard wantsBlocks else {
@@ -147,9 +149,13 @@ private struct LayoutPass {
             let count = blocks(result[node.inputs[index]].type.shape[1])
             defer { start += count }
             return StridedBox(
-                input: index, dimensions: [shape[0], count * plane], inputOffset: 0,
-                inputStrides: [count * plane, 1], outputOffset: start * plane,
-                outputStrides: [blocks(shape[1]) * plane, 1])
+                input: index,
+                dimensions: [shape[0], count * plane],
+                inputOffset: 0,
+                inputStrides: [count * plane, 1],
+                outputOffset: start * plane,
+                outputStrides: [blocks(shape[1]) * plane, 1]
+            )
         }
     }
 
@@ -188,8 +194,12 @@ private struct LayoutPass {
         let new = result.addValue(value)
         result.nodes.append(
             FusedNode(
-                name: name, kernel: .layout(toBlocked: layout == .blocked), inputs: [id],
-                output: new))
+                name: name,
+                kernel: .layout(toBlocked: layout == .blocked),
+                inputs: [id],
+                output: new
+            )
+        )
         return new
     }
 

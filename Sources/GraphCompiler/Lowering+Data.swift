@@ -16,8 +16,13 @@ extension Lowering {
         let source = rowMajorStrides(shape)
         let sizes = permutation.map { shape[$0] }
         let box = StridedBox(
-            input: 0, dimensions: sizes, inputOffset: 0, inputStrides: permutation.map { source[$0] },
-            outputOffset: 0, outputStrides: rowMajorStrides(sizes))
+            input: 0,
+            dimensions: sizes,
+            inputOffset: 0,
+            inputStrides: permutation.map { source[$0] },
+            outputOffset: 0,
+            outputStrides: rowMajorStrides(sizes)
+        )
         return .copy(CopyKernel(boxes: [box]))
     }
 
@@ -42,9 +47,14 @@ extension Lowering {
             if part.reduce(1, *) > 0 {
                 boxes.append(
                     StridedBox(
-                        input: inputs.count, dimensions: part, inputOffset: 0,
-                        inputStrides: rowMajorStrides(part), outputOffset: start * strides[axis],
-                        outputStrides: strides))
+                        input: inputs.count,
+                        dimensions: part,
+                        inputOffset: 0,
+                        inputStrides: rowMajorStrides(part),
+                        outputOffset: start * strides[axis],
+                        outputStrides: strides
+                    )
+                )
                 inputs.append(value)
             }
             start += part[axis]
@@ -61,20 +71,31 @@ extension Lowering {
         for case let target? in node.outputs {
             let part = type(target).shape
             let box = StridedBox(
-                input: 0, dimensions: part, inputOffset: start * strides[axis],
-                inputStrides: strides, outputOffset: 0, outputStrides: rowMajorStrides(part))
+                input: 0,
+                dimensions: part,
+                inputOffset: start * strides[axis],
+                inputStrides: strides,
+                outputOffset: 0,
+                outputStrides: rowMajorStrides(part)
+            )
             let output = addResult(of: target)
             result.nodes.append(
                 FusedNode(
-                    name: node.name, kernel: .copy(CopyKernel(boxes: [box])), inputs: [x],
-                    output: output))
+                    name: node.name,
+                    kernel: .copy(CopyKernel(boxes: [box])),
+                    inputs: [x],
+                    output: output
+                )
+            )
             define(target, as: output)
             start += part[axis]
         }
     }
 
     private func integers(
-        _ node: Node, _ index: Int, _ what: String
+        _ node: Node,
+        _ index: Int,
+        _ what: String
     ) throws(LoweringProblem) -> [Int]? {
         guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
         guard let values = constant(id)?.smallLiteral?.integers else {
@@ -103,8 +124,13 @@ extension Lowering {
         }
         let sizes = type(target).shape
         let box = StridedBox(
-            input: 0, dimensions: sizes, inputOffset: sizes.contains(0) ? 0 : offset,
-            inputStrides: strides, outputOffset: 0, outputStrides: rowMajorStrides(sizes))
+            input: 0,
+            dimensions: sizes,
+            inputOffset: sizes.contains(0) ? 0 : offset,
+            inputStrides: strides,
+            outputOffset: 0,
+            outputStrides: rowMajorStrides(sizes)
+        )
         emit(node, .copy(CopyKernel(boxes: [box])), inputs: [x])
     }
 
@@ -112,7 +138,8 @@ extension Lowering {
         let x = try required(node, 0)
         guard let target = node.outputs[0] else { return }
         let sizes = type(target).shape
-        let shape = Array(repeating: 1, count: sizes.count - result[x].type.shape.count)
+        let shape =
+            Array(repeating: 1, count: sizes.count - result[x].type.shape.count)
             + result[x].type.shape
         let strides = rowMajorStrides(shape)
         // Each axis is (repeats, size); expanding repeats an axis of one element.
@@ -124,8 +151,13 @@ extension Lowering {
             sources += [0, strides[axis]]
         }
         let box = StridedBox(
-            input: 0, dimensions: dimensions, inputOffset: 0, inputStrides: sources,
-            outputOffset: 0, outputStrides: rowMajorStrides(dimensions))
+            input: 0,
+            dimensions: dimensions,
+            inputOffset: 0,
+            inputStrides: sources,
+            outputOffset: 0,
+            outputStrides: rowMajorStrides(dimensions)
+        )
         emit(node, .copy(CopyKernel(boxes: [box])), inputs: [x])
     }
 
@@ -146,10 +178,13 @@ extension Lowering {
         emit(
             node,
             .gather(
-                outer: shape[..<axis].reduce(1, *), axisSize: shape[axis],
+                outer: shape[..<axis].reduce(1, *),
+                axisSize: shape[axis],
                 indexCount: result[indices].type.elementCount,
-                innerElements: shape[(axis + 1)...].reduce(1, *)),
-            inputs: [x, indices])
+                innerElements: shape[(axis + 1)...].reduce(1, *)
+            ),
+            inputs: [x, indices]
+        )
     }
 
     // MARK: Pad
@@ -171,14 +206,20 @@ extension Lowering {
         var boxes = [BoxAlongAxes()]
         for axis in shape.indices {
             let runs = padRuns(
-                mode, size: shape[axis], begin: begin[axis], end: end[axis], total: sizes[axis])
+                mode,
+                size: shape[axis],
+                begin: begin[axis],
+                end: end[axis],
+                total: sizes[axis]
+            )
             boxes = boxes.flatMap { box in runs.map { box.adding($0) } }
         }
         let source = rowMajorStrides(shape)
         let destination = rowMajorStrides(sizes)
         let kernel = CopyKernel(
             boxes: boxes.compactMap { $0.box(source, destination) },
-            fill: mode == .constant ? try fillPattern(node, dtype: result[x].type.dtype) : nil)
+            fill: mode == .constant ? try fillPattern(node, dtype: result[x].type.dtype) : nil
+        )
         emit(node, .copy(kernel), inputs: [x])
     }
 
@@ -194,7 +235,11 @@ extension Lowering {
 
     /// The pieces of one padded axis, each a run in the source and a run in the result.
     private func padRuns(
-        _ mode: PadMode, size: Int, begin: Int, end: Int, total: Int
+        _ mode: PadMode,
+        size: Int,
+        begin: Int,
+        end: Int,
+        total: Int
     ) -> [AxisRun] {
         let first = max(0, -begin)
         let last = size - max(0, -end)
@@ -209,7 +254,11 @@ extension Lowering {
             return [
                 AxisRun(source: first, step: 0, target: 0, count: max(0, begin)), middle,
                 AxisRun(
-                    source: last - 1, step: 0, target: max(0, begin) + copied, count: max(0, end)),
+                    source: last - 1,
+                    step: 0,
+                    target: max(0, begin) + copied,
+                    count: max(0, end)
+                ),
             ].filter { $0.count > 0 }
         case .reflect, .wrap:
             // Position by position: runs of reflect may turn more than once.
@@ -268,8 +317,13 @@ private struct BoxAlongAxes {
     func box(_ source: [Int], _ target: [Int]) -> StridedBox? {
         guard runs.count == source.count else { return nil }
         var box = StridedBox(
-            input: 0, dimensions: runs.map(\.count), inputOffset: 0, inputStrides: [],
-            outputOffset: 0, outputStrides: target)
+            input: 0,
+            dimensions: runs.map(\.count),
+            inputOffset: 0,
+            inputStrides: [],
+            outputOffset: 0,
+            outputStrides: target
+        )
         for (axis, run) in runs.enumerated() {
             box.inputOffset += run.source * source[axis]
             box.outputOffset += run.target * target[axis]

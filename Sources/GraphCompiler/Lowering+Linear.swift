@@ -5,7 +5,8 @@ extension Lowering {
     // MARK: Convolution
 
     mutating func lowerConvolution(
-        _ node: Node, _ convolution: Convolution
+        _ node: Node,
+        _ convolution: Convolution
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         let shape = result[x].type.shape
@@ -17,12 +18,16 @@ extension Lowering {
         }
         guard shape.count == 3 || shape.count == 4 else {
             throw LoweringProblem(
-                reason: "a convolution over \(shape.count - 2) axes has no kernel")
+                reason: "a convolution over \(shape.count - 2) axes has no kernel"
+            )
         }
         let window: WindowGeometry
         do throws(ShapeError) {
             window = try resolveWindow(
-                convolution: convolution, input: shape, weights: weights.type.shape)
+                convolution: convolution,
+                input: shape,
+                weights: weights.type.shape
+            )
         } catch {
             throw LoweringProblem(reason: error.message)
         }
@@ -35,40 +40,67 @@ extension Lowering {
         let biasID = node.inputs.count > 2 ? node.inputs[2] : nil
         let bias = constant(biasID)
         let kernel = convolutionKernel(
-            convolution, input: result[source].type.shape, weights: weights, bias: bias,
-            geometry: geometry, source: source)
+            convolution,
+            input: result[source].type.shape,
+            weights: weights,
+            bias: bias,
+            geometry: geometry,
+            source: source
+        )
         if biasID == nil || bias != nil {
             try emitSpatial(node, .convolution(kernel), inputs: [source])
             return
         }
         guard let biasID else { return }
         source = emitTemporary(
-            node.name + ".nobias", .convolution(kernel), inputs: [source],
+            node.name + ".nobias",
+            .convolution(kernel),
+            inputs: [source],
             type: TensorType(
                 .float32,
-                [kernel.images, kernel.outputChannels, geometry.output[0], geometry.output[1]]))
+                [kernel.images, kernel.outputChannels, geometry.output[0], geometry.output[1]]
+            )
+        )
         let channels = view(
-            operand(biasID), name: node.name + ".bias", shape: [kernel.outputChannels, 1, 1])
+            operand(biasID),
+            name: node.name + ".bias",
+            shape: [kernel.outputChannels, 1, 1]
+        )
         try emitSpatial(node, .binary(.add), inputs: [source, channels])
     }
 
     private func convolutionKernel(
-        _ convolution: Convolution, input: [Int], weights: Constant, bias: Constant?,
-        geometry: SpatialGeometry, source: ValueID
+        _ convolution: Convolution,
+        input: [Int],
+        weights: Constant,
+        bias: Constant?,
+        geometry: SpatialGeometry,
+        source: ValueID
     ) -> ConvolutionKernel {
         let group = convolution.group
         let channels = input[1] / group
-        let outputs = convolution.isTransposed
+        let outputs =
+            convolution.isTransposed
             ? weights.type.shape[1] * group : weights.type.shape[0]
         let algorithm = chooseAlgorithm(
-            isTransposed: convolution.isTransposed, group: group, channels: channels,
-            outputs: outputs / group, source: source)
+            isTransposed: convolution.isTransposed,
+            group: group,
+            channels: channels,
+            outputs: outputs / group,
+            source: source
+        )
         let common = weights.elementsByOutput(
-            isTransposed: convolution.isTransposed, group: group,
-            needsUniformGroups: algorithm == .grouped)
+            isTransposed: convolution.isTransposed,
+            group: group,
+            needsUniformGroups: algorithm == .grouped
+        )
         var kernel = ConvolutionKernel(
-            algorithm: algorithm, images: input[0], channels: channels, group: group,
-            outputChannels: outputs, input: (input[2], input[3]),
+            algorithm: algorithm,
+            images: input[0],
+            channels: channels,
+            group: group,
+            outputChannels: outputs,
+            input: (input[2], input[3]),
             output: (geometry.output[0], geometry.output[1]),
             kernel: (geometry.kernel[0], geometry.kernel[1]),
             stride: convolution.isTransposed ? (1, 1) : (geometry.strides[0], geometry.strides[1]),
@@ -76,24 +108,34 @@ extension Lowering {
             pad: (geometry.padBegin[0], geometry.padBegin[1]),
             outputStep: convolution.isTransposed
                 ? (geometry.strides[0], geometry.strides[1]) : (1, 1),
-            parts: [])
+            parts: []
+        )
         let groupsApart = algorithm == .tile ? group : 1
         for index in 0..<groupsApart {
             let perGroup = outputs / groupsApart
             var source = common
             source.bias = bias?.reshaped([outputs])
-            source.firstElement = index * common.groupStride(
-                outputs: outputs / group, channels: channels,
-                taps: geometry.kernel[0] * geometry.kernel[1])
+            source.firstElement =
+                index
+                * common.groupStride(
+                    outputs: outputs / group,
+                    channels: channels,
+                    taps: geometry.kernel[0] * geometry.kernel[1]
+                )
             kernel.parts += geometry.phases(isTransposed: convolution.isTransposed).map { phase in
                 var weights = source
                 weights.tapOffsets = phase.tapOffsets
                 return ConvolutionPart(
-                    weights: weights, taps: phase.taps,
+                    weights: weights,
+                    taps: phase.taps,
                     firstInputChannel: index * channels,
-                    firstOutputChannel: index * perGroup, outputChannels: perGroup,
-                    outputHeight: phase.height, outputWidth: phase.width,
-                    originY: phase.originY, originX: phase.originX)
+                    firstOutputChannel: index * perGroup,
+                    outputChannels: perGroup,
+                    outputHeight: phase.height,
+                    outputWidth: phase.width,
+                    originY: phase.originY,
+                    originX: phase.originX
+                )
             }
         }
         return kernel
@@ -101,7 +143,11 @@ extension Lowering {
 
     /// The kernel family, by shape and instruction set alone.
     private func chooseAlgorithm(
-        isTransposed: Bool, group: Int, channels: Int, outputs: Int, source: ValueID
+        isTransposed: Bool,
+        group: Int,
+        channels: Int,
+        outputs: Int,
+        source: ValueID
     ) -> ConvolutionKernel.Algorithm {
         if group == 1 {
             let isFew = channels < catalog.lanes && channels <= 4
@@ -128,7 +174,8 @@ extension Lowering {
     // MARK: Batch normalisation
 
     mutating func lowerBatchNormalization(
-        _ node: Node, epsilon: Float
+        _ node: Node,
+        epsilon: Float
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         let shape = result[x].type.shape
@@ -140,14 +187,19 @@ extension Lowering {
             throw LoweringProblem(reason: "the input needs a channel axis")
         }
         let scale = Constant.divide(
-            gamma.asFloat, .squareRoot(.add(variance.asFloat, .scalar(epsilon))))
+            gamma.asFloat,
+            .squareRoot(.add(variance.asFloat, .scalar(epsilon)))
+        )
         let shift = Constant.subtract(beta.asFloat, .multiply(mean.asFloat, scale))
-        let spatial = shape.count == 4
+        let spatial =
+            shape.count == 4
             ? shape : [shape[0], shape[1], 1, shape.dropFirst(2).reduce(1, *)]
         let source = view(x, name: node.name + ".x", shape: spatial)
         try emitSpatial(
-            node, .convolution(.affine(shape: spatial, scale: scale, shift: shift)),
-            inputs: [source])
+            node,
+            .convolution(.affine(shape: spatial, scale: scale, shift: shift)),
+            inputs: [source]
+        )
     }
 
     // MARK: Matrices
@@ -160,8 +212,11 @@ extension Lowering {
         if gemm.transposeA {
             let shape = result[a].type.shape
             a = emitTemporary(
-                node.name + ".transposed", transposeKernel(shape, [1, 0]), inputs: [a],
-                type: TensorType(.float32, shape.reversed()))
+                node.name + ".transposed",
+                transposeKernel(shape, [1, 0]),
+                inputs: [a],
+                type: TensorType(.float32, shape.reversed())
+            )
         }
         guard let bID = node.inputs[1], let target = node.outputs[0] else { return }
         let shape = type(target).shape
@@ -174,22 +229,41 @@ extension Lowering {
         let needsAddition = cID != nil && bias == nil
         var product: ValueID
         if let b = constant(bID) {
-            let scale: Constant? = gemm.alpha == 1
+            let scale: Constant? =
+                gemm.alpha == 1
                 ? nil : Constant(type: TensorType(.float32, [n]), source: .fill(Double(gemm.alpha)))
             let kernel = ConvolutionKernel.matrix(
-                m: m, k: k, n: n, b: b, transposed: gemm.transposeB, scale: scale, bias: bias)
+                m: m,
+                k: k,
+                n: n,
+                b: b,
+                transposed: gemm.transposeB,
+                scale: scale,
+                bias: bias
+            )
             if !needsAddition {
                 emit(node, .convolution(kernel), inputs: [a])
                 return
             }
             product = emitTemporary(
-                node.name + ".product", .convolution(kernel), inputs: [a],
-                type: TensorType(.float32, [m, n]))
+                node.name + ".product",
+                .convolution(kernel),
+                inputs: [a],
+                type: TensorType(.float32, [m, n])
+            )
         } else {
             product = emitProduct(
-                node.name, a: a, b: operand(bID), m: m, k: k, n: n,
-                bStrides: gemm.transposeB ? (1, k) : (n, 1), aIndex: [0], bIndex: [0],
-                shape: [m, n])
+                node.name,
+                a: a,
+                b: operand(bID),
+                m: m,
+                k: k,
+                n: n,
+                bStrides: gemm.transposeB ? (1, k) : (n, 1),
+                aIndex: [0],
+                bIndex: [0],
+                shape: [m, n]
+            )
             if gemm.alpha != 1 {
                 product = scaled(product, by: gemm.alpha, name: node.name + ".alpha")
             }
@@ -206,10 +280,17 @@ extension Lowering {
     private mutating func scaled(_ id: ValueID, by factor: Float, name: String) -> ValueID {
         let scale = result.addValue(
             FusedValue(
-                name: name + ".factor", type: TensorType(.float32, []),
-                constant: .scalar(factor)))
+                name: name + ".factor",
+                type: TensorType(.float32, []),
+                constant: .scalar(factor)
+            )
+        )
         return emitTemporary(
-            name, .binary(.multiply), inputs: [id, scale], type: result[id].type)
+            name,
+            .binary(.multiply),
+            inputs: [id, scale],
+            type: result[id].type
+        )
     }
 
     mutating func lowerMatrixProduct(_ node: Node) throws(LoweringProblem) {
@@ -231,18 +312,37 @@ extension Lowering {
             let rows = aShape.dropLast().reduce(1, *)
             let source = view(a, name: node.name + ".a", shape: [rows, k])
             let product = emitTemporary(
-                node.name, .convolution(
+                node.name,
+                .convolution(
                     .matrix(
-                        m: rows, k: k, n: n, b: b.reshaped([k, n]), transposed: false, scale: nil,
-                        bias: nil)),
-                inputs: [source], type: TensorType(.float32, [rows, n]))
+                        m: rows,
+                        k: k,
+                        n: n,
+                        b: b.reshaped([k, n]),
+                        transposed: false,
+                        scale: nil,
+                        bias: nil
+                    )
+                ),
+                inputs: [source],
+                type: TensorType(.float32, [rows, n])
+            )
             define(target, as: view(product, name: graph[target].name, shape: shape))
             return
         }
         let batch = batchIndices(Array(aShape.dropLast(2)), Array(bShape.dropLast(2)))
         let product = emitProduct(
-            node.name, a: a, b: operand(bID), m: m, k: k, n: n, bStrides: (n, 1),
-            aIndex: batch.a, bIndex: batch.b, shape: [batch.a.count * m, n])
+            node.name,
+            a: a,
+            b: operand(bID),
+            m: m,
+            k: k,
+            n: n,
+            bStrides: (n, 1),
+            aIndex: batch.a,
+            bIndex: batch.b,
+            shape: [batch.a.count * m, n]
+        )
         define(target, as: view(product, name: graph[target].name, shape: shape))
     }
 
@@ -266,25 +366,53 @@ extension Lowering {
 
     /// A product whose right side is known only at run time: pack it, then multiply.
     private mutating func emitProduct(
-        _ name: String, a: ValueID, b: ValueID, m: Int, k: Int, n: Int,
-        bStrides: (k: Int, n: Int), aIndex: [Int], bIndex: [Int], shape: [Int]
+        _ name: String,
+        a: ValueID,
+        b: ValueID,
+        m: Int,
+        k: Int,
+        n: Int,
+        bStrides: (k: Int, n: Int),
+        aIndex: [Int],
+        bIndex: [Int],
+        shape: [Int]
     ) -> ValueID {
         let count = (bIndex.max() ?? -1) + 1
         let matrixBytes = catalog.packedByteCount(
-            order: .blocked, outputChannels: n, channels: k, taps: 1)
+            order: .blocked,
+            outputChannels: n,
+            channels: k,
+            taps: 1
+        )
         let packing = MatrixPacking(
-            count: count, k: k, n: n, kStride: bStrides.k, nStride: bStrides.n,
-            matrixStride: k * n)
+            count: count,
+            k: k,
+            n: n,
+            kStride: bStrides.k,
+            nStride: bStrides.n,
+            matrixStride: k * n
+        )
         let packed = result.addValue(
             FusedValue(
-                name: name + ".packed", type: TensorType(.float32, [count, k, n]),
-                layout: .packed(byteCount: count * matrixBytes)))
+                name: name + ".packed",
+                type: TensorType(.float32, [count, k, n]),
+                layout: .packed(byteCount: count * matrixBytes)
+            )
+        )
         result.nodes.append(
             FusedNode(
-                name: name + ".pack", kernel: .packMatrices(packing), inputs: [b], output: packed))
+                name: name + ".pack",
+                kernel: .packMatrices(packing),
+                inputs: [b],
+                output: packed
+            )
+        )
         return emitTemporary(
-            name, .product(ProductKernel(m: m, k: k, n: n, aIndex: aIndex, bIndex: bIndex)),
-            inputs: [a, packed], type: TensorType(.float32, shape))
+            name,
+            .product(ProductKernel(m: m, k: k, n: n, aIndex: aIndex, bIndex: bIndex)),
+            inputs: [a, packed],
+            type: TensorType(.float32, shape)
+        )
     }
 
     // MARK: Resize
@@ -299,8 +427,11 @@ extension Lowering {
         let axes: [ResizeAxis]
         do throws(ShapeError) {
             axes = try resizeAxes(
-                resize, input: shape, output: type(target).shape,
-                literals: node.inputs.map { constant($0)?.smallLiteral })
+                resize,
+                input: shape,
+                output: type(target).shape,
+                literals: node.inputs.map { constant($0)?.smallLiteral }
+            )
         } catch {
             throw LoweringProblem(reason: error.message)
         }
@@ -310,19 +441,28 @@ extension Lowering {
             throw LoweringProblem(reason: "only the last two axes can be resized")
         }
         let planes = Array(shape.dropLast(2))
-        let spatial = rank == 4 ? shape : [1, planes.reduce(1, *), shape[rank - 2], shape[rank - 1]]
+        let spatial =
+            rank == 4 ? shape : [1, planes.reduce(1, *), shape[rank - 2], shape[rank - 1]]
         let source = view(x, name: node.name + ".x", shape: spatial)
         let kernel = ResizeKernel(
-            rows: axes[rank - 2], columns: axes[rank - 1], extrapolation: resize.extrapolation)
+            rows: axes[rank - 2],
+            columns: axes[rank - 1],
+            extrapolation: resize.extrapolation
+        )
         if rank == 4 {
             emit(node, .resize(kernel), inputs: [source])
             return
         }
         let shapeOut = type(target).shape
         let output = emitTemporary(
-            node.name + ".y", .resize(kernel), inputs: [source],
+            node.name + ".y",
+            .resize(kernel),
+            inputs: [source],
             type: TensorType(
-                .float32, [1, planes.reduce(1, *), shapeOut[rank - 2], shapeOut[rank - 1]]))
+                .float32,
+                [1, planes.reduce(1, *), shapeOut[rank - 2], shapeOut[rank - 1]]
+            )
+        )
         define(target, as: view(output, name: graph[target].name, shape: shapeOut))
     }
 }

@@ -16,7 +16,8 @@ extension Lowering {
             emit(
                 node,
                 .localResponseNormalization(size: size, alpha: alpha, beta: beta, bias: bias),
-                inputs: [try required(node, 0)])
+                inputs: [try required(node, 0)]
+            )
         case .gemm(let gemm):
             try lowerGemm(node, gemm)
         case .matmul:
@@ -57,7 +58,8 @@ extension Lowering {
             try lowerSelect(node)
         case .constantOfShape, .shape, .size, .range:
             throw LoweringProblem(
-                reason: "its result depends on data known only at run time")
+                reason: "its result depends on data known only at run time"
+            )
         }
     }
 
@@ -71,15 +73,19 @@ extension Lowering {
     }
 
     private mutating func lowerUnary(
-        _ node: Node, _ function: UnaryFunction
+        _ node: Node,
+        _ function: UnaryFunction
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         if case .not = function {
             let type = TensorType(.bool, [])
             let zero = result.addValue(
                 FusedValue(
-                    name: node.name + ".false", type: type,
-                    constant: Constant(DenseTensor(shape: [], integers: [0], dtype: .bool))))
+                    name: node.name + ".false",
+                    type: type,
+                    constant: Constant(DenseTensor(shape: [], integers: [0], dtype: .bool))
+                )
+            )
             emit(node, .binary(.equal), inputs: [x, zero])
             return
         }
@@ -88,14 +94,19 @@ extension Lowering {
     }
 
     private mutating func lowerBinary(
-        _ node: Node, _ function: BinaryFunction
+        _ node: Node,
+        _ function: BinaryFunction
     ) throws(LoweringProblem) {
         emit(
-            node, .binary(function), inputs: [try required(node, 0), try required(node, 1)])
+            node,
+            .binary(function),
+            inputs: [try required(node, 0), try required(node, 1)]
+        )
     }
 
     private mutating func lowerVariadic(
-        _ node: Node, _ function: VariadicFunction
+        _ node: Node,
+        _ function: VariadicFunction
     ) throws(LoweringProblem) {
         var sum = try required(node, 0)
         let shape = node.outputs[0].map { type($0).shape } ?? []
@@ -117,16 +128,23 @@ extension Lowering {
             } else {
                 let partial = broadcast(result[sum].type.shape, result[next].type.shape)
                 sum = emitTemporary(
-                    "\(node.name).\(index)", .binary(binary), inputs: [sum, next],
-                    type: TensorType(dtype, partial))
+                    "\(node.name).\(index)",
+                    .binary(binary),
+                    inputs: [sum, next],
+                    type: TensorType(dtype, partial)
+                )
             }
         }
         if function == .mean {
             let scale = result.addValue(
                 FusedValue(
-                    name: node.name + ".scale", type: TensorType(.float32, []),
+                    name: node.name + ".scale",
+                    type: TensorType(.float32, []),
                     constant: Constant(
-                        DenseTensor(shape: [], floats: [1 / Float(node.inputs.count)]))))
+                        DenseTensor(shape: [], floats: [1 / Float(node.inputs.count)])
+                    )
+                )
+            )
             emit(node, .binary(.multiply), inputs: [sum, scale])
         }
     }
@@ -162,16 +180,21 @@ extension Lowering {
                 continue
             }
             clipped = emitTemporary(
-                "\(node.name).\(index)", .binary(function), inputs: [clipped, operand(bound)],
-                type: result[x].type)
+                "\(node.name).\(index)",
+                .binary(function),
+                inputs: [clipped, operand(bound)],
+                type: result[x].type
+            )
         }
         if let output = node.outputs[0] { define(output, as: clipped) }
     }
 
     private mutating func lowerSelect(_ node: Node) throws(LoweringProblem) {
         emit(
-            node, .select,
-            inputs: [try required(node, 0), try required(node, 1), try required(node, 2)])
+            node,
+            .select,
+            inputs: [try required(node, 0), try required(node, 1), try required(node, 2)]
+        )
     }
 
     private mutating func lowerCast(_ node: Node) throws(LoweringProblem) {
@@ -187,7 +210,9 @@ extension Lowering {
     // MARK: Along an axis
 
     private mutating func lowerSoftmax(
-        _ node: Node, axis: Int, flattened: Bool
+        _ node: Node,
+        axis: Int,
+        flattened: Bool
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         try requireFloat(x)
@@ -199,13 +224,17 @@ extension Lowering {
             kernel = .softmax(outer: outer, axisSize: shape[axis...].reduce(1, *), inner: 1)
         } else {
             kernel = .softmax(
-                outer: outer, axisSize: shape[axis], inner: shape[(axis + 1)...].reduce(1, *))
+                outer: outer,
+                axisSize: shape[axis],
+                inner: shape[(axis + 1)...].reduce(1, *)
+            )
         }
         emit(node, kernel, inputs: [x])
     }
 
     private mutating func lowerReduce(
-        _ node: Node, _ reduction: Reduction
+        _ node: Node,
+        _ reduction: Reduction
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         try requireFloat(x)
@@ -236,14 +265,19 @@ extension Lowering {
             let kept = shape.indices.filter { !axes.contains($0) }
             let permutation = kept + axes
             source = emitTemporary(
-                node.name + ".transposed", transposeKernel(shape, permutation), inputs: [x],
-                type: TensorType(.float32, permutation.map { shape[$0] }))
+                node.name + ".transposed",
+                transposeKernel(shape, permutation),
+                inputs: [x],
+                type: TensorType(.float32, permutation.map { shape[$0] })
+            )
             outer = kept.reduce(1) { $0 * shape[$1] }
             inner = 1
         }
         emit(
-            node, .reduce(reduction.kind, outer: outer, axisSize: size, inner: inner),
-            inputs: [source])
+            node,
+            .reduce(reduction.kind, outer: outer, axisSize: size, inner: inner),
+            inputs: [source]
+        )
     }
 
     // MARK: Pools
@@ -268,23 +302,29 @@ extension Lowering {
         let isFlat = shape.count == 3
         let lift = { (values: [Int], new: Int) in isFlat ? [new] + values : values }
         let kernel = PoolKernel(
-            isAverage: pool.kind == .average, countsPadding: pool.countIncludesPadding,
-            kernel: lift(window.kernel, 1), strides: lift(window.strides, 1),
-            dilations: lift(window.dilations, 1), padBegin: lift(window.padBegin, 0),
-            padEnd: lift(window.padEnd, 0))
+            isAverage: pool.kind == .average,
+            countsPadding: pool.countIncludesPadding,
+            kernel: lift(window.kernel, 1),
+            strides: lift(window.strides, 1),
+            dilations: lift(window.dilations, 1),
+            padBegin: lift(window.padBegin, 0),
+            padEnd: lift(window.padEnd, 0)
+        )
         let source = view(x, name: node.name + ".x", shape: spatialShape(shape))
         try emitSpatial(node, .pool(kernel), inputs: [source])
     }
 
     private mutating func lowerGlobalPool(
-        _ node: Node, _ kind: PoolKind
+        _ node: Node,
+        _ kind: PoolKind
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
         try requireFloat(x)
         if case .lp = kind { throw LoweringProblem(reason: "GlobalLpPool has no kernel") }
         let shape = result[x].type.shape
         let pixels = shape.dropFirst(2).reduce(1, *)
-        let source = shape.count == 4
+        let source =
+            shape.count == 4
             ? x : view(x, name: node.name + ".x", shape: [shape[0], shape[1], 1, pixels])
         try emitSpatial(node, .globalPool(isAverage: kind == .average), inputs: [source])
     }
@@ -297,7 +337,9 @@ extension Lowering {
     /// Emits a kernel whose result has two spatial axes for a node whose result may have another
     /// number of them.
     mutating func emitSpatial(
-        _ node: Node, _ kernel: Kernel, inputs: [ValueID]
+        _ node: Node,
+        _ kernel: Kernel,
+        inputs: [ValueID]
     ) throws(LoweringProblem) {
         guard let target = node.outputs[0] else { return }
         let shape = type(target).shape
@@ -307,8 +349,11 @@ extension Lowering {
         }
         let pixels = shape.dropFirst(2).reduce(1, *)
         let spatial = emitTemporary(
-            node.name + ".y", kernel, inputs: inputs,
-            type: TensorType(.float32, [shape[0], shape[1], 1, pixels]))
+            node.name + ".y",
+            kernel,
+            inputs: inputs,
+            type: TensorType(.float32, [shape[0], shape[1], 1, pixels])
+        )
         define(target, as: view(spatial, name: graph[target].name, shape: shape))
     }
 }

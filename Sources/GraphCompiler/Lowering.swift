@@ -3,7 +3,8 @@ import GraphIR
 /// Turns a bound graph into kernel calls, one or a few per node, everything row-major except what
 /// convolutions and pools need; fusion and layout are later passes.
 package func lower(
-    _ graph: Graph, catalog: some KernelCatalog
+    _ graph: Graph,
+    catalog: some KernelCatalog
 ) throws(CompileError) -> FusedGraph {
     var lowering = Lowering(graph: graph, catalog: catalog)
     try lowering.run()
@@ -72,7 +73,8 @@ struct Lowering {
         if let known = fused[id.index] { return known }
         guard let constant = graph[id].constant else { preconditionFailure("value before node") }
         let new = result.addValue(
-            FusedValue(name: graph[id].name, type: computedType(id), constant: constant))
+            FusedValue(name: graph[id].name, type: computedType(id), constant: constant)
+        )
         fused[id.index] = new
         return new
     }
@@ -98,26 +100,43 @@ struct Lowering {
 
     /// Appends a node that computes the first result of `node`.
     mutating func emit(
-        _ node: Node, _ kernel: Kernel, inputs: [ValueID], activation: Activation = .none
+        _ node: Node,
+        _ kernel: Kernel,
+        inputs: [ValueID],
+        activation: Activation = .none
     ) {
         guard let target = node.outputs[0] else { return }
         let output = addResult(of: target)
         result.nodes.append(
             FusedNode(
-                name: node.name, kernel: kernel, inputs: inputs, output: output,
-                activation: activation))
+                name: node.name,
+                kernel: kernel,
+                inputs: inputs,
+                output: output,
+                activation: activation
+            )
+        )
         define(target, as: output)
     }
 
     /// A node with a result of its own that is not a value of the source graph.
     mutating func emitTemporary(
-        _ name: String, _ kernel: Kernel, inputs: [ValueID], type: TensorType,
+        _ name: String,
+        _ kernel: Kernel,
+        inputs: [ValueID],
+        type: TensorType,
         activation: Activation = .none
     ) -> ValueID {
         let output = addTemporary(name, type)
         result.nodes.append(
             FusedNode(
-                name: name, kernel: kernel, inputs: inputs, output: output, activation: activation))
+                name: name,
+                kernel: kernel,
+                inputs: inputs,
+                output: output,
+                activation: activation
+            )
+        )
         return output
     }
 
@@ -126,7 +145,11 @@ struct Lowering {
         if result[id].type.shape == shape { return id }
         let type = TensorType(result[id].type.dtype, shape)
         return emitTemporary(
-            name, .copy(CopyKernel(boxes: [.whole(type.elementCount)])), inputs: [id], type: type)
+            name,
+            .copy(CopyKernel(boxes: [.whole(type.elementCount)])),
+            inputs: [id],
+            type: type
+        )
     }
 
     /// Inputs of other floating-point types are converted once.
@@ -134,7 +157,11 @@ struct Lowering {
         let type = result[id].type
         guard type.dtype.isFloatingPoint, type.dtype != .float32 else { return id }
         return emitTemporary(
-            name + ".float32", .cast, inputs: [id], type: TensorType(.float32, type.shape))
+            name + ".float32",
+            .cast,
+            inputs: [id],
+            type: TensorType(.float32, type.shape)
+        )
     }
 
     /// Outputs are delivered in the type the model declares, and never share a value with an
@@ -145,12 +172,16 @@ struct Lowering {
         if result[value].type.dtype != declared.dtype {
             return emitTemporary(graph[id].name, .cast, inputs: [value], type: declared)
         }
-        let isTaken = result.inputs.contains(value) || result[value].constant != nil
+        let isTaken =
+            result.inputs.contains(value) || result[value].constant != nil
             || result.outputs.contains(value)
         guard isTaken else { return value }
         return emitTemporary(
-            graph[id].name, .copy(CopyKernel(boxes: [.whole(declared.elementCount)])),
-            inputs: [value], type: declared)
+            graph[id].name,
+            .copy(CopyKernel(boxes: [.whole(declared.elementCount)])),
+            inputs: [value],
+            type: declared
+        )
     }
 }
 
@@ -163,8 +194,13 @@ extension StridedBox {
     /// All elements of input 0, in order.
     static func whole(_ count: Int) -> StridedBox {
         StridedBox(
-            input: 0, dimensions: [count], inputOffset: 0, inputStrides: [1], outputOffset: 0,
-            outputStrides: [1])
+            input: 0,
+            dimensions: [count],
+            inputOffset: 0,
+            inputStrides: [1],
+            outputOffset: 0,
+            outputStrides: [1]
+        )
     }
 }
 

@@ -6,7 +6,9 @@ package func aligned(_ byteCount: Int) -> Int {
 }
 
 /// Assigns offsets so that the arena is low: several greedy orders, the lowest result, stopping
-/// when the lower bound is met. The same buffers give the same plan.
+/// when the lower bound is met.
+///
+/// The same buffers give the same plan.
 package func planMemory(for buffers: [Buffer]) -> MemoryPlan {
     let bound = lowerBound(of: buffers)
     let area = { (buffer: Buffer) in buffer.byteCount * (buffer.live.count) }
@@ -14,8 +16,10 @@ package func planMemory(for buffers: [Buffer]) -> MemoryPlan {
         { $0.byteCount == $1.byteCount ? nil : $0.byteCount > $1.byteCount },
         { area($0) == area($1) ? nil : area($0) > area($1) },
         { $0.live.count == $1.live.count ? nil : $0.live.count > $1.live.count },
-        { $0.live.lowerBound == $1.live.lowerBound
-            ? nil : $0.live.lowerBound < $1.live.lowerBound },
+        {
+            $0.live.lowerBound == $1.live.lowerBound
+                ? nil : $0.live.lowerBound < $1.live.lowerBound
+        },
     ]
     var best: MemoryPlan?
     for order in orders {
@@ -69,7 +73,11 @@ private func placeLowest(_ buffers: [Buffer], order: [Int]) -> MemoryPlan {
         }
         neighbours.sort { (offsets[$0], $0) < (offsets[$1], $1) }
         offsets[index] = bestGap(
-            for: aligned(buffer.byteCount), among: neighbours, buffers: buffers, offsets: offsets)
+            for: aligned(buffer.byteCount),
+            among: neighbours,
+            buffers: buffers,
+            offsets: offsets
+        )
         if buffer.live.count <= shortLife {
             for moment in buffer.live { placedAt[moment].append(index) }
         } else {
@@ -81,7 +89,10 @@ private func placeLowest(_ buffers: [Buffer], order: [Int]) -> MemoryPlan {
 
 /// The smallest gap between placed buffers that holds `byteCount`, else the end.
 private func bestGap(
-    for byteCount: Int, among neighbours: [Int], buffers: [Buffer], offsets: [Int]
+    for byteCount: Int,
+    among neighbours: [Int],
+    buffers: [Buffer],
+    offsets: [Int]
 ) -> Int {
     var end = 0
     var best: (offset: Int, size: Int)?

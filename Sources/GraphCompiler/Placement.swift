@@ -18,8 +18,10 @@ struct Candidate {
     var height: Int
 }
 
-/// Searches the ways to run a graph. The candidates do not depend on the budget, so the best of
-/// those that fit never gets slower when the budget grows.
+/// Searches the ways to run a graph.
+///
+/// The candidates do not depend on the budget, so the best of those that fit never gets slower when
+/// the budget grows.
 struct PlacementSearch {
     let graph: FusedGraph
     let storage: StorageMap
@@ -33,7 +35,10 @@ struct PlacementSearch {
     private static let largestBlock = 384 << 10
 
     init(
-        graph: FusedGraph, storage: StorageMap, items: [WeightItem], cost: CostModel,
+        graph: FusedGraph,
+        storage: StorageMap,
+        items: [WeightItem],
+        cost: CostModel,
         workspaceBytes: [Int]
     ) {
         self.graph = graph
@@ -52,8 +57,11 @@ struct PlacementSearch {
     func resident() -> Candidate {
         plan(
             Streaming(
-                unitsPerBlock: items.map(\.unitCount), residentUnits: items.map(\.unitCount),
-                prefetches: false))
+                unitsPerBlock: items.map(\.unitCount),
+                residentUnits: items.map(\.unitCount),
+                prefetches: false
+            )
+        )
     }
 
     /// Ways to stream everything, from the smallest blocks to the largest.
@@ -69,7 +77,9 @@ struct PlacementSearch {
                 let target = factor.isInfinite ? Int.max / 4 : Int(Double(floor) * factor)
                 let streaming = Streaming(
                     unitsPerBlock: blockSizes(target: target, live: live, slots: slots),
-                    residentUnits: items.map { _ in 0 }, prefetches: slots == 2)
+                    residentUnits: items.map { _ in 0 },
+                    prefetches: slots == 2
+                )
                 guard seen.insert(streaming).inserted else { continue }
                 result.append(plan(streaming))
             }
@@ -100,13 +110,20 @@ struct PlacementSearch {
 
     func plan(_ streaming: Streaming) -> Candidate {
         var builder = TimelineBuilder(
-            graph: graph, storage: storage, items: items, streaming: streaming,
-            workspaceBytes: workspaceBytes)
+            graph: graph,
+            storage: storage,
+            items: items,
+            streaming: streaming,
+            workspaceBytes: workspaceBytes
+        )
         let timeline = builder.build()
         let memory = planMemory(for: timeline.buffers)
         return Candidate(
-            streaming: streaming, timeline: timeline, offsets: memory.offsets,
-            height: aligned(memory.height))
+            streaming: streaming,
+            timeline: timeline,
+            offsets: memory.offsets,
+            height: aligned(memory.height)
+        )
     }
 
     /// Bytes that live while each node runs, weights left out.
@@ -144,7 +161,8 @@ struct PlacementSearch {
             while streaming.residentUnits[item] < items[item].unitCount {
                 let now = streaming.residentUnits[item]
                 let next = min(now + streaming.unitsPerBlock[item], items[item].unitCount)
-                let grown = bytes - aligned(items[item].byteCount(of: 0..<now))
+                let grown =
+                    bytes - aligned(items[item].byteCount(of: 0..<now))
                     + aligned(items[item].byteCount(of: 0..<next))
                 guard candidate.height + grown <= budget else { break fill }
                 bytes = grown
@@ -167,12 +185,14 @@ struct PlacementSearch {
         for (index, item) in items.enumerated() {
             let resident = streaming.residentUnits[index]
             let streamed = item.unitCount - resident
-            let blocks = (streamed + streaming.unitsPerBlock[index] - 1)
+            let blocks =
+                (streamed + streaming.unitsPerBlock[index] - 1)
                 / streaming.unitsPerBlock[index]
             guard blocks > 0 else { continue }
             let bytes = item.byteCount(of: resident..<item.unitCount)
             let phases = blocks * (streaming.prefetches ? 1 : 2)
-            seconds += cost.uploadSeconds(bytes) / Double(cost.threads)
+            seconds +=
+                cost.uploadSeconds(bytes) / Double(cost.threads)
                 + Double(phases) * cost.profile.phaseSeconds
         }
         return seconds

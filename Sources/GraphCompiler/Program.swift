@@ -70,7 +70,9 @@ package struct CompileOptions: Sendable {
 
 /// The fused graph of a bound graph: patterns, lowering, fusion, layout.
 package func fuse(
-    _ graph: Graph, catalog: some KernelCatalog, fuses: Bool
+    _ graph: Graph,
+    catalog: some KernelCatalog,
+    fuses: Bool
 ) throws(CompileError) -> FusedGraph {
     var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
     if fuses {
@@ -81,7 +83,10 @@ package func fuse(
 
 /// Compiles a bound graph into a program for one budget and thread count.
 package func compile(
-    _ graph: Graph, catalog: some KernelCatalog, profile: CostProfile, options: CompileOptions
+    _ graph: Graph,
+    catalog: some KernelCatalog,
+    profile: CostProfile,
+    options: CompileOptions
 ) throws(CompileError) -> Program {
     let fused = try fuse(graph, catalog: catalog, fuses: options.fuses)
     return try place(fused, catalog: catalog, profile: profile, options: options)
@@ -89,20 +94,25 @@ package func compile(
 
 /// Chooses residency, blocks and offsets for a fused graph.
 package func place(
-    _ fused: FusedGraph, catalog: some KernelCatalog, profile: CostProfile,
+    _ fused: FusedGraph,
+    catalog: some KernelCatalog,
+    profile: CostProfile,
     options: CompileOptions
 ) throws(CompileError) -> Program {
     let storage = StorageMap(graph: fused, lanes: catalog.lanes)
     let items = weightItems(of: fused, storage: storage, catalog: catalog)
     let search = PlacementSearch(
-        graph: fused, storage: storage, items: items,
+        graph: fused,
+        storage: storage,
+        items: items,
         cost: CostModel(profile: profile, threads: options.threads, lanes: catalog.lanes),
         workspaceBytes: fused.nodes.indices.map { index in
             storage.isElided[index]
                 ? 0
                 : aligned(catalog.workspaceByteCount(of: fused.nodes[index], in: fused))
                     * options.threads
-        })
+        }
+    )
     let resident = search.resident()
     let residentBytes = items.reduce(0) { $0 + aligned($1.byteCount) }
     let residentPeak = residentBytes + resident.height
@@ -111,9 +121,14 @@ package func place(
     let minimumPeak = min(residentPeak, smallest?.height ?? residentPeak)
     let minimumStep = peakStep(
         of: (smallest.map { $0.height < residentPeak } ?? false) ? smallest ?? resident : resident,
-        in: fused)
+        in: fused
+    )
     let budget = try resolve(
-        options.budget, residentPeak: residentPeak, minimumPeak: minimumPeak, step: minimumStep)
+        options.budget,
+        residentPeak: residentPeak,
+        minimumPeak: minimumPeak,
+        step: minimumStep
+    )
 
     var chosen: (candidate: Candidate, streaming: Streaming, seconds: Double)?
     if residentPeak <= budget.bytes {
@@ -129,19 +144,34 @@ package func place(
     }
     guard let chosen else { preconditionFailure("a budget at or above the minimum must plan") }
     return assemble(
-        fused, storage: storage, items: items, search: search, chosen: chosen,
+        fused,
+        storage: storage,
+        items: items,
+        search: search,
+        chosen: chosen,
         catalog: catalog,
         options: options,
         summary: PlanSummary(
             budget: budget.isUnlimited ? nil : budget.bytes,
-            wasRaisedToMinimum: budget.wasRaised, plannedPeak: 0,
-            residentPeak: residentPeak, minimumPeak: minimumPeak, minimumStep: minimumStep,
-            inputBytes: 0, outputBytes: 0, streamedWeightBytes: 0, residentUploadBytes: 0,
-            predictedSeconds: chosen.seconds))
+            wasRaisedToMinimum: budget.wasRaised,
+            plannedPeak: 0,
+            residentPeak: residentPeak,
+            minimumPeak: minimumPeak,
+            minimumStep: minimumStep,
+            inputBytes: 0,
+            outputBytes: 0,
+            streamedWeightBytes: 0,
+            residentUploadBytes: 0,
+            predictedSeconds: chosen.seconds
+        )
+    )
 }
 
 private func resolve(
-    _ budget: DeviceBudget, residentPeak: Int, minimumPeak: Int, step: String
+    _ budget: DeviceBudget,
+    residentPeak: Int,
+    minimumPeak: Int,
+    step: String
 ) throws(CompileError) -> (bytes: Int, isUnlimited: Bool, wasRaised: Bool) {
     switch budget {
     case .unlimited:
@@ -177,9 +207,14 @@ private func peakStep(of candidate: Candidate, in graph: FusedGraph) -> String {
 
 /// Puts residents below the transients and the streamed rest into the host arena.
 private func assemble(
-    _ graph: FusedGraph, storage: StorageMap, items: [WeightItem], search: PlacementSearch,
+    _ graph: FusedGraph,
+    storage: StorageMap,
+    items: [WeightItem],
+    search: PlacementSearch,
     chosen: (candidate: Candidate, streaming: Streaming, seconds: Double),
-    catalog: some KernelCatalog, options: CompileOptions, summary: PlanSummary
+    catalog: some KernelCatalog,
+    options: CompileOptions,
+    summary: PlanSummary
 ) -> Program {
     let streaming = chosen.streaming
     var residentOffset = [Int](repeating: 0, count: items.count)
@@ -195,10 +230,13 @@ private func assemble(
     }
     // Fewer slots than the candidate planned for: plan again, keep the lower of the two.
     let final = search.plan(streaming)
-    let offsets = final.height <= chosen.candidate.height
+    let offsets =
+        final.height <= chosen.candidate.height
         ? final.offsets : offsetsKept(from: chosen.candidate, for: final.timeline)
     let plan = MemoryPlan(
-        buffers: final.timeline.buffers, offsets: offsets.map { $0 + residentEnd })
+        buffers: final.timeline.buffers,
+        offsets: offsets.map { $0 + residentEnd }
+    )
     var summary = summary
     summary.plannedPeak = max(aligned(plan.height), residentEnd)
     summary.residentUploadBytes = items.indices.reduce(0) {
@@ -214,11 +252,21 @@ private func assemble(
     }
     summary.outputBytes = graph.outputs.reduce(0) { $0 + graph[$1].type.byteCount }
     return Program(
-        graph: graph, storage: storage, items: items, streaming: streaming,
-        steps: final.timeline.steps, momentCount: final.timeline.momentCount, plan: plan,
-        workspace: final.timeline.workspace, operandSlot: final.timeline.operandSlot,
-        residentOffset: residentOffset, residentByteCount: residentEnd, hostOffset: hostOffset,
-        hostByteCount: hostEnd, threads: options.threads, isaName: catalog.isaName,
+        graph: graph,
+        storage: storage,
+        items: items,
+        streaming: streaming,
+        steps: final.timeline.steps,
+        momentCount: final.timeline.momentCount,
+        plan: plan,
+        workspace: final.timeline.workspace,
+        operandSlot: final.timeline.operandSlot,
+        residentOffset: residentOffset,
+        residentByteCount: residentEnd,
+        hostOffset: hostOffset,
+        hostByteCount: hostEnd,
+        threads: options.threads,
+        isaName: catalog.isaName,
         lanes: catalog.lanes,
         warnings: graph.nodes.indices.compactMap { index in
             guard !storage.isElided[index],
@@ -226,7 +274,8 @@ private func assemble(
             else { return nil }
             return "step '\(graph.nodes[index].name)': \(warning)"
         },
-        summary: summary)
+        summary: summary
+    )
 }
 
 /// The candidate's offsets for the buffers that are left when some blocks became resident.

@@ -40,7 +40,10 @@ private func hardSwishSource(of node: Node, in graph: Graph, uses: GraphUses) ->
 
 /// For x * g(x): x, when g is clip(x + 3, 0, 6) * factor' with factor' * factor == 1 / 6.
 private func gateSource(
-    of product: Node, factor: Float, in graph: Graph, uses: GraphUses
+    of product: Node,
+    factor: Float,
+    in graph: Graph,
+    uses: GraphUses
 ) -> ValueID? {
     for side in 0..<2 {
         guard let source = product.inputs[side],
@@ -67,7 +70,10 @@ private func gateSource(
 
 /// Whether `node` is clip(source + 3, 0, 6).
 private func isShiftedClip(
-    _ node: Node, of source: ValueID, in graph: Graph, uses: GraphUses
+    _ node: Node,
+    of source: ValueID,
+    in graph: Graph,
+    uses: GraphUses
 ) -> Bool {
     guard case .clip = node.op, node.inputs.count == 3,
         scalar(node.inputs[1], in: graph) == 0, scalar(node.inputs[2], in: graph) == 6,

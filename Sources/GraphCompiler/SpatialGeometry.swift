@@ -8,7 +8,7 @@ struct SpatialGeometry {
     var padBegin: [Int]
     var output: [Int]
 
-    /// - Parameter lifted: the window has one axis, which becomes the second of two.
+    /// `lifted`: the window has one axis, which becomes the second of two.
     init(_ window: WindowGeometry, lifted: Bool) {
         let lift = { (values: [Int], new: Int) in lifted ? [new] + values : values }
         kernel = lift(window.kernel, 1)
@@ -36,22 +36,32 @@ struct SpatialGeometry {
             for y in 0..<kernel[0] {
                 for x in 0..<kernel[1] {
                     taps.append(
-                        Tap(dy: y * dilations[0] - padBegin[0], dx: x * dilations[1] - padBegin[1]))
+                        Tap(dy: y * dilations[0] - padBegin[0], dx: x * dilations[1] - padBegin[1])
+                    )
                 }
             }
             return [
                 Phase(
-                    taps: taps, tapOffsets: Array(taps.indices), originY: 0, originX: 0,
-                    height: output[0], width: output[1])
+                    taps: taps,
+                    tapOffsets: Array(taps.indices),
+                    originY: 0,
+                    originX: 0,
+                    height: output[0],
+                    width: output[1]
+                )
             ]
         }
         var phases: [Phase] = []
         for originY in 0..<min(strides[0], output[0]) {
             for originX in 0..<min(strides[1], output[1]) {
                 var phase = Phase(
-                    taps: [], tapOffsets: [], originY: originY, originX: originX,
+                    taps: [],
+                    tapOffsets: [],
+                    originY: originY,
+                    originX: originX,
                     height: (output[0] - originY + strides[0] - 1) / strides[0],
-                    width: (output[1] - originX + strides[1] - 1) / strides[1])
+                    width: (output[1] - originX + strides[1] - 1) / strides[1]
+                )
                 for y in 0..<kernel[0] {
                     let fromY = originY + padBegin[0] - y * dilations[0]
                     guard fromY.isMultiple(of: strides[0]) else { continue }
@@ -79,29 +89,43 @@ extension WeightSource {
 extension Constant {
     /// How convolution weights are read: strides of output and input channels.
     ///
-    /// - Parameter needsUniformGroups: all groups are packed as one run, so the weights of a
+    /// `needsUniformGroups`: all groups are packed as one run, so the weights of a
     ///   grouped transposed convolution are first brought into [O, C / group, kernel...].
     func elementsByOutput(
-        isTransposed: Bool, group: Int, needsUniformGroups: Bool
+        isTransposed: Bool,
+        group: Int,
+        needsUniformGroups: Bool
     ) -> WeightSource {
         let shape = type.shape
         let taps = shape[2] * shape[3]
         guard isTransposed else {
             return WeightSource(
-                constant: self, outputStride: shape[1] * taps, channelStride: taps, tapOffsets: [])
+                constant: self,
+                outputStride: shape[1] * taps,
+                channelStride: taps,
+                tapOffsets: []
+            )
         }
         guard needsUniformGroups, group > 1 else {
             return WeightSource(
-                constant: self, outputStride: taps, channelStride: shape[1] * taps, tapOffsets: [])
+                constant: self,
+                outputStride: taps,
+                channelStride: shape[1] * taps,
+                tapOffsets: []
+            )
         }
         let channels = shape[0] / group
         let apart = reshaped([group, channels, shape[1], taps])
         let swapped = Constant(
             type: TensorType(type.dtype, [group, shape[1], channels, taps]),
-            source: .computed(.transpose(permutation: [0, 2, 1, 3]), [apart]))
+            source: .computed(.transpose(permutation: [0, 2, 1, 3]), [apart])
+        )
         return WeightSource(
             constant: swapped.reshaped([group * shape[1], channels, shape[2], shape[3]]),
-            outputStride: channels * taps, channelStride: taps, tapOffsets: [])
+            outputStride: channels * taps,
+            channelStride: taps,
+            tapOffsets: []
+        )
     }
 }
 
@@ -112,30 +136,76 @@ extension ConvolutionKernel {
         let ones = Constant(type: TensorType(.float32, [channels, 1, 1, 1]), source: .fill(1))
         let part = ConvolutionPart(
             weights: WeightSource(
-                constant: ones, outputStride: 1, channelStride: 1, tapOffsets: [0], scale: scale,
-                bias: shift),
-            taps: [Tap(dy: 0, dx: 0)], firstInputChannel: 0, firstOutputChannel: 0,
-            outputChannels: channels, outputHeight: shape[2], outputWidth: shape[3])
+                constant: ones,
+                outputStride: 1,
+                channelStride: 1,
+                tapOffsets: [0],
+                scale: scale,
+                bias: shift
+            ),
+            taps: [Tap(dy: 0, dx: 0)],
+            firstInputChannel: 0,
+            firstOutputChannel: 0,
+            outputChannels: channels,
+            outputHeight: shape[2],
+            outputWidth: shape[3]
+        )
         return ConvolutionKernel(
-            algorithm: .depthwise, images: shape[0], channels: 1, group: channels,
-            outputChannels: channels, input: (shape[2], shape[3]), output: (shape[2], shape[3]),
-            kernel: (1, 1), stride: (1, 1), dilation: (1, 1), pad: (0, 0), parts: [part])
+            algorithm: .depthwise,
+            images: shape[0],
+            channels: 1,
+            group: channels,
+            outputChannels: channels,
+            input: (shape[2], shape[3]),
+            output: (shape[2], shape[3]),
+            kernel: (1, 1),
+            stride: (1, 1),
+            dilation: (1, 1),
+            pad: (0, 0),
+            parts: [part]
+        )
     }
 
     /// A product [m, k] x [k, n] with a constant right side; `transposed` means b is [n, k].
     static func matrix(
-        m: Int, k: Int, n: Int, b: Constant, transposed: Bool, scale: Constant?, bias: Constant?
+        m: Int,
+        k: Int,
+        n: Int,
+        b: Constant,
+        transposed: Bool,
+        scale: Constant?,
+        bias: Constant?
     ) -> ConvolutionKernel {
         let part = ConvolutionPart(
             weights: WeightSource(
-                constant: b, outputStride: transposed ? k : 1, channelStride: transposed ? 1 : n,
-                tapOffsets: [0], scale: scale, bias: bias),
-            taps: [Tap(dy: 0, dx: 0)], firstInputChannel: 0, firstOutputChannel: 0,
-            outputChannels: n, outputHeight: 1, outputWidth: m)
+                constant: b,
+                outputStride: transposed ? k : 1,
+                channelStride: transposed ? 1 : n,
+                tapOffsets: [0],
+                scale: scale,
+                bias: bias
+            ),
+            taps: [Tap(dy: 0, dx: 0)],
+            firstInputChannel: 0,
+            firstOutputChannel: 0,
+            outputChannels: n,
+            outputHeight: 1,
+            outputWidth: m
+        )
         return ConvolutionKernel(
-            algorithm: .matrix, images: 1, channels: k, group: 1, outputChannels: n,
-            input: (1, m), output: (1, m), kernel: (1, 1), stride: (1, 1), dilation: (1, 1),
-            pad: (0, 0), parts: [part])
+            algorithm: .matrix,
+            images: 1,
+            channels: k,
+            group: 1,
+            outputChannels: n,
+            input: (1, m),
+            output: (1, m),
+            kernel: (1, 1),
+            stride: (1, 1),
+            dilation: (1, 1),
+            pad: (0, 0),
+            parts: [part]
+        )
     }
 
     /// Whether this is `affine`: one tap, one channel, no change of shape.

@@ -9,7 +9,9 @@ package struct Storage: Hashable, Sendable {
 }
 
 /// Which values share bytes: views, parts of a concat, and results written over an operand that
-/// nobody reads again. Independent of the budget.
+/// nobody reads again.
+///
+/// Independent of the budget.
 package struct StorageMap: Sendable {
     package private(set) var storages: [Storage]
     /// Storage of each value; nil for constants.
@@ -21,7 +23,7 @@ package struct StorageMap: Sendable {
     /// For a copy node: inputs that their producers wrote into place.
     package private(set) var placedInputs: [Int: Set<Int>]
 
-    /// - Parameter sharing: false gives every value bytes of its own (views still share).
+    /// `sharing`: false gives every value bytes of its own (views still share).
     package init(graph: FusedGraph, lanes: Int, sharing: Bool = true) {
         var builder = StorageBuilder(graph: graph, lanes: lanes)
         builder.joinViews()
@@ -136,7 +138,8 @@ private struct StorageBuilder {
                 else { continue }
                 let owner = root(input.index)
                 // Only a value that fills its storage and is in no other concat.
-                guard owner.offset == 0, !isPlaced[owner.root], owner.root != root(node.output.index).root,
+                guard owner.offset == 0, !isPlaced[owner.root],
+                    owner.root != root(node.output.index).root,
                     size[owner.root] == graph[input].byteCount(lanes: lanes),
                     first[owner.root] >= 0
                 else { continue }
@@ -188,7 +191,10 @@ private struct StorageBuilder {
     }
 
     private func canOverwrite(
-        _ operand: ValueID, at index: Int, node: FusedNode, position: Int
+        _ operand: ValueID,
+        at index: Int,
+        node: FusedNode,
+        position: Int
     ) -> Bool {
         let value = graph[operand]
         let output = graph[node.output]
@@ -221,8 +227,11 @@ private struct StorageBuilder {
                 numberOfRoot[place.root] = storages.count
                 storages.append(
                     Storage(
-                        byteCount: size[place.root], firstNode: first[place.root],
-                        lastNode: last[place.root]))
+                        byteCount: size[place.root],
+                        firstNode: first[place.root],
+                        lastNode: last[place.root]
+                    )
+                )
             }
             storage[index] = numberOfRoot[place.root]
             offset[index] = place.offset

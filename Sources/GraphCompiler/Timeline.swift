@@ -16,8 +16,10 @@ package struct Streaming: Hashable, Sendable {
     }
 }
 
-/// Something that happens at one moment of a run. Moments count phases: even ones hold transfers
-/// alone, odd ones a computation and what is transferred beside it.
+/// Something that happens at one moment of a run.
+///
+/// Moments count phases: even ones hold transfers alone, odd ones a computation and what is
+/// transferred beside it.
 package struct TimelineStep: Hashable, Sendable {
     package enum Action: Hashable, Sendable {
         case uploadInput(Int)
@@ -68,7 +70,10 @@ struct TimelineBuilder {
     private var lastMoment: [Int: Int] = [:]
 
     init(
-        graph: FusedGraph, storage: StorageMap, items: [WeightItem], streaming: Streaming,
+        graph: FusedGraph,
+        storage: StorageMap,
+        items: [WeightItem],
+        streaming: Streaming,
         workspaceBytes: [Int]
     ) {
         self.graph = graph
@@ -174,7 +179,8 @@ struct TimelineBuilder {
             uploadedInputs.insert(input)
             let moment = nextComputeMoment - 1
             timeline.steps.append(
-                TimelineStep(moment: moment, action: .uploadInput(number), slot: nil))
+                TimelineStep(moment: moment, action: .uploadInput(number), slot: nil)
+            )
             touch(input, at: moment)
         }
     }
@@ -192,7 +198,8 @@ struct TimelineBuilder {
         downloadedOutputs.insert(number)
         let moment = 2 * computeSteps
         timeline.steps.append(
-            TimelineStep(moment: moment, action: .downloadOutput(number), slot: nil))
+            TimelineStep(moment: moment, action: .downloadOutput(number), slot: nil)
+        )
         touch(graph.outputs[number], at: moment)
     }
 
@@ -213,14 +220,19 @@ struct TimelineBuilder {
     private mutating func uploadUnread(_ number: Int, _ input: ValueID) {
         let moment = max(0, 2 * computeSteps - 1)
         timeline.steps.append(
-            TimelineStep(moment: moment, action: .uploadInput(number), slot: nil))
+            TimelineStep(moment: moment, action: .uploadInput(number), slot: nil)
+        )
         touch(input, at: moment)
     }
 
     private mutating func compute(_ node: Int, _ work: TimelineStep.Work, slot: Int? = nil) {
         timeline.steps.append(
             TimelineStep(
-                moment: nextComputeMoment, action: .compute(node: node, work: work), slot: slot))
+                moment: nextComputeMoment,
+                action: .compute(node: node, work: work),
+                slot: slot
+            )
+        )
         computeSteps += 1
     }
 
@@ -242,10 +254,16 @@ struct TimelineBuilder {
             let range = start..<end
             let upload = uploadMoment()
             let slot = addBuffer(
-                items[item].byteCount(of: range), upload...nextComputeMoment)
+                items[item].byteCount(of: range),
+                upload...nextComputeMoment
+            )
             timeline.steps.append(
                 TimelineStep(
-                    moment: upload, action: .uploadWeights(item: item, units: range), slot: slot))
+                    moment: upload,
+                    action: .uploadWeights(item: item, units: range),
+                    slot: slot
+                )
+            )
             compute(node, .units(item: item, part: part, range: range), slot: slot)
             start = end
         }
@@ -263,7 +281,11 @@ struct TimelineBuilder {
         timeline.operandSlot[item] = slot
         timeline.steps.append(
             TimelineStep(
-                moment: upload, action: .uploadWeights(item: item, units: 0..<1), slot: slot))
+                moment: upload,
+                action: .uploadWeights(item: item, units: 0..<1),
+                slot: slot
+            )
+        )
     }
 
     private mutating func attachWorkspaces() {

@@ -29,7 +29,9 @@ package struct WeightItem: Sendable {
 
 /// All weights of a graph, in the order they are used.
 package func weightItems(
-    of graph: FusedGraph, storage: StorageMap, catalog: some KernelCatalog
+    of graph: FusedGraph,
+    storage: StorageMap,
+    catalog: some KernelCatalog
 ) -> [WeightItem] {
     var items: [WeightItem] = []
     var operandItem: [ValueID: Int] = [:]
@@ -45,24 +47,35 @@ package func weightItems(
             let byteCount = (graph[input].type.byteCount + vector - 1) / vector * vector
             items.append(
                 WeightItem(
-                    name: graph[input].name, content: .operand(input), firstNode: index,
-                    lastNode: index, unitOffsets: [0, byteCount]))
+                    name: graph[input].name,
+                    content: .operand(input),
+                    firstNode: index,
+                    lastNode: index,
+                    unitOffsets: [0, byteCount]
+                )
+            )
         }
         guard case .convolution(let kernel) = node.kernel else { continue }
         for (number, part) in kernel.parts.enumerated() {
             let name = kernel.parts.count == 1 ? node.name : "\(node.name).\(number)"
             items.append(
                 WeightItem(
-                    name: name, content: .packed(node: index, part: number), firstNode: index,
+                    name: name,
+                    content: .packed(node: index, part: number),
+                    firstNode: index,
                     lastNode: index,
-                    unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog)))
+                    unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog)
+                )
+            )
         }
     }
     return items
 }
 
 private func unitOffsets(
-    of part: ConvolutionPart, in kernel: ConvolutionKernel, catalog: some KernelCatalog
+    of part: ConvolutionPart,
+    in kernel: ConvolutionKernel,
+    catalog: some KernelCatalog
 ) -> [Int] {
     let unit = catalog.unitChannels(kernel.order)
     var offsets = [0]
@@ -71,8 +84,12 @@ private func unitOffsets(
         channel = min(channel + unit, part.outputChannels)
         offsets.append(
             catalog.packedByteCount(
-                order: kernel.order, outputChannels: channel, channels: kernel.channels,
-                taps: part.taps.count))
+                order: kernel.order,
+                outputChannels: channel,
+                channels: kernel.channels,
+                taps: part.taps.count
+            )
+        )
     }
     return offsets
 }

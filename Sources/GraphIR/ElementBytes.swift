@@ -17,30 +17,41 @@ extension DenseTensor {
             self.init(
                 type: type,
                 storage: .floats(
-                    indices.map { Float(bitPattern: UInt32(truncatingIfNeeded: word($0))) }))
+                    indices.map { Float(bitPattern: UInt32(truncatingIfNeeded: word($0))) }
+                )
+            )
         case .float16:
             self.init(
                 type: type,
                 storage: .floats(
                     indices.map {
                         Float(Float16(bitPattern: UInt16(truncatingIfNeeded: word($0))))
-                    }))
+                    }
+                )
+            )
         case .bfloat16:
             self.init(
                 type: type,
                 storage: .floats(
-                    indices.map { Float(bitPattern: UInt32(truncatingIfNeeded: word($0)) << 16) }))
+                    indices.map { Float(bitPattern: UInt32(truncatingIfNeeded: word($0)) << 16) }
+                )
+            )
         case .float64:
             self.init(
-                type: type, storage: .doubles(indices.map { Double(bitPattern: word($0)) }))
+                type: type,
+                storage: .doubles(indices.map { Double(bitPattern: word($0)) })
+            )
         case .int8, .int16, .int32, .int64:
             let shift = Int64(64 - 8 * size)
             self.init(
                 type: type,
-                storage: .integers(indices.map { (Int64(bitPattern: word($0)) << shift) >> shift }))
+                storage: .integers(indices.map { (Int64(bitPattern: word($0)) << shift) >> shift })
+            )
         case .uint8, .uint16, .uint32, .uint64, .bool:
             self.init(
-                type: type, storage: .integers(indices.map { Int64(bitPattern: word($0)) }))
+                type: type,
+                storage: .integers(indices.map { Int64(bitPattern: word($0)) })
+            )
         }
     }
 
@@ -50,7 +61,9 @@ extension DenseTensor {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(type.byteCount)
         func append(_ word: UInt64) {
-            for byte in 0..<size { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * byte))) }
+            for byte in 0..<size {
+                bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * byte)))
+            }
         }
         switch storage {
         case .floats(let elements):

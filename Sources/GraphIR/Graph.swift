@@ -43,7 +43,9 @@ package struct GraphInput: Sendable {
     }
 }
 
-/// One operation of the model. Absent optional inputs and outputs are nil.
+/// One operation of the model.
+///
+/// Absent optional inputs and outputs are nil.
 package struct Node: Sendable {
     package var name: String
     package var op: Operator
@@ -58,8 +60,10 @@ package struct Node: Sendable {
     }
 }
 
-/// A model as a data-flow graph. Nodes stand in an order in which every producer precedes its
-/// readers; each value is produced at most once.
+/// A model as a data-flow graph.
+///
+/// Nodes stand in an order in which every producer precedes its readers; each value is produced at
+/// most once.
 package struct Graph: Sendable {
     package var name: String
     package var values: [Value]
@@ -83,7 +87,9 @@ package struct Graph: Sendable {
     /// Adds a value and returns its name.
     @discardableResult
     package mutating func addValue(
-        name: String, type: TensorType? = nil, constant: Constant? = nil
+        name: String,
+        type: TensorType? = nil,
+        constant: Constant? = nil
     ) -> ValueID {
         let id = ValueID(values.count)
         values.append(Value(id: id, name: name, type: type, constant: constant))

@@ -1,5 +1,7 @@
-/// What a node computes. Closed on purpose: each exhaustive `switch` lists what a new operator
-/// needs (import, shapes, reference, lowering).
+/// What a node computes.
+///
+/// Closed on purpose: each exhaustive `switch` lists what a new operator needs (import, shapes,
+/// reference, lowering).
 ///
 /// Forms that changed over the opsets are normalised at import: what later opsets take as inputs
 /// (axes, pads, slice bounds, clip limits, scales) is always an input here, given as a constant
@@ -82,8 +84,13 @@ package struct Convolution: Hashable, Sendable {
     package var outputShape: [Int]
 
     package init(
-        isTransposed: Bool = false, group: Int = 1, kernel: [Int] = [], strides: [Int] = [],
-        dilations: [Int] = [], padding: Padding = .explicit([]), outputPadding: [Int] = [],
+        isTransposed: Bool = false,
+        group: Int = 1,
+        kernel: [Int] = [],
+        strides: [Int] = [],
+        dilations: [Int] = [],
+        padding: Padding = .explicit([]),
+        outputPadding: [Int] = [],
         outputShape: [Int] = []
     ) {
         self.isTransposed = isTransposed
@@ -122,8 +129,13 @@ package struct Pool: Hashable, Sendable {
     package var countIncludesPadding: Bool
 
     package init(
-        kind: PoolKind, kernel: [Int], strides: [Int] = [], dilations: [Int] = [],
-        padding: Padding = .explicit([]), ceilMode: Bool = false, countIncludesPadding: Bool = false
+        kind: PoolKind,
+        kernel: [Int],
+        strides: [Int] = [],
+        dilations: [Int] = [],
+        padding: Padding = .explicit([]),
+        ceilMode: Bool = false,
+        countIncludesPadding: Bool = false
     ) {
         self.kind = kind
         self.kernel = kernel
@@ -173,7 +185,9 @@ package enum UnaryFunction: Hashable, Sendable {
     case not
 }
 
-/// Functions of two elements. Comparisons and logic give booleans.
+/// Functions of two elements.
+///
+/// Comparisons and logic give booleans.
 package enum BinaryFunction: Hashable, Sendable {
     case add
     case subtract
@@ -250,9 +264,15 @@ package struct Resize: Hashable, Sendable {
     package var axes: [Int]
 
     package init(
-        mode: Mode, coordinates: Coordinates = .halfPixel, rounding: Rounding = .preferFloor,
-        cubicCoefficient: Float = -0.75, excludesOutside: Bool = false, extrapolation: Float = 0,
-        antialias: Bool = false, aspectPolicy: AspectPolicy = .stretch, axes: [Int] = []
+        mode: Mode,
+        coordinates: Coordinates = .halfPixel,
+        rounding: Rounding = .preferFloor,
+        cubicCoefficient: Float = -0.75,
+        excludesOutside: Bool = false,
+        extrapolation: Float = 0,
+        antialias: Bool = false,
+        aspectPolicy: AspectPolicy = .stretch,
+        axes: [Int] = []
     ) {
         self.mode = mode
         self.coordinates = coordinates

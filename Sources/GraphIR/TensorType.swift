@@ -1,4 +1,6 @@
-/// The element type of a tensor. Raw values are the codes of ONNX `TensorProto.DataType`.
+/// The element type of a tensor.
+///
+/// Raw values are the codes of ONNX `TensorProto.DataType`.
 package enum DType: Int32, Hashable, Sendable, CaseIterable {
     case float32 = 1
     case uint8 = 2

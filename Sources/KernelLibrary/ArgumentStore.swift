@@ -1,5 +1,6 @@
-/// Owns the argument structs and small tables that bound kernel calls point at. Filled while a
-/// session opens, constant afterwards.
+/// Owns the argument structs and small tables that bound kernel calls point at.
+///
+/// Filled while a session opens, constant afterwards.
 package final class ArgumentStore: @unchecked Sendable {
     private var blocks: [UnsafeMutableRawPointer] = []
 

@@ -4,7 +4,10 @@ import TensorMemory
 
 extension KernelBinder {
     func bindConvolution(
-        _ node: FusedNode, _ kernel: ConvolutionKernel, part number: Int, units: Range<Int>,
+        _ node: FusedNode,
+        _ kernel: ConvolutionKernel,
+        part number: Int,
+        units: Range<Int>,
         _ operands: KernelOperands
     ) -> [KernelCall] {
         let part = kernel.parts[number]
@@ -15,11 +18,17 @@ extension KernelBinder {
         // Channels of the tensor that this call writes.
         let firstOutput = part.firstOutputChannel + firstChannel
         let context = ConvolutionContext(
-            node: node, kernel: kernel, part: part, firstOutput: firstOutput,
-            channelCount: channelCount, input: floats(operands.inputs[0]),
+            node: node,
+            kernel: kernel,
+            part: part,
+            firstOutput: firstOutput,
+            channelCount: channelCount,
+            input: floats(operands.inputs[0]),
             residual: kernel.hasResidual ? floats(operands.inputs[1]) : nil,
-            output: floats(operands.output), weights: floats(weights),
-            workspace: operands.workspace)
+            output: floats(operands.output),
+            weights: floats(weights),
+            workspace: operands.workspace
+        )
         switch kernel.algorithm {
         case .tile, .matrix: return [bindTile(context)]
         case .planar: return [bindPlanar(context)]
@@ -43,7 +52,9 @@ extension KernelBinder {
 
     /// Strides of a blocked tensor of `channels` x height x width.
     private func blockedStrides(
-        channels: Int, height: Int, width: Int
+        channels: Int,
+        height: Int,
+        width: Int
     ) -> (image: Int, block: Int, row: Int) {
         let row = width * lanes
         let block = height * row
@@ -53,8 +64,13 @@ extension KernelBinder {
     private func bindTile(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         var args = tileArguments(
-            kernel, part: context.part, isa: isa, workers: workers,
-            unitChannels: context.channelCount, gemm: catalog.gemm)
+            kernel,
+            part: context.part,
+            isa: isa,
+            workers: workers,
+            unitChannels: context.channelCount,
+            gemm: catalog.gemm
+        )
         args.tap_dy = store.keep(context.part.taps.map { Int32($0.dy) })
         args.tap_dx = store.keep(context.part.taps.map { Int32($0.dx) })
         args.activation = context.node.activation.code
@@ -74,22 +90,28 @@ extension KernelBinder {
             start = context.firstOutput
         } else {
             let input = blockedStrides(
-                channels: kernel.channels * kernel.group, height: kernel.inputHeight,
-                width: kernel.inputWidth)
+                channels: kernel.channels * kernel.group,
+                height: kernel.inputHeight,
+                width: kernel.inputWidth
+            )
             args.in_image_stride = input.image
             args.in_block_stride = input.block
             args.in_row_stride = input.row
             args.in_pixel_stride = lanes
             args.input = UnsafePointer(
-                context.input + context.part.firstInputChannel / lanes * input.block)
+                context.input + context.part.firstInputChannel / lanes * input.block
+            )
             let output = blockedStrides(
-                channels: kernel.outputChannels, height: kernel.outputHeight,
-                width: kernel.outputWidth)
+                channels: kernel.outputChannels,
+                height: kernel.outputHeight,
+                width: kernel.outputWidth
+            )
             args.out_image_stride = output.image
             args.out_block_stride = output.block
             args.out_row_stride = output.row * kernel.outputStep.y
             args.out_pixel_stride = lanes * kernel.outputStep.x
-            start = context.firstOutput / lanes * output.block
+            start =
+                context.firstOutput / lanes * output.block
                 + context.part.originY * output.row + context.part.originX * lanes
         }
         args.output = context.output + start
@@ -98,13 +120,18 @@ extension KernelBinder {
             let stride = sl_conv_openblas_scratch_floats(isa, &args)
             let bound = OpenBLASCall(isa: isa, args: store.keep(args))
             return KernelCall(
-                runOpenBLAS, UnsafeRawPointer(store.keep(bound)),
+                runOpenBLAS,
+                UnsafeRawPointer(store.keep(bound)),
                 taskCount: sl_conv_task_count(isa, &args),
-                scratch: context.workspace.map { floats($0) }, scratchStride: aligned(stride))
+                scratch: context.workspace.map { floats($0) },
+                scratchStride: aligned(stride)
+            )
         }
         return KernelCall(
-            isa.pointee.conv, UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_conv_task_count(isa, &args))
+            isa.pointee.conv,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_conv_task_count(isa, &args)
+        )
     }
 
     /// Floats rounded up to a cache line, as the plan counts workspaces.
@@ -122,8 +149,10 @@ extension KernelBinder {
         args.in_image_stride = plane * kernel.channels
         args.weights = UnsafePointer(context.weights)
         let output = blockedStrides(
-            channels: kernel.outputChannels, height: kernel.outputHeight,
-            width: kernel.outputWidth)
+            channels: kernel.outputChannels,
+            height: kernel.outputHeight,
+            width: kernel.outputWidth
+        )
         let start = context.firstOutput / lanes * output.block
         args.output = context.output + start
         args.residual = context.residual.map { UnsafePointer($0 + start) }
@@ -133,20 +162,29 @@ extension KernelBinder {
         args.out_pixel_stride = lanes
         args.activation = context.node.activation.code
         args.panels_per_task = UInt32(
-            (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels)
+            (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
+        )
         return KernelCall(
-            isa.pointee.conv_nchw, UnsafeRawPointer(store.keep(args)),
+            isa.pointee.conv_nchw,
+            UnsafeRawPointer(store.keep(args)),
             taskCount: sl_conv_nchw_task_count(isa, &args),
-            scratch: context.workspace.map { floats($0) }, scratchStride: aligned(scratch))
+            scratch: context.workspace.map { floats($0) },
+            scratchStride: aligned(scratch)
+        )
     }
 
     private func bindDepthwise(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         let input = blockedStrides(
-            channels: kernel.group, height: kernel.inputHeight, width: kernel.inputWidth)
+            channels: kernel.group,
+            height: kernel.inputHeight,
+            width: kernel.inputWidth
+        )
         let output = blockedStrides(
-            channels: kernel.outputChannels, height: kernel.outputHeight,
-            width: kernel.outputWidth)
+            channels: kernel.outputChannels,
+            height: kernel.outputHeight,
+            width: kernel.outputWidth
+        )
         let block = context.firstOutput / lanes
         var args = sl_depthwise_args()
         args.images = UInt32(kernel.images)
@@ -175,10 +213,14 @@ extension KernelBinder {
         args.out_row_stride = output.row
         args.activation = context.node.activation.code
         args.rows_per_task = rowsPerTask(
-            planes: kernel.images * Int(args.blocks), rows: kernel.outputHeight)
+            planes: kernel.images * Int(args.blocks),
+            rows: kernel.outputHeight
+        )
         return KernelCall(
-            isa.pointee.depthwise, UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_depthwise_task_count(isa, &args))
+            isa.pointee.depthwise,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_depthwise_task_count(isa, &args)
+        )
     }
 
     /// Whole planes when there are enough of them to share, else pieces.
@@ -191,11 +233,15 @@ extension KernelBinder {
     private func bindGrouped(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         let input = blockedStrides(
-            channels: kernel.channels * kernel.group, height: kernel.inputHeight,
-            width: kernel.inputWidth)
+            channels: kernel.channels * kernel.group,
+            height: kernel.inputHeight,
+            width: kernel.inputWidth
+        )
         let output = blockedStrides(
-            channels: kernel.outputChannels, height: kernel.outputHeight,
-            width: kernel.outputWidth)
+            channels: kernel.outputChannels,
+            height: kernel.outputHeight,
+            width: kernel.outputWidth
+        )
         var args = sl_grouped_args()
         args.images = UInt32(kernel.images)
         args.blocks = UInt32(blocks(context.channelCount))
@@ -218,7 +264,8 @@ extension KernelBinder {
         args.in_row_stride = input.row
         args.in_pixel_stride = lanes
         args.weights = UnsafePointer(context.weights)
-        let start = context.firstOutput / lanes * output.block
+        let start =
+            context.firstOutput / lanes * output.block
             + context.part.originY * output.row + context.part.originX * lanes
         args.output = context.output + start
         args.residual = context.residual.map { UnsafePointer($0 + start) }
@@ -228,17 +275,25 @@ extension KernelBinder {
         args.out_pixel_stride = lanes * kernel.outputStep.x
         args.activation = context.node.activation.code
         args.rows_per_task = rowsPerTask(
-            planes: kernel.images * Int(args.blocks), rows: context.part.outputHeight)
+            planes: kernel.images * Int(args.blocks),
+            rows: context.part.outputHeight
+        )
         return KernelCall(
-            isa.pointee.grouped, UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_grouped_task_count(isa, &args))
+            isa.pointee.grouped,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_grouped_task_count(isa, &args)
+        )
     }
 }
 
 /// The shape part of the arguments of the tile kernel, and how its work is cut into tasks.
 func tileArguments(
-    _ kernel: ConvolutionKernel, part: ConvolutionPart, isa: UnsafePointer<sl_isa>, workers: Int,
-    unitChannels: Int, gemm: GemmCore
+    _ kernel: ConvolutionKernel,
+    part: ConvolutionPart,
+    isa: UnsafePointer<sl_isa>,
+    workers: Int,
+    unitChannels: Int,
+    gemm: GemmCore
 ) -> sl_conv_args {
     var args = sl_conv_args()
     args.images = UInt32(kernel.images)
@@ -255,8 +310,11 @@ func tileArguments(
         pixels: part.outputHeight * part.outputWidth,
         inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,
         panels: (unitChannels + Int(isa.pointee.panel) - 1) / Int(isa.pointee.panel),
-        images: kernel.images, tilePixels: Int(isa.pointee.tile_pixels), workers: workers,
-        tileMultiple: gemm == .openblas ? 8 : 1)
+        images: kernel.images,
+        tilePixels: Int(isa.pointee.tile_pixels),
+        workers: workers,
+        tileMultiple: gemm == .openblas ? 8 : 1
+    )
     args.tiles_per_task = UInt32(tiling.tiles)
     args.panels_per_task = UInt32(tiling.panels)
     return args
@@ -294,7 +352,9 @@ private func planarRows(_ kernel: ConvolutionKernel) -> UInt32 {
 }
 
 /// How the grid of a tile kernel is cut into tasks: pixel groups whose input stays in cache, and
-/// panels apart only when there are too few pixel groups to share. Bits do not depend on it.
+/// panels apart only when there are too few pixel groups to share.
+///
+/// Bits do not depend on it.
 struct TaskTiling {
     var tiles: Int
     var panels: Int
@@ -303,8 +363,13 @@ struct TaskTiling {
     private static let cachedInput = 160 << 10
 
     init(
-        pixels: Int, inputFloatsPerPixel: Int, panels: Int, images: Int, tilePixels: Int,
-        workers: Int, tileMultiple: Int = 1
+        pixels: Int,
+        inputFloatsPerPixel: Int,
+        panels: Int,
+        images: Int,
+        tilePixels: Int,
+        workers: Int,
+        tileMultiple: Int = 1
     ) {
         let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
         let tileBytes = max(1, tilePixels * inputFloatsPerPixel * 4)

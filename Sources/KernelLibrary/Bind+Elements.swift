@@ -14,8 +14,10 @@ extension KernelBinder {
         args.elements_per_task = share(count, minimum: 4096)
         return [
             KernelCall(
-                isa.pointee.unary, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_unary_task_count(isa, &args))
+                isa.pointee.unary,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_unary_task_count(isa, &args)
+            )
         ]
     }
 
@@ -41,7 +43,9 @@ extension KernelBinder {
     }
 
     func bindBinary(
-        _ node: FusedNode, _ function: BinaryFunction, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ function: BinaryFunction,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         let output = physicalShape(node.output, rank: 0)
         let nest = LoopNest(
@@ -49,7 +53,8 @@ extension KernelBinder {
             strides: [
                 operandStrides(node.inputs[0], output: node.output),
                 operandStrides(node.inputs[1], output: node.output), denseStrides(output),
-            ])
+            ]
+        )
         var args = sl_binary_args()
         args.kind = function.code
         args.dtype = graph[node.inputs[0]].type.dtype.code
@@ -62,11 +67,15 @@ extension KernelBinder {
         args.output = operands.output.pointer
         args.activation = node.activation.code
         args.rows_per_task = share(
-            nest.rowCount, minimum: max(1, 8192 / max(nest.rowLength, 1)))
+            nest.rowCount,
+            minimum: max(1, 8192 / max(nest.rowLength, 1))
+        )
         return [
             KernelCall(
-                isa.pointee.binary, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_binary_task_count(isa, &args))
+                isa.pointee.binary,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_binary_task_count(isa, &args)
+            )
         ]
     }
 
@@ -75,13 +84,15 @@ extension KernelBinder {
         let nest = LoopNest(
             dimensions: output,
             strides: node.inputs.map { broadcastStrides(shape($0), to: output) }
-                + [denseStrides(output)])
+                + [denseStrides(output)]
+        )
         var args = sl_select_args()
         args.rank = UInt32(nest.rank)
         args.dims = fixed(nest.dimensions)
         args.element_bytes = graph[node.output].type.dtype.byteCount
         args.condition = UnsafePointer(
-            operands.inputs[0].pointer.assumingMemoryBound(to: UInt8.self))
+            operands.inputs[0].pointer.assumingMemoryBound(to: UInt8.self)
+        )
         args.condition_stride = fixed(nest.strides[0])
         args.a = UnsafeRawPointer(operands.inputs[1].pointer)
         args.a_stride = fixed(nest.strides[1])
@@ -89,16 +100,23 @@ extension KernelBinder {
         args.b_stride = fixed(nest.strides[2])
         args.output = operands.output.pointer
         args.rows_per_task = share(
-            nest.rowCount, minimum: max(1, 8192 / max(nest.rowLength, 1)))
+            nest.rowCount,
+            minimum: max(1, 8192 / max(nest.rowLength, 1))
+        )
         return [
             KernelCall(
-                isa.pointee.select, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_select_task_count(isa, &args))
+                isa.pointee.select,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_select_task_count(isa, &args)
+            )
         ]
     }
 
     func bindCopy(
-        _ node: FusedNode, _ copy: CopyKernel, _ work: KernelWork, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ copy: CopyKernel,
+        _ work: KernelWork,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         let size = graph[node.output].type.dtype.byteCount
         if case .fill = work {
@@ -110,28 +128,37 @@ extension KernelBinder {
             args.elements_per_task = share(args.count, minimum: 16384)
             return [
                 KernelCall(
-                    isa.pointee.fill, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_fill_task_count(isa, &args))
+                    isa.pointee.fill,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_fill_task_count(isa, &args)
+                )
             ]
         }
         guard case .boxes(let skipped) = work else { preconditionFailure("a copy copies boxes") }
         return copy.boxes.filter { !skipped.contains($0.input) }.map { box in
             let nest = LoopNest(
-                dimensions: box.dimensions, strides: [box.inputStrides, box.outputStrides])
+                dimensions: box.dimensions,
+                strides: [box.inputStrides, box.outputStrides]
+            )
             var args = sl_copy_args()
             args.rank = UInt32(nest.rank)
             args.dims = fixed(nest.dimensions)
             args.element_bytes = size
             args.input = UnsafeRawPointer(
-                operands.inputs[box.input].pointer + box.inputOffset * size)
+                operands.inputs[box.input].pointer + box.inputOffset * size
+            )
             args.in_stride = fixed(nest.strides[0])
             args.output = operands.output.pointer + box.outputOffset * size
             args.out_stride = fixed(nest.strides[1])
             args.rows_per_task = share(
-                nest.rowCount, minimum: max(1, 8192 / max(nest.rowLength, 1)))
+                nest.rowCount,
+                minimum: max(1, 8192 / max(nest.rowLength, 1))
+            )
             return KernelCall(
-                isa.pointee.copy, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_copy_task_count(isa, &args))
+                isa.pointee.copy,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_copy_task_count(isa, &args)
+            )
         }
     }
 }

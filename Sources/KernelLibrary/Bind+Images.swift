@@ -7,7 +7,9 @@ extension KernelBinder {
     private func plane(_ id: ValueID) -> Int { shape(id)[2...].reduce(1, *) }
 
     func bindPool(
-        _ node: FusedNode, _ pool: PoolKernel, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ pool: PoolKernel,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         let input = shape(node.inputs[0])
         let output = shape(node.output)
@@ -42,13 +44,17 @@ extension KernelBinder {
         args.rows_per_task = rowsPerTask(planes: input[0] * blocks(input[1]), rows: output[2])
         return [
             KernelCall(
-                isa.pointee.pool, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_pool_task_count(isa, &args))
+                isa.pointee.pool,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_pool_task_count(isa, &args)
+            )
         ]
     }
 
     func bindGlobalPool(
-        _ node: FusedNode, isAverage: Bool, _ operands: KernelOperands
+        _ node: FusedNode,
+        isAverage: Bool,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         let input = shape(node.inputs[0])
         var args = sl_global_pool_args()
@@ -65,13 +71,17 @@ extension KernelBinder {
         args.activation = node.activation.code
         return [
             KernelCall(
-                isa.pointee.global_pool, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_global_pool_task_count(isa, &args))
+                isa.pointee.global_pool,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_global_pool_task_count(isa, &args)
+            )
         ]
     }
 
     func bindLayout(
-        _ node: FusedNode, toBlocked: Bool, _ operands: KernelOperands
+        _ node: FusedNode,
+        toBlocked: Bool,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         let shape = shape(node.output)
         let pixels = plane(node.output)
@@ -88,36 +98,53 @@ extension KernelBinder {
         args.out_image_stride = toBlocked ? padded : dense
         return [
             KernelCall(
-                isa.pointee.layout, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_layout_task_count(isa, &args))
+                isa.pointee.layout,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_layout_task_count(isa, &args)
+            )
         ]
     }
 
     // MARK: Products of two activations
 
     func bindPacking(_ packing: MatrixPacking, _ operands: KernelOperands) -> [KernelCall] {
-        let matrixFloats = catalog.packedByteCount(
-            order: .blocked, outputChannels: packing.n, channels: packing.k, taps: 1) / 4
+        let matrixFloats =
+            catalog.packedByteCount(
+                order: .blocked,
+                outputChannels: packing.n,
+                channels: packing.k,
+                taps: 1
+            ) / 4
         return (0..<packing.count).map { index in
             var args = sl_pack_matrix_args()
             args.k = UInt32(packing.k)
             args.n = UInt32(packing.n)
             args.source = UnsafePointer(
-                floats(operands.inputs[0]) + index * packing.matrixStride)
+                floats(operands.inputs[0]) + index * packing.matrixStride
+            )
             args.k_stride = packing.kStride
             args.n_stride = packing.nStride
             args.target = floats(operands.output) + index * matrixFloats
             return KernelCall(
-                isa.pointee.pack_matrix, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_pack_matrix_task_count(isa, &args))
+                isa.pointee.pack_matrix,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_pack_matrix_task_count(isa, &args)
+            )
         }
     }
 
     func bindProduct(
-        _ node: FusedNode, _ product: ProductKernel, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ product: ProductKernel,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
-        let matrixFloats = catalog.packedByteCount(
-            order: .blocked, outputChannels: product.n, channels: product.k, taps: 1) / 4
+        let matrixFloats =
+            catalog.packedByteCount(
+                order: .blocked,
+                outputChannels: product.n,
+                channels: product.k,
+                taps: 1
+            ) / 4
         let zero = store.keep([Int32(0)])
         return product.aIndex.indices.map { index in
             var args = sl_conv_args()
@@ -134,13 +161,15 @@ extension KernelBinder {
             args.tap_dy = zero
             args.tap_dx = zero
             args.input = UnsafePointer(
-                floats(operands.inputs[0]) + product.aIndex[index] * product.m * product.k)
+                floats(operands.inputs[0]) + product.aIndex[index] * product.m * product.k
+            )
             args.in_pixel_stride = product.k
             args.in_block_stride = lanes
             args.in_row_stride = product.m * product.k
             args.in_image_stride = args.in_row_stride
             args.weights = UnsafePointer(
-                floats(operands.inputs[1]) + product.bIndex[index] * matrixFloats)
+                floats(operands.inputs[1]) + product.bIndex[index] * matrixFloats
+            )
             args.output = floats(operands.output) + index * product.m * product.n
             args.out_pixel_stride = product.n
             args.out_block_stride = lanes
@@ -149,15 +178,20 @@ extension KernelBinder {
             args.mask_tail = true
             args.activation = node.activation.code
             let tiling = TaskTiling(
-                pixels: product.m, inputFloatsPerPixel: product.k,
+                pixels: product.m,
+                inputFloatsPerPixel: product.k,
                 panels: (product.n + catalog.panelChannels - 1) / catalog.panelChannels,
-                images: product.aIndex.count, tilePixels: catalog.set.tilePixels,
-                workers: workers)
+                images: product.aIndex.count,
+                tilePixels: catalog.set.tilePixels,
+                workers: workers
+            )
             args.tiles_per_task = UInt32(tiling.tiles)
             args.panels_per_task = UInt32(tiling.panels)
             return KernelCall(
-                isa.pointee.conv, UnsafeRawPointer(store.keep(args)),
-                taskCount: sl_conv_task_count(isa, &args))
+                isa.pointee.conv,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_conv_task_count(isa, &args)
+            )
         }
     }
 
@@ -175,8 +209,10 @@ extension KernelBinder {
             args.rows_per_task = share(outer * inner, minimum: max(1, 4096 / max(axisSize, 1)))
             return [
                 KernelCall(
-                    isa.pointee.softmax, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_softmax_task_count(isa, &args))
+                    isa.pointee.softmax,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_softmax_task_count(isa, &args)
+                )
             ]
         case .reduce(let kind, let outer, let axisSize, let inner):
             var args = sl_reduce_args()
@@ -189,8 +225,10 @@ extension KernelBinder {
             args.rows_per_task = share(outer * inner, minimum: max(1, 4096 / max(axisSize, 1)))
             return [
                 KernelCall(
-                    isa.pointee.reduce, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_reduce_task_count(isa, &args))
+                    isa.pointee.reduce,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_reduce_task_count(isa, &args)
+                )
             ]
         case .gather(let outer, let axisSize, let indexCount, let innerElements):
             var args = sl_gather_args()
@@ -204,8 +242,10 @@ extension KernelBinder {
             args.output = operands.output.pointer
             return [
                 KernelCall(
-                    isa.pointee.gather, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_gather_task_count(isa, &args))
+                    isa.pointee.gather,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_gather_task_count(isa, &args)
+                )
             ]
         case .cast:
             var args = sl_cast_args()
@@ -217,8 +257,10 @@ extension KernelBinder {
             args.elements_per_task = share(args.count, minimum: 8192)
             return [
                 KernelCall(
-                    isa.pointee.cast, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_cast_task_count(isa, &args))
+                    isa.pointee.cast,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_cast_task_count(isa, &args)
+                )
             ]
         case .resize(let resize):
             return [bindResize(node, resize, operands)]
@@ -237,8 +279,10 @@ extension KernelBinder {
             args.pixels_per_task = share(args.pixels, minimum: 64)
             return [
                 KernelCall(
-                    isa.pointee.lrn, UnsafeRawPointer(store.keep(args)),
-                    taskCount: sl_lrn_task_count(isa, &args))
+                    isa.pointee.lrn,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_lrn_task_count(isa, &args)
+                )
             ]
         default:
             preconditionFailure("not a kernel over rows")
@@ -246,7 +290,9 @@ extension KernelBinder {
     }
 
     private func bindResize(
-        _ node: FusedNode, _ resize: ResizeKernel, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ resize: ResizeKernel,
+        _ operands: KernelOperands
     ) -> KernelCall {
         let input = shape(node.inputs[0])
         let output = shape(node.output)
@@ -272,8 +318,10 @@ extension KernelBinder {
         args.activation = node.activation.code
         args.rows_per_task = rowsPerTask(planes: args.planes, rows: output[2])
         return KernelCall(
-            isa.pointee.resize, UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_resize_task_count(isa, &args))
+            isa.pointee.resize,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_resize_task_count(isa, &args)
+        )
     }
 }
 

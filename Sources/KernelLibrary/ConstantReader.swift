@@ -53,7 +53,10 @@ package final class ConstantReader {
     }
 
     private func read(
-        _ range: FileRange, first: Int, count: Int, into bytes: inout [UInt8]
+        _ range: FileRange,
+        first: Int,
+        count: Int,
+        into bytes: inout [UInt8]
     ) throws(ConstantError) {
         let start = range.offset + first
         let file = files[range.file]
@@ -78,7 +81,9 @@ package final class ConstantReader {
     /// Elements [first, first + count) of a floating-point constant as float32 in staging; valid
     /// until the next call.
     func floats(
-        of constant: Constant, first: Int, count: Int
+        of constant: Constant,
+        first: Int,
+        count: Int
     ) throws(ConstantError) -> UnsafePointer<Float> {
         reserve(count * 4)
         let target = staging.baseAddress?.assumingMemoryBound(to: Float.self)
@@ -89,7 +94,8 @@ package final class ConstantReader {
                 let start = range.offset + first * 4
                 try files[range.file].read(
                     start..<start + count * 4,
-                    into: UnsafeMutableRawBufferPointer(start: target, count: count * 4))
+                    into: UnsafeMutableRawBufferPointer(start: target, count: count * 4)
+                )
                 files[range.file].dropCache(start..<start)
             } catch {
                 throw .file(error)
@@ -99,7 +105,9 @@ package final class ConstantReader {
             var bytes = [UInt8](repeating: 0, count: count * size)
             try read(range, first: first * size, count: count * size, into: &bytes)
             let tensor = DenseTensor(
-                type: TensorType(constant.type.dtype, [count]), littleEndian: bytes)
+                type: TensorType(constant.type.dtype, [count]),
+                littleEndian: bytes
+            )
             for (index, value) in tensor.floats.enumerated() { target[index] = value }
         case .fill(let value):
             target.update(repeating: Float(value), count: count)
@@ -119,9 +127,13 @@ extension DenseTensor {
         }
         if type.dtype.isFloatingPoint {
             return DenseTensor(
-                type: type, storage: .floats(Array(repeating: Float(value), count: count)))
+                type: type,
+                storage: .floats(Array(repeating: Float(value), count: count))
+            )
         }
         return DenseTensor(
-            type: type, storage: .integers(Array(repeating: Int64(value), count: count)))
+            type: type,
+            storage: .integers(Array(repeating: Int64(value), count: count))
+        )
     }
 }

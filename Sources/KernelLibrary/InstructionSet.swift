@@ -56,10 +56,18 @@ package struct NativeCatalog: KernelCatalog {
     package var isTuned: Bool { self.set.isTuned }
 
     package func packedByteCount(
-        order: PackOrder, outputChannels: Int, channels: Int, taps: Int
+        order: PackOrder,
+        outputChannels: Int,
+        channels: Int,
+        taps: Int
     ) -> Int {
         sl_packed_floats(
-            set.table, order.code, UInt32(outputChannels), UInt32(channels), UInt32(taps)) * 4
+            set.table,
+            order.code,
+            UInt32(outputChannels),
+            UInt32(channels),
+            UInt32(taps)
+        ) * 4
     }
 
     package func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int {
@@ -72,8 +80,13 @@ package struct NativeCatalog: KernelCatalog {
             return kernel.parts.reduce(0) { most, part in
                 withTaps(part.taps) { dy, dx in
                     var args = tileArguments(
-                        kernel, part: part, isa: set.table, workers: 1, unitChannels: part.outputChannels,
-                        gemm: gemm)
+                        kernel,
+                        part: part,
+                        isa: set.table,
+                        workers: 1,
+                        unitChannels: part.outputChannels,
+                        gemm: gemm
+                    )
                     args.tap_dy = dy
                     args.tap_dx = dx
                     return max(most, sl_conv_openblas_scratch_floats(set.table, &args) * 4)
@@ -101,8 +114,12 @@ package struct NativeCatalog: KernelCatalog {
             default: 12e9
             }
         return CostProfile(
-            operationsPerSecond: operations, genericOperationsPerSecond: operations / 20,
-            streamBytesPerSecond: 14e9, uploadBytesPerSecond: 11e9, phaseSeconds: 1.0e-6)
+            operationsPerSecond: operations,
+            genericOperationsPerSecond: operations / 20,
+            streamBytesPerSecond: 14e9,
+            uploadBytesPerSecond: 11e9,
+            phaseSeconds: 1.0e-6
+        )
     }
 }
 
@@ -119,7 +136,8 @@ extension PackOrder {
 
 /// Calls `body` with the taps as the two arrays the kernels read.
 func withTaps<Result>(
-    _ taps: [Tap], _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Result
+    _ taps: [Tap],
+    _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Result
 ) -> Result {
     let dy = taps.map { Int32($0.dy) }
     let dx = taps.map { Int32($0.dx) }

@@ -20,8 +20,10 @@ package struct KernelOperands: Sendable {
     package var workspace: Region<DeviceSpace>?
 
     package init(
-        inputs: [Region<DeviceSpace>], output: Region<DeviceSpace>,
-        weights: Region<DeviceSpace>? = nil, workspace: Region<DeviceSpace>? = nil
+        inputs: [Region<DeviceSpace>],
+        output: Region<DeviceSpace>,
+        weights: Region<DeviceSpace>? = nil,
+        workspace: Region<DeviceSpace>? = nil
     ) {
         self.inputs = inputs
         self.output = output
@@ -39,7 +41,10 @@ package struct KernelBinder {
     let store: ArgumentStore
 
     package init(
-        catalog: NativeCatalog, graph: FusedGraph, workers: Int, store: ArgumentStore
+        catalog: NativeCatalog,
+        graph: FusedGraph,
+        workers: Int,
+        store: ArgumentStore
     ) {
         isa = catalog.set.table
         self.catalog = catalog
@@ -52,7 +57,9 @@ package struct KernelBinder {
 
     /// The calls that do `work` of `node`; they may run in any order and at the same time.
     package func bind(
-        _ node: FusedNode, _ work: KernelWork, _ operands: KernelOperands
+        _ node: FusedNode,
+        _ work: KernelWork,
+        _ operands: KernelOperands
     ) -> [KernelCall] {
         switch node.kernel {
         case .convolution(let kernel):

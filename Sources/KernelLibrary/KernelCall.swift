@@ -2,9 +2,10 @@ import CSluiceKernels
 
 /// A kernel with all its arguments: independent tasks that any threads may run.
 package struct KernelCall: @unchecked Sendable {
-    package typealias Function = @convention(c) (
-        UnsafeRawPointer, Int, UnsafeMutablePointer<Float>?
-    ) -> Void
+    package typealias Function =
+        @convention(c) (
+            UnsafeRawPointer, Int, UnsafeMutablePointer<Float>?
+        ) -> Void
 
     private let function: Function
     private let arguments: UnsafeRawPointer
@@ -14,8 +15,11 @@ package struct KernelCall: @unchecked Sendable {
     private let scratchStride: Int
 
     init(
-        _ function: @escaping Function, _ arguments: UnsafeRawPointer, taskCount: Int,
-        scratch: UnsafeMutablePointer<Float>? = nil, scratchStride: Int = 0
+        _ function: @escaping Function,
+        _ arguments: UnsafeRawPointer,
+        taskCount: Int,
+        scratch: UnsafeMutablePointer<Float>? = nil,
+        scratchStride: Int = 0
     ) {
         self.function = function
         self.arguments = arguments

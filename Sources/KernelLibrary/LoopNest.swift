@@ -1,17 +1,21 @@
 /// The loops of an element-wise or copying kernel: sizes and, for each operand, the elements
-/// between neighbours. Axes that can be walked as one are joined.
+/// between neighbours.
+///
+/// Axes that can be walked as one are joined.
 struct LoopNest {
     private(set) var dimensions: [Int]
     private(set) var strides: [[Int]]
 
-    /// - Parameter strides: one list per operand.
+    /// `strides`: one list per operand.
     init(dimensions: [Int], strides: [[Int]]) {
         var sizes: [Int] = []
         var joined = strides.map { _ in [Int]() }
         for axis in dimensions.indices where dimensions[axis] != 1 {
-            let canJoin = !sizes.isEmpty && strides.indices.allSatisfy { operand in
-                joined[operand][sizes.count - 1] == strides[operand][axis] * dimensions[axis]
-            }
+            let canJoin =
+                !sizes.isEmpty
+                && strides.indices.allSatisfy { operand in
+                    joined[operand][sizes.count - 1] == strides[operand][axis] * dimensions[axis]
+                }
             if canJoin {
                 sizes[sizes.count - 1] *= dimensions[axis]
                 for operand in strides.indices {
@@ -39,7 +43,8 @@ struct LoopNest {
 
 /// The eight-element arrays of the C structs.
 func fixed<Element: FixedWidthInteger>(
-    _ values: [Int], as type: Element.Type = Element.self
+    _ values: [Int],
+    as type: Element.Type = Element.self
 ) -> (Element, Element, Element, Element, Element, Element, Element, Element) {
     precondition(values.count <= 8, "kernels take up to eight axes")
     let all = values + Array(repeating: 0, count: 8 - values.count)

@@ -14,7 +14,10 @@ package struct WeightPacker {
 
     /// Packs `units` of one part of a convolution to `target`.
     package func pack<Space>(
-        _ kernel: ConvolutionKernel, part: Int, units: Range<Int>, to target: Region<Space>
+        _ kernel: ConvolutionKernel,
+        part: Int,
+        units: Range<Int>,
+        to target: Region<Space>
     ) throws(ConstantError) {
         guard !units.isEmpty else { return }
         let part = kernel.parts[part]
@@ -23,11 +26,14 @@ package struct WeightPacker {
         let source = part.weights
         let first = part.firstOutputChannel + channels.lowerBound
         let job = PackJob(
-            kernel: kernel, part: part,
+            kernel: kernel,
+            part: part,
             scale: try vector(source.scale, first: first, count: channels.count),
             bias: try vector(source.bias, first: first, count: channels.count),
-            channels: channels, target: target.pointer.assumingMemoryBound(to: Float.self),
-            unit: unit)
+            channels: channels,
+            target: target.pointer.assumingMemoryBound(to: Float.self),
+            unit: unit
+        )
         if source.outputStride >= source.channelStride {
             try packByOutput(job)
         } else {
@@ -47,7 +53,9 @@ package struct WeightPacker {
     }
 
     private func vector(
-        _ constant: Constant?, first: Int, count: Int
+        _ constant: Constant?,
+        first: Int,
+        count: Int
     ) throws(ConstantError) -> [Float]? {
         guard let constant else { return nil }
         return Array(try reader.evaluate(constant).floats[first..<first + count])
@@ -66,14 +74,24 @@ package struct WeightPacker {
             let start = source.firstElement + channel * source.outputStride
             let count = (end - channel - 1) * source.outputStride + max(extent, 1)
             let elements = try reader.floats(
-                of: source.constant, first: start,
-                count: min(count, source.constant.type.elementCount - start))
+                of: source.constant,
+                first: start,
+                count: min(count, source.constant.type.elementCount - start)
+            )
             run(
-                job, channels: channel..<end, inputs: 0..<job.kernel.channels,
-                elements: elements, target: target)
+                job,
+                channels: channel..<end,
+                inputs: 0..<job.kernel.channels,
+                elements: elements,
+                target: target
+            )
             target += sl_packed_floats(
-                catalog.set.table, job.kernel.order.code, UInt32(end - channel),
-                UInt32(job.kernel.channels), UInt32(job.part.taps.count))
+                catalog.set.table,
+                job.kernel.order.code,
+                UInt32(end - channel),
+                UInt32(job.kernel.channels),
+                UInt32(job.part.taps.count)
+            )
             channel = end
         }
     }
@@ -85,20 +103,32 @@ package struct WeightPacker {
         var row = 0
         repeat {
             let end = min(row + rows, job.kernel.channels)
-            let start = source.firstElement + row * source.channelStride
+            let start =
+                source.firstElement + row * source.channelStride
                 + job.channels.lowerBound * source.outputStride
             let available = source.constant.type.elementCount - start
             let elements = try reader.floats(
-                of: source.constant, first: start,
-                count: min((end - row) * source.channelStride, available))
-            run(job, channels: job.channels, inputs: row..<end, elements: elements, target: job.target)
+                of: source.constant,
+                first: start,
+                count: min((end - row) * source.channelStride, available)
+            )
+            run(
+                job,
+                channels: job.channels,
+                inputs: row..<end,
+                elements: elements,
+                target: job.target
+            )
             row = end
         } while row < job.kernel.channels
     }
 
     private func run(
-        _ job: PackJob, channels: Range<Int>, inputs: Range<Int>,
-        elements: UnsafePointer<Float>, target: UnsafeMutablePointer<Float>
+        _ job: PackJob,
+        channels: Range<Int>,
+        inputs: Range<Int>,
+        elements: UnsafePointer<Float>,
+        target: UnsafeMutablePointer<Float>
     ) {
         let offset = channels.lowerBound - job.channels.lowerBound
         let scale = job.scale.map { Array($0[offset..<offset + channels.count]) }
@@ -128,7 +158,8 @@ package struct WeightPacker {
     }
 
     private func withOptional(
-        _ values: [Float]?, _ body: (UnsafePointer<Float>?) -> Void
+        _ values: [Float]?,
+        _ body: (UnsafePointer<Float>?) -> Void
     ) {
         guard let values else {
             body(nil)
@@ -139,7 +170,9 @@ package struct WeightPacker {
 
     /// Writes a constant operand, zero up to the end of `target`.
     package func store<Space>(
-        _ constant: Constant, as type: TensorType, to target: Region<Space>
+        _ constant: Constant,
+        as type: TensorType,
+        to target: Region<Space>
     ) throws(ConstantError) {
         target.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: target.byteCount)
         guard type.elementCount > 0 else { return }

@@ -4,8 +4,9 @@ import GraphIR
 import KernelLibrary
 import Synchronization
 
-/// A model ready to run inside its memory budget. Planned and packed once; runs share its arenas
-/// and take turns.
+/// A model ready to run inside its memory budget.
+///
+/// Planned and packed once; runs share its arenas and take turns.
 public final class InferenceSession: Sendable {
     /// The plan the session runs.
     public let plan: Plan
@@ -17,7 +18,8 @@ public final class InferenceSession: Sendable {
     /// - Throws: `SluiceError`, before anything runs, when the budget or an operator makes the run
     ///   impossible.
     public convenience init(
-        model: Model, options: RunOptions = RunOptions()
+        model: Model,
+        options: RunOptions = RunOptions()
     ) throws(SluiceError) {
         try self.init(plan: Plan(model: model, options: options))
     }
@@ -27,14 +29,18 @@ public final class InferenceSession: Sendable {
         self.plan = plan
         do throws(SessionError) {
             session = try Session(
-                program: plan.program, catalog: plan.catalog, files: plan.model.imported.files)
+                program: plan.program,
+                catalog: plan.catalog,
+                files: plan.model.imported.files
+            )
         } catch {
             throw SluiceError(error)
         }
     }
 
-    /// Runs the model once on named inputs and returns its named outputs. Safe to call from any
-    /// thread; calls wait for each other.
+    /// Runs the model once on named inputs and returns its named outputs.
+    ///
+    /// Safe to call from any thread; calls wait for each other.
     public func run(_ inputs: [String: Tensor]) throws(SluiceError) -> [String: Tensor] {
         var outputs = plan.emptyOutputs()
         try run(plan.ordered(inputs), into: &outputs)
@@ -61,7 +67,8 @@ public final class InferenceSession: Sendable {
 
 /// Calls `body` with the bytes of all tensors at once.
 private func withBytes(
-    of tensors: [Tensor], _ body: ([UnsafeRawBufferPointer]) -> Void
+    of tensors: [Tensor],
+    _ body: ([UnsafeRawBufferPointer]) -> Void
 ) {
     func nest(_ index: Int, _ found: [UnsafeRawBufferPointer]) {
         guard index < tensors.count else {
@@ -74,7 +81,8 @@ private func withBytes(
 }
 
 private func withMutableBytes(
-    of tensors: inout [Tensor], _ body: ([UnsafeMutableRawBufferPointer]) -> Void
+    of tensors: inout [Tensor],
+    _ body: ([UnsafeMutableRawBufferPointer]) -> Void
 ) {
     func nest(_ rest: inout ArraySlice<Tensor>, _ found: [UnsafeMutableRawBufferPointer]) {
         guard let first = rest.indices.first else {

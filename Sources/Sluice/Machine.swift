@@ -23,14 +23,19 @@ public enum Machine {
         public let peak: Double?
     }
 
-    /// All tables of this build, best first. Measures each for a few milliseconds.
+    /// All tables of this build, best first.
+    ///
+    /// Measures each for a few milliseconds.
     public static var kernelTables: [KernelTable] {
         InstructionSet.all.map { entry in
             KernelTable(
-                name: entry.set.name, lanes: entry.set.lanes,
-                panelChannels: entry.set.panelChannels, tilePixels: entry.set.tilePixels,
+                name: entry.set.name,
+                lanes: entry.set.lanes,
+                panelChannels: entry.set.panelChannels,
+                tilePixels: entry.set.tilePixels,
                 isSupported: entry.isSupported,
-                peak: entry.isSupported ? entry.set.measurePeak(milliseconds: 20) : nil)
+                peak: entry.isSupported ? entry.set.measurePeak(milliseconds: 20) : nil
+            )
         }
     }
 
@@ -63,7 +68,10 @@ public enum Machine {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 512)
         while fgets(&line, Int32(line.count), file) != nil {
-            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let text = String(
+                decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
             if text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") {
                 return String(text[text.index(colon, offsetBy: 2)...].filter { $0 != "\n" })
             }

@@ -9,7 +9,9 @@ public struct Model: Sendable {
     /// Path of the file.
     public let path: String
 
-    /// Opens an ONNX model. Reads the structure only; weights stay in the file.
+    /// Opens an ONNX model.
+    ///
+    /// Reads the structure only; weights stay in the file.
     ///
     /// - Throws: `SluiceError` when the file is missing, broken, or uses what Sluice cannot run.
     public init(path: String) throws(SluiceError) {
@@ -35,8 +37,10 @@ public struct Model: Sendable {
     public var inputs: [Port] {
         imported.graph.inputs.map { input in
             Port(
-                name: imported.graph[input.value].name, elementType: ElementType(input.dtype),
-                dimensions: input.dimensions?.map(\.description))
+                name: imported.graph[input.value].name,
+                elementType: ElementType(input.dtype),
+                dimensions: input.dimensions?.map(\.description)
+            )
         }
     }
 
@@ -54,7 +58,8 @@ public struct Model: Sendable {
         for name in shapes.keys.sorted() where !known.contains(name) {
             throw SluiceError(
                 .usage,
-                "the model has no input '\(name)'; it has: \(known.sorted().joined(separator: ", "))")
+                "the model has no input '\(name)'; it has: \(known.sorted().joined(separator: ", "))"
+            )
         }
         for input in graph.inputs {
             let name = graph[input.value].name
@@ -63,20 +68,23 @@ public struct Model: Sendable {
                 throw SluiceError(
                     .badData,
                     "input '\(name)' has \(dimensions.count) dimensions (\(describe(dimensions))), "
-                        + "not \(shape.count)")
+                        + "not \(shape.count)"
+                )
             }
             for (size, dimension) in zip(shape, dimensions) {
                 if case .fixed(let declared) = dimension, declared != size {
                     throw SluiceError(
                         .badData,
                         "input '\(name)' is \(describe(dimensions)), which does not admit "
-                            + shape.map(String.init).joined(separator: "x"))
+                            + shape.map(String.init).joined(separator: "x")
+                    )
                 }
                 if case .symbol(let symbol) = dimension {
                     if let other = sizes[symbol], other != size {
                         throw SluiceError(
                             .badData,
-                            "dimension '\(symbol)' is \(other) in one input and \(size) in '\(name)'")
+                            "dimension '\(symbol)' is \(other) in one input and \(size) in '\(name)'"
+                        )
                     }
                     sizes[symbol] = size
                 }
@@ -88,13 +96,18 @@ public struct Model: Sendable {
             types.append(
                 TensorType(
                     input.dtype,
-                    try bind(name, input.dimensions, given: shapes[name], sizes: sizes)))
+                    try bind(name, input.dimensions, given: shapes[name], sizes: sizes)
+                )
+            )
         }
         return types
     }
 
     private func bind(
-        _ name: String, _ dimensions: [Dimension]?, given: [Int]?, sizes: [String: Int]
+        _ name: String,
+        _ dimensions: [Dimension]?,
+        given: [Int]?,
+        sizes: [String: Int]
     ) throws(SluiceError) -> [Int] {
         if let given { return given }
         var shape: [Int] = []
@@ -118,7 +131,8 @@ public struct Model: Sendable {
             throw SluiceError(
                 .usage,
                 "input '\(name)' has open dimensions (\(describe(dimensions ?? []))): "
-                    + "give its shape, for example --shape \(name)=\(example)")
+                    + "give its shape, for example --shape \(name)=\(example)"
+            )
         }
         return shape
     }

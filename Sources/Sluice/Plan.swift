@@ -12,7 +12,9 @@ public struct Plan: Sendable {
     /// Threads the run uses.
     public let threads: Int
 
-    /// Plans a model. Nothing is run and no weights are read.
+    /// Plans a model.
+    ///
+    /// Nothing is run and no weights are read.
     public init(model: Model, options: RunOptions = RunOptions()) throws(SluiceError) {
         self.model = model
         threads = try options.threadCount()
@@ -20,10 +22,15 @@ public struct Plan: Sendable {
         bound = try model.boundGraph(shapes: options.shapes)
         do throws(CompileError) {
             program = try compile(
-                bound, catalog: catalog, profile: catalog.profile,
+                bound,
+                catalog: catalog,
+                profile: catalog.profile,
                 options: CompileOptions(
-                    budget: options.deviceMemory.compilerBudget, threads: threads,
-                    fuses: options.fusesOperators))
+                    budget: options.deviceMemory.compilerBudget,
+                    threads: threads,
+                    fuses: options.fusesOperators
+                )
+            )
         } catch {
             throw SluiceError(error)
         }
@@ -82,7 +89,8 @@ public struct Plan: Sendable {
             throw SluiceError(
                 .usage,
                 "the model has no input '\(name)'; it has: "
-                    + expected.map(\.name).joined(separator: ", "))
+                    + expected.map(\.name).joined(separator: ", ")
+            )
         }
         var ordered: [Tensor] = []
         for (name, elementType, shape) in expected {
@@ -93,7 +101,8 @@ public struct Plan: Sendable {
                 throw SluiceError(
                     .badData,
                     "input '\(name)' must be \(elementType)\(shape), not "
-                        + "\(tensor.elementType)\(tensor.shape)")
+                        + "\(tensor.elementType)\(tensor.shape)"
+                )
             }
             ordered.append(tensor)
         }
@@ -104,10 +113,13 @@ public struct Plan: Sendable {
     package func emptyOutputs() -> [Tensor] {
         outputTypes.map { type in
             Tensor(
-                elementType: type.elementType, shape: type.shape,
+                elementType: type.elementType,
+                shape: type.shape,
                 bytes: Array(
                     repeating: 0,
-                    count: type.shape.reduce(type.elementType.dtype.byteCount, *)))
+                    count: type.shape.reduce(type.elementType.dtype.byteCount, *)
+                )
+            )
         }
     }
 }

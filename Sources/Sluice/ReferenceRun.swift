@@ -16,13 +16,18 @@ extension Plan {
         for (index, node) in bound.nodes.enumerated() {
             var operands: [DenseTensor?] = []
             for id in node.inputs {
-                operands.append(try id.map { id throws(SluiceError) in
-                    try value(id, in: values, reader: reader)
-                })
+                operands.append(
+                    try id.map { id throws(SluiceError) in
+                        try value(id, in: values, reader: reader)
+                    }
+                )
             }
             do throws(ShapeError) {
                 let results = try evaluateReference(
-                    node.op, inputs: operands, outputCount: node.outputs.count)
+                    node.op,
+                    inputs: operands,
+                    outputCount: node.outputs.count
+                )
                 for (output, result) in zip(node.outputs, results) {
                     if let output { values[output] = result }
                 }
@@ -36,14 +41,19 @@ extension Plan {
             let tensor = try value(id, in: values, reader: reader)
             outputs.append(
                 Tensor(
-                    elementType: ElementType(tensor.type.dtype), shape: tensor.shape,
-                    bytes: tensor.littleEndianBytes))
+                    elementType: ElementType(tensor.type.dtype),
+                    shape: tensor.shape,
+                    bytes: tensor.littleEndianBytes
+                )
+            )
         }
         return outputs
     }
 
     private func value(
-        _ id: ValueID, in values: [ValueID: DenseTensor], reader: ConstantReader
+        _ id: ValueID,
+        in values: [ValueID: DenseTensor],
+        reader: ConstantReader
     ) throws(SluiceError) -> DenseTensor {
         if let known = values[id] { return known }
         guard let constant = bound[id].constant else {

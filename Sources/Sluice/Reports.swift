@@ -53,7 +53,8 @@ extension InferenceSession {
                 {
                     let content = program.items[item]
                     let share = Double(content.byteCount(of: range)) / Double(content.byteCount)
-                    operations += kernel.floatingPointOperations * share
+                    operations +=
+                        kernel.floatingPointOperations * share
                         / Double(max(kernel.parts.count, 1))
                 }
                 bytes += program.graph[node.output].byteCount(lanes: program.lanes)
@@ -78,7 +79,8 @@ extension InferenceSession {
         for _ in 0..<digits { scale *= 10 }
         let rounded = Int((value * scale).rounded())
         let fraction = String(rounded % Int(scale))
-        let text = "\(rounded / Int(scale))."
+        let text =
+            "\(rounded / Int(scale))."
             + String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
         return pad(text, width)
     }
@@ -107,7 +109,8 @@ extension Model {
         for input in inputs {
             let dimensions = input.dimensions?.joined(separator: "x") ?? "of any rank"
             lines.append(
-                "input     \(input.name) \(input.elementType?.rawValue ?? "") \(dimensions)")
+                "input     \(input.name) \(input.elementType?.rawValue ?? "") \(dimensions)"
+            )
         }
         for name in outputNames { lines.append("output    \(name)") }
         let constants = graph.values.compactMap(\.constant)

@@ -33,7 +33,8 @@ extension MemoryBudget {
             throw SluiceError(
                 .usage,
                 "'\(text)' is not a memory budget; write bytes (24MiB, 1GB, 1048576), a percentage "
-                    + "(30%), 'minimum' or 'unlimited'")
+                    + "(30%), 'minimum' or 'unlimited'"
+            )
         }
     }
 
@@ -92,14 +93,17 @@ public struct RunOptions: Sendable {
             throw SluiceError(
                 .usage,
                 "instruction set '\(instructionSet ?? "")' is not available here; there is: "
-                    + supported.joined(separator: ", "))
+                    + supported.joined(separator: ", ")
+            )
         }
         guard let core = GemmCore(rawValue: gemmCore) else {
             throw SluiceError(.usage, "'\(gemmCore)' is not a core; there is: native, openblas")
         }
         if core == .openblas, OpenBLAS.load() == nil {
             throw SluiceError(
-                .impossible, "OpenBLAS is not installed; install libopenblas0 or use native")
+                .impossible,
+                "OpenBLAS is not installed; install libopenblas0 or use native"
+            )
         }
         return NativeCatalog(set: set, gemm: core)
     }

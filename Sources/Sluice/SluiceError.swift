@@ -1,5 +1,5 @@
-import GraphCompiler
 import Execution
+import GraphCompiler
 import GraphIR
 import KernelLibrary
 import ModelImport

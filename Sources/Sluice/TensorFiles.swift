@@ -14,7 +14,9 @@ extension Tensor {
     public func writeNPY(to path: String) throws(SluiceError) {
         do throws(NPYError) {
             try Sluice.writeNPY(
-                NPYArray(dtype: elementType.dtype, shape: shape, bytes: bytes), to: path)
+                NPYArray(dtype: elementType.dtype, shape: shape, bytes: bytes),
+                to: path
+            )
         } catch {
             throw SluiceError(.system, error.description)
         }
@@ -38,7 +40,9 @@ package struct SplitMix64 {
 
 /// Tensors for the inputs that are not given, as the help of `run` documents.
 package func randomTensors(
-    for plan: Plan, given: [String: Tensor], seed: UInt64
+    for plan: Plan,
+    given: [String: Tensor],
+    seed: UInt64
 ) -> [String: Tensor] {
     var made: [String: Tensor] = [:]
     for (number, input) in plan.inputTypes.enumerated() where given[input.name] == nil {
@@ -48,16 +52,25 @@ package func randomTensors(
         let dense: DenseTensor
         if type.dtype == .float64 {
             dense = DenseTensor(
-                type: type, storage: .doubles(words.map { Double($0 >> 40) * 0x1p-24 }))
+                type: type,
+                storage: .doubles(words.map { Double($0 >> 40) * 0x1p-24 })
+            )
         } else if type.dtype.isFloatingPoint {
             dense = DenseTensor(
-                type: type, storage: .floats(words.map { Float($0 >> 40) * 0x1p-24 }))
+                type: type,
+                storage: .floats(words.map { Float($0 >> 40) * 0x1p-24 })
+            )
         } else {
             dense = DenseTensor(
-                type: type, storage: .integers(words.map { Int64($0 >> 63) }))
+                type: type,
+                storage: .integers(words.map { Int64($0 >> 63) })
+            )
         }
         made[input.name] = Tensor(
-            elementType: input.elementType, shape: input.shape, bytes: dense.littleEndianBytes)
+            elementType: input.elementType,
+            shape: input.shape,
+            bytes: dense.littleEndianBytes
+        )
     }
     return made
 }

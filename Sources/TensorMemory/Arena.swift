@@ -1,7 +1,9 @@
 import Glibc
 
-/// A kind of memory. Regions of different spaces are different types, so bytes cross from one to
-/// the other only where a transfer says so.
+/// A kind of memory.
+///
+/// Regions of different spaces are different types, so bytes cross from one to the other only where
+/// a transfer says so.
 package protocol MemorySpace: Sendable {
     static var name: String { get }
 }
@@ -46,8 +48,13 @@ package final class Arena<Space: MemorySpace>: @unchecked Sendable {
         let total = body + page
         guard
             let mapped = mmap(
-                nil, total, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), mapped != MAP_FAILED
+                nil,
+                total,
+                PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1,
+                0
+            ), mapped != MAP_FAILED
         else { throw ArenaError(space: Space.name, byteCount: capacity, code: errno) }
         guard mprotect(mapped + body, page, PROT_NONE) == 0 else {
             let code = errno
@@ -63,10 +70,14 @@ package final class Arena<Space: MemorySpace>: @unchecked Sendable {
 
     deinit { munmap(mapping, mappingByteCount) }
 
-    /// The bytes `range` of the arena. Traps when they are not all inside.
+    /// The bytes `range` of the arena.
+    ///
+    /// Traps when they are not all inside.
     package func region(_ range: Range<Int>) -> Region<Space> {
         precondition(
-            range.lowerBound >= 0 && range.upperBound <= capacity, "region outside its arena")
+            range.lowerBound >= 0 && range.upperBound <= capacity,
+            "region outside its arena"
+        )
         let line = (range.upperBound + 63) / 64 * 64
         highestByteIssued = max(highestByteIssued, line)
         return Region(pointer: base + range.lowerBound, byteCount: range.count)

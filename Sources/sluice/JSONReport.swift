@@ -1,7 +1,9 @@
 import FoundationEssentials
 import Sluice
 
-/// The object `--json` prints. Keys are stable: programs read them.
+/// The object `--json` prints.
+///
+/// Keys are stable: programs read them.
 struct JSONReport: Encodable {
     struct Latency: Encodable {
         var min: Double
@@ -14,7 +16,8 @@ struct JSONReport: Encodable {
             self.all = all
             min = sorted.first ?? 0
             let middle = sorted.count / 2
-            median = sorted.isEmpty
+            median =
+                sorted.isEmpty
                 ? 0
                 : sorted.count.isMultiple(of: 2)
                     ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]

@@ -10,7 +10,9 @@ struct ModelOptions: ParsableArguments {
         name: .customLong("shape"),
         help: ArgumentHelp(
             "Shape of an input whose dimensions the model leaves open.",
-            valueName: "name=1x3x224x224"))
+            valueName: "name=1x3x224x224"
+        )
+    )
     var shapes: [String] = []
 
     @Option(
@@ -18,7 +20,10 @@ struct ModelOptions: ParsableArguments {
             """
             Device memory the run may use: bytes (24MiB, 1GB), a percentage of what unlimited \
             memory would use (30%), minimum, or unlimited.
-            """, valueName: "budget"))
+            """,
+            valueName: "budget"
+        )
+    )
     var deviceMemory = "unlimited"
 
     @Option(help: "Most threads that are busy at a time (default: what the container grants).")
@@ -33,7 +38,9 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Instruction set of the kernels (default: $SL_ISA, else the best).",
-            valueName: "name"))
+            valueName: "name"
+        )
+    )
     var isa: String?
 
     @Flag(help: "Print one JSON object.")
@@ -51,7 +58,9 @@ struct ModelOptions: ParsableArguments {
             let (name, shape) = try parseShape(text)
             if let given = inputShapes[name], given != shape {
                 throw SluiceError(
-                    .badData, "input '\(name)' has shape \(given), but --shape says \(shape)")
+                    .badData,
+                    "input '\(name)' has shape \(given), but --shape says \(shape)"
+                )
             }
             options.shapes[name] = shape
         }

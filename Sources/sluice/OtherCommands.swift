@@ -3,7 +3,9 @@ import Sluice
 
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Say what is in a model file.")
+        commandName: "inspect",
+        abstract: "Say what is in a model file."
+    )
 
     @Argument(help: "An ONNX model file.")
     var model: String
@@ -16,7 +18,8 @@ struct InspectCommand: ParsableCommand {
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Say what this machine offers: processors, kernels, OpenBLAS.")
+        abstract: "Say what this machine offers: processors, kernels, OpenBLAS."
+    )
 
     func run() throws {
         print(table(Machine.report))
@@ -26,7 +29,8 @@ struct DoctorCommand: ParsableCommand {
 struct KernelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernels",
-        abstract: "List the kernel tables and measure their multiply-add peak.")
+        abstract: "List the kernel tables and measure their multiply-add peak."
+    )
 
     func run() throws {
         let header = [

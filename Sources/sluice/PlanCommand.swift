@@ -9,13 +9,17 @@ struct PlanCommand: ParsableCommand {
             Examples:
               sluice plan resnet50.onnx --device-memory 30%
               sluice plan detector.onnx --shape x=1x3x640x640 --emit schedule
-            """)
+            """
+    )
 
     @OptionGroup var options: ModelOptions
 
     @Option(
         help: ArgumentHelp(
-            "Which stage to print.", valueName: "graph|fused|plan|schedule|summary"))
+            "Which stage to print.",
+            valueName: "graph|fused|plan|schedule|summary"
+        )
+    )
     var emit: Stage = .summary
 
     enum Stage: String, ExpressibleByArgument, CaseIterable {

@@ -14,13 +14,15 @@ struct RunCommand: ParsableCommand {
             --random-inputs draws element i of input number n from SplitMix64 seeded with \
             SEED + n * 2^32 (both in wrapping 64-bit arithmetic): floating-point elements are \
             (top 24 bits) / 2^24, in [0, 1); integers are the top bit, 0 or 1.
-            """)
+            """
+    )
 
     @OptionGroup var options: ModelOptions
 
     @Option(
         name: .customLong("input"),
-        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy"))
+        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy")
+    )
     var inputs: [String] = []
 
     @Option(help: ArgumentHelp("Make the inputs that are not given.", valueName: "seed"))
@@ -51,7 +53,9 @@ struct RunCommand: ParsableCommand {
         var tensors = try readInputs()
         let loaded = monotonicSeconds()
         let plan = try Plan(
-            model: model, options: options.runOptions(inputShapes: tensors.mapValues(\.shape)))
+            model: model,
+            options: options.runOptions(inputShapes: tensors.mapValues(\.shape))
+        )
         let planned = monotonicSeconds()
         if let seed = randomInputs {
             let made = randomTensors(for: plan, given: tensors, seed: seed)
@@ -64,21 +68,29 @@ struct RunCommand: ParsableCommand {
         }
         for (name, _, _) in plan.inputTypes where tensors[name] == nil {
             throw SluiceError(
-                .usage, "input '\(name)' is missing: give --input \(name)=FILE.npy "
-                    + "or --random-inputs SEED")
+                .usage,
+                "input '\(name)' is missing: give --input \(name)=FILE.npy "
+                    + "or --random-inputs SEED"
+            )
         }
         for warning in plan.warnings { printError("sluice: warning: \(warning)") }
         if plan.wasRaisedToMinimum {
             printError(
                 "sluice: note: \(options.deviceMemory) is below the minimum of "
-                    + "\(plan.minimumDeviceBytes) bytes; the minimum is used")
+                    + "\(plan.minimumDeviceBytes) bytes; the minimum is used"
+            )
         }
         let session = try InferenceSession(plan: plan)
         let opened = monotonicSeconds()
         let result = try measure(session, tensors)
         let files = try writeOutputs(result.outputs, plan: plan)
-        report(session, result.latencies, files, load: loaded - start + opened - planned,
-            planning: planned - loaded)
+        report(
+            session,
+            result.latencies,
+            files,
+            load: loaded - start + opened - planned,
+            planning: planned - loaded
+        )
         if profile {
             let text = session.profileText
             if options.json { writeError(text) } else { print(text, terminator: "") }
@@ -88,7 +100,8 @@ struct RunCommand: ParsableCommand {
 
     /// Runs the session, warm-ups first; latencies are in milliseconds.
     private func measure(
-        _ session: InferenceSession, _ tensors: [String: Tensor]
+        _ session: InferenceSession,
+        _ tensors: [String: Tensor]
     ) throws -> (outputs: [Tensor], latencies: [Double]) {
         let ordered = try session.plan.ordered(tensors)
         var outputs = session.plan.emptyOutputs()
@@ -121,7 +134,8 @@ struct RunCommand: ParsableCommand {
     }
 
     private func writeOutputs(
-        _ outputs: [Tensor], plan: Plan
+        _ outputs: [Tensor],
+        plan: Plan
     ) throws -> [JSONReport.Output] {
         try zip(plan.outputNames, outputs).map { name, tensor in
             var file: String?
@@ -131,13 +145,20 @@ struct RunCommand: ParsableCommand {
                 file = path
             }
             return JSONReport.Output(
-                name: name, dtype: tensor.elementType.rawValue, shape: tensor.shape, file: file)
+                name: name,
+                dtype: tensor.elementType.rawValue,
+                shape: tensor.shape,
+                file: file
+            )
         }
     }
 
     private func report(
-        _ session: InferenceSession, _ latencies: [Double], _ files: [JSONReport.Output],
-        load: Double, planning: Double
+        _ session: InferenceSession,
+        _ latencies: [Double],
+        _ files: [JSONReport.Output],
+        load: Double,
+        planning: Double
     ) {
         var report = JSONReport(plan: session.plan, path: options.model)
         let latency = JSONReport.Latency(latencies)
@@ -165,24 +186,29 @@ struct RunCommand: ParsableCommand {
         for output in files {
             let shape = output.shape.map(String.init).joined(separator: "x")
             rows.append(
-                ("output \(output.name)", "\(output.dtype) \(shape) \(output.file ?? "")"))
+                ("output \(output.name)", "\(output.dtype) \(shape) \(output.file ?? "")")
+            )
         }
         print(table(rows))
     }
 
     private func compare(
-        _ plan: Plan, _ inputs: [String: Tensor], _ outputs: [Tensor]
+        _ plan: Plan,
+        _ inputs: [String: Tensor],
+        _ outputs: [Tensor]
     ) throws {
         let expected = try plan.referenceOutputs(inputs)
         for (name, pair) in zip(plan.outputNames, zip(outputs, expected)) {
             let difference = TensorDifference(pair.0, reference: pair.1)
             printError(
                 "check \(name): largest scaled error \(difference.largest) "
-                    + (difference.isClose ? "(close)" : "(NOT close)"))
+                    + (difference.isClose ? "(close)" : "(NOT close)")
+            )
             guard difference.isClose else {
                 throw SluiceError(
                     .badData,
-                    "output '\(name)' differs from the reference at element \(difference.worst)")
+                    "output '\(name)' differs from the reference at element \(difference.worst)"
+                )
             }
         }
     }
@@ -191,7 +217,8 @@ struct RunCommand: ParsableCommand {
 /// `NAME.npy` with anything outside A-Za-z0-9._- replaced.
 func fileName(_ name: String) -> String {
     let safe = name.unicodeScalars.map { scalar -> Character in
-        let isPlain = ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+        let isPlain =
+            ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
             || ("0"..."9").contains(scalar) || "._-".unicodeScalars.contains(scalar)
         return isPlain ? Character(scalar) : "_"
     }
@@ -205,7 +232,9 @@ func prepareDirectory(_ path: String) throws {
         parts += part
         if !parts.isEmpty, mkdir(parts, 0o777) != 0, errno != EEXIST {
             throw SluiceError(
-                .system, "cannot make directory '\(parts)': \(String(cString: strerror(errno)))")
+                .system,
+                "cannot make directory '\(parts)': \(String(cString: strerror(errno)))"
+            )
         }
         parts += "/"
     }

@@ -6,7 +6,8 @@ import Sluice
 struct SluiceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",
-        abstract: "Runs neural networks inside a memory budget, with the numbers of unlimited memory.",
+        abstract:
+            "Runs neural networks inside a memory budget, with the numbers of unlimited memory.",
         discussion: """
             Results go to standard output, messages to standard error. Exit codes: 0 success, \
             64 wrong usage, 65 bad model or data, 66 missing file, 69 impossible (budget or \
@@ -16,7 +17,8 @@ struct SluiceCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, PlanCommand.self, InspectCommand.self, DoctorCommand.self,
             KernelsCommand.self,
-        ])
+        ]
+    )
 
     /// Runs the command line; every failure is one message and the exit code of its kind.
     static func main() {

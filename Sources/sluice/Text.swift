@@ -58,7 +58,10 @@ func processPeakBytes() -> Int {
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, Int32(line.count), file) != nil {
-        let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let text = String(
+            decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
+            as: UTF8.self
+        )
         guard text.hasPrefix("VmHWM:") else { continue }
         return (Int(text.filter(\.isNumber)) ?? 0) * 1024
     }
@@ -76,7 +79,8 @@ struct ProgressLine {
         wasShown = true
         let width = 30
         let filled = total > 0 ? width * done / total : width
-        let bar = String(repeating: "#", count: filled)
+        let bar =
+            String(repeating: "#", count: filled)
             + String(repeating: ".", count: width - filled)
         writeError("\r\u{1B}[2K\(what) [\(bar)] \(done)/\(total)")
     }

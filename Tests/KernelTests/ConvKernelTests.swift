@@ -131,7 +131,9 @@ private struct ConvCase {
 
     /// Runs the call block by block, tasks in reverse, through `task`.
     func run(
-        _ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut,
+        _ isa: UnsafePointer<sl_isa>,
+        packed: ConvBuffer,
+        cut: Cut,
         task: (inout sl_conv_args, Int) -> Void
     ) -> ConvBuffer {
         let output = ConvBuffer(outputCount)
@@ -175,8 +177,14 @@ private struct ConvCase {
 
     func packed(_ isa: UnsafePointer<sl_isa>) -> ConvBuffer {
         convPacked(
-            isa, SL_PACK_BLOCKED, weights: weights, bias: bias, channels: channels, taps: taps,
-            cuts: cuts)
+            isa,
+            SL_PACK_BLOCKED,
+            weights: weights,
+            bias: bias,
+            channels: channels,
+            taps: taps,
+            cuts: cuts
+        )
     }
 
     func mismatches(in output: ConvBuffer) -> Int {

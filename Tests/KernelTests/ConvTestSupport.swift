@@ -82,8 +82,10 @@ struct ConvReferenceSum {
     }
 }
 
-/// Floats between guard words. Everything starts as NaN: what a kernel must not read poisons its
-/// results, and what it must not write shows.
+/// Floats between guard words.
+///
+/// Everything starts as NaN: what a kernel must not read poisons its results, and what it must not
+/// write shows.
 final class ConvBuffer {
     private static let guardCount = 32
     static let fill = Float(bitPattern: 0x7FC1_2345)
@@ -124,11 +126,17 @@ final class ConvBuffer {
 /// Packs weights [out channel][channel][tap] with their bias, in ranges of channels that end where
 /// `cuts` says, from an address that is not a multiple of four.
 func convPacked(
-    _ isa: UnsafePointer<sl_isa>, _ order: sl_pack_order, weights: [Float], bias: [Float],
-    channels: Int, taps: Int, cuts: [Int] = []
+    _ isa: UnsafePointer<sl_isa>,
+    _ order: sl_pack_order,
+    weights: [Float],
+    bias: [Float],
+    channels: Int,
+    taps: Int,
+    cuts: [Int] = []
 ) -> ConvBuffer {
     let target = ConvBuffer(
-        sl_packed_floats(isa, order, UInt32(bias.count), UInt32(channels), UInt32(taps)))
+        sl_packed_floats(isa, order, UInt32(bias.count), UInt32(channels), UInt32(taps))
+    )
     let raw = UnsafeMutableRawPointer.allocate(byteCount: 4 * weights.count + 1, alignment: 16)
     defer { raw.deallocate() }
     weights.withUnsafeBytes { (raw + 1).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }

@@ -29,7 +29,10 @@ private struct WindowCase {
     var outputCount: Int { images * outImageStride }
 
     init(
-        lanes: Int, seed: UInt64, groups: ClosedRange<Int>, perGroup: ClosedRange<Int>,
+        lanes: Int,
+        seed: UInt64,
+        groups: ClosedRange<Int>,
+        perGroup: ClosedRange<Int>,
         outPerGroup: ClosedRange<Int>
     ) {
         var random = ConvRandom(seed: seed)
@@ -55,7 +58,8 @@ private struct WindowCase {
         weights = random.floats(outChannels * channelsPerGroup * kernelHeight * kernelWidth)
         bias = random.floats(outChannels)
         pixels = random.floats(
-            images * self.groups * channelsPerGroup * inHeight * inWidth)
+            images * self.groups * channelsPerGroup * inHeight * inWidth
+        )
         let blocks = (outChannels + lanes - 1) / lanes
         let count = images * blocks * outHeight * outWidth * lanes
         residual = random.chance(3) ? ConvBuffer(random.floats(count)) : nil
@@ -140,12 +144,21 @@ struct WindowKernelTests {
     func depthwiseMatchesTheReference(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
         let window = WindowCase(
-            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...37, perGroup: 1...1,
-            outPerGroup: 1...1)
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...37,
+            perGroup: 1...1,
+            outPerGroup: 1...1
+        )
         let input = window.blockedInput()
         let packed = convPacked(
-            isa, SL_PACK_DEPTHWISE, weights: window.weights, bias: window.bias, channels: 1,
-            taps: window.taps)
+            isa,
+            SL_PACK_DEPTHWISE,
+            weights: window.weights,
+            bias: window.bias,
+            channels: 1,
+            taps: window.taps
+        )
         window.check { output, rowsPerTask, _ in
             var args = sl_depthwise_args()
             args.images = UInt32(window.images)
@@ -181,12 +194,21 @@ struct WindowKernelTests {
     func groupedMatchesTheReference(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
         let window = WindowCase(
-            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...9, perGroup: 1...5,
-            outPerGroup: 1...6)
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...9,
+            perGroup: 1...5,
+            outPerGroup: 1...6
+        )
         let input = window.blockedInput()
         let packed = convPacked(
-            isa, SL_PACK_GROUPED, weights: window.weights, bias: window.bias,
-            channels: window.channelsPerGroup, taps: window.taps)
+            isa,
+            SL_PACK_GROUPED,
+            weights: window.weights,
+            bias: window.bias,
+            channels: window.channelsPerGroup,
+            taps: window.taps
+        )
         let rows = (0..<window.taps).map {
             Int32($0 / window.kernelWidth * window.dilationHeight - window.padTop)
         }
@@ -235,12 +257,21 @@ struct WindowKernelTests {
     func firstLayerMatchesTheReference(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
         let window = WindowCase(
-            lanes: Int(isa.pointee.lanes), seed: seed, groups: 1...1, perGroup: 1...4,
-            outPerGroup: 1...70)
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...1,
+            perGroup: 1...4,
+            outPerGroup: 1...70
+        )
         let input = ConvBuffer(window.pixels)
         let packed = convPacked(
-            isa, SL_PACK_PLANAR, weights: window.weights, bias: window.bias,
-            channels: window.channels, taps: window.taps)
+            isa,
+            SL_PACK_PLANAR,
+            weights: window.weights,
+            bias: window.bias,
+            channels: window.channels,
+            taps: window.taps
+        )
         window.check { output, rowsPerTask, panelsPerTask in
             var args = sl_conv_nchw_args()
             args.images = UInt32(window.images)

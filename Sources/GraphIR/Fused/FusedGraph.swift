@@ -16,7 +16,10 @@ package struct FusedValue: Sendable {
     package var constant: Constant?
 
     package init(
-        name: String, type: TensorType, layout: Layout = .rowMajor, constant: Constant? = nil
+        name: String,
+        type: TensorType,
+        layout: Layout = .rowMajor,
+        constant: Constant? = nil
     ) {
         self.name = name
         self.type = type
@@ -48,7 +51,10 @@ package struct FusedNode: Sendable {
     package var activation: Activation
 
     package init(
-        name: String, kernel: Kernel, inputs: [ValueID], output: ValueID,
+        name: String,
+        kernel: Kernel,
+        inputs: [ValueID],
+        output: ValueID,
         activation: Activation = .none
     ) {
         self.name = name

@@ -59,8 +59,13 @@ package struct WeightSource: Sendable {
     package var bias: Constant?
 
     package init(
-        constant: Constant, firstElement: Int = 0, outputStride: Int, channelStride: Int,
-        tapOffsets: [Int], scale: Constant? = nil, bias: Constant? = nil
+        constant: Constant,
+        firstElement: Int = 0,
+        outputStride: Int,
+        channelStride: Int,
+        tapOffsets: [Int],
+        scale: Constant? = nil,
+        bias: Constant? = nil
     ) {
         self.constant = constant
         self.firstElement = firstElement
@@ -98,8 +103,14 @@ package struct ConvolutionPart: Sendable {
     package var originX: Int
 
     package init(
-        weights: WeightSource, taps: [Tap], firstInputChannel: Int, firstOutputChannel: Int,
-        outputChannels: Int, outputHeight: Int, outputWidth: Int, originY: Int = 0,
+        weights: WeightSource,
+        taps: [Tap],
+        firstInputChannel: Int,
+        firstOutputChannel: Int,
+        outputChannels: Int,
+        outputHeight: Int,
+        outputWidth: Int,
+        originY: Int = 0,
         originX: Int = 0
     ) {
         self.weights = weights
@@ -153,11 +164,19 @@ package struct ConvolutionKernel: Sendable {
     package var hasResidual: Bool
 
     package init(
-        algorithm: Algorithm, images: Int, channels: Int, group: Int, outputChannels: Int,
-        input: (height: Int, width: Int), output: (height: Int, width: Int),
-        kernel: (height: Int, width: Int), stride: (height: Int, width: Int),
-        dilation: (height: Int, width: Int), pad: (top: Int, left: Int),
-        outputStep: (y: Int, x: Int) = (1, 1), parts: [ConvolutionPart]
+        algorithm: Algorithm,
+        images: Int,
+        channels: Int,
+        group: Int,
+        outputChannels: Int,
+        input: (height: Int, width: Int),
+        output: (height: Int, width: Int),
+        kernel: (height: Int, width: Int),
+        stride: (height: Int, width: Int),
+        dilation: (height: Int, width: Int),
+        pad: (top: Int, left: Int),
+        outputStep: (y: Int, x: Int) = (1, 1),
+        parts: [ConvolutionPart]
     ) {
         self.algorithm = algorithm
         self.images = images
@@ -209,8 +228,13 @@ package struct PoolKernel: Hashable, Sendable {
     package var padEnd: [Int]
 
     package init(
-        isAverage: Bool, countsPadding: Bool, kernel: [Int], strides: [Int], dilations: [Int],
-        padBegin: [Int], padEnd: [Int]
+        isAverage: Bool,
+        countsPadding: Bool,
+        kernel: [Int],
+        strides: [Int],
+        dilations: [Int],
+        padBegin: [Int],
+        padEnd: [Int]
     ) {
         self.isAverage = isAverage
         self.countsPadding = countsPadding
@@ -232,7 +256,11 @@ package struct StridedBox: Hashable, Sendable {
     package var outputStrides: [Int]
 
     package init(
-        input: Int, dimensions: [Int], inputOffset: Int, inputStrides: [Int], outputOffset: Int,
+        input: Int,
+        dimensions: [Int],
+        inputOffset: Int,
+        inputStrides: [Int],
+        outputOffset: Int,
         outputStrides: [Int]
     ) {
         self.input = input

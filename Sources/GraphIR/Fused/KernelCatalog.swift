@@ -1,5 +1,6 @@
-/// What the compiler may ask about the kernels of one instruction set. The compiler knows no
-/// kernel: sizes, workspaces and rates all come from here.
+/// What the compiler may ask about the kernels of one instruction set.
+///
+/// The compiler knows no kernel: sizes, workspaces and rates all come from here.
 package protocol KernelCatalog: Sendable {
     /// "avx512", "avx2", "generic", ...
     var isaName: String { get }
@@ -12,7 +13,10 @@ package protocol KernelCatalog: Sendable {
 
     /// Bytes of `outputChannels` channels of packed weights (whole panels from a panel's start).
     func packedByteCount(
-        order: PackOrder, outputChannels: Int, channels: Int, taps: Int
+        order: PackOrder,
+        outputChannels: Int,
+        channels: Int,
+        taps: Int
     ) -> Int
 
     /// Bytes of scratch each worker needs while it computes `node`.
@@ -46,8 +50,11 @@ package struct CostProfile: Hashable, Sendable {
     package var phaseSeconds: Double
 
     package init(
-        operationsPerSecond: Double, genericOperationsPerSecond: Double,
-        streamBytesPerSecond: Double, uploadBytesPerSecond: Double, phaseSeconds: Double
+        operationsPerSecond: Double,
+        genericOperationsPerSecond: Double,
+        streamBytesPerSecond: Double,
+        uploadBytesPerSecond: Double,
+        phaseSeconds: Double
     ) {
         self.operationsPerSecond = operationsPerSecond
         self.genericOperationsPerSecond = genericOperationsPerSecond

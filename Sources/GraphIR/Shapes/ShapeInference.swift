@@ -152,7 +152,8 @@ struct Operands {
         guard index < literals.count, let literal = literals[index] else {
             var error = ShapeError(
                 "the result's shape depends on data known only at run time: input \(index) "
-                    + "(\(name)) must be a constant")
+                    + "(\(name)) must be a constant"
+            )
             error.dependsOnData = true
             throw error
         }
