@@ -133,6 +133,7 @@ private let workerMain: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutab
     guard let context = $0 else { return nil }
     let start = Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
     sl_thread_set_name("sluice-\(start.number)")
+    sl_signals_block()
     start.pool.work(number: start.number, start: start.start)
     return nil
 }

@@ -113,11 +113,17 @@ extension Program {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// Every step with its moment, lane and bytes.
+    /// Every step with its moment, its lane and what it waits for.
     package func scheduleDump() -> String {
+        let schedule = schedule()
         var lines = ["schedule of \(steps.count) steps in \(momentCount) moments"]
-        for (index, step) in steps.enumerated() {
-            lines.append("\(index): moment \(step.moment) \(describe(step))")
+        for (index, step) in schedule.steps.enumerated() {
+            // Of the dependencies, those that no other of them implies by its moment.
+            let latest = step.dependencies.map { schedule.steps[$0].moment }.max()
+            let direct = step.dependencies.filter { schedule.steps[$0].moment == latest }
+            let after = direct.isEmpty
+                ? "" : " after " + direct.map(String.init).joined(separator: ",")
+            lines.append("\(index): moment \(step.moment) \(step.lane) \(step.name)\(after)")
         }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -126,15 +132,15 @@ extension Program {
     package func describe(_ step: TimelineStep) -> String {
         switch step.action {
         case .uploadInput(let number):
-            return "transfer upload input \(graph[graph.inputs[number]].name)"
+            return "upload input \(graph[graph.inputs[number]].name)"
         case .downloadOutput(let number):
-            return "transfer download output \(graph[graph.outputs[number]].name)"
+            return "download output \(graph[graph.outputs[number]].name)"
         case .uploadWeights(let item, let units):
             let offset = step.slot.map { plan.offsets[$0] } ?? 0
-            return "transfer upload \(range(offset, items[item].byteCount(of: units))) units "
+            return "upload \(range(offset, items[item].byteCount(of: units))) units "
                 + "\(units.lowerBound)..<\(units.upperBound) of \(items[item].name)"
         case .compute(let node, let work):
-            var text = "compute \(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
+            var text = "\(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
             if case .units(_, let part, let units) = work {
                 text += " part \(part) units \(units.lowerBound)..<\(units.upperBound)"
             }

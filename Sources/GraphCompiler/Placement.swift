@@ -59,29 +59,23 @@ struct PlacementSearch {
             Streaming(
                 unitsPerBlock: items.map(\.unitCount),
                 residentUnits: items.map(\.unitCount),
-                prefetches: false
+                prefetches: items.map { _ in false }
             )
         )
     }
 
     /// Ways to stream everything, from the smallest blocks to the largest.
     func streamed(live: [Int]) -> [Candidate] {
+        let lowest = items.reduce(live.max() ?? 0) { highest, item in
+            max(highest, live[item.firstNode] + aligned(largestUnit(item)))
+        }
         var seen: Set<Streaming> = []
         var result: [Candidate] = []
-        for slots in [1, 2] {
-            let lowest = items.reduce(0) { highest, item in
-                max(highest, live[item.firstNode] + slots * aligned(largestUnit(item)))
-            }
-            let floor = max(lowest, live.max() ?? 0)
+        for prefetches in [true, false] {
             for factor in [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity] {
-                let target = factor.isInfinite ? Int.max / 4 : Int(Double(floor) * factor)
-                let streaming = Streaming(
-                    unitsPerBlock: blockSizes(target: target, live: live, slots: slots),
-                    residentUnits: items.map { _ in 0 },
-                    prefetches: slots == 2
-                )
-                guard seen.insert(streaming).inserted else { continue }
-                result.append(plan(streaming))
+                let target = factor.isInfinite ? Int.max / 4 : Int(Double(lowest) * factor)
+                let streaming = blocks(target: target, live: live, prefetches: prefetches)
+                if seen.insert(streaming).inserted { result.append(plan(streaming)) }
             }
         }
         return result
@@ -91,21 +85,31 @@ struct PlacementSearch {
         (0..<item.unitCount).reduce(0) { max($0, item.byteCount(of: $1..<$1 + 1)) }
     }
 
-    /// Units per block so that the slots of a step fit beside what lives at it and before it.
-    private func blockSizes(target: Int, live: [Int], slots: Int) -> [Int] {
-        items.map { item in
-            let before = item.firstNode > 0 && slots > 1 ? live[item.firstNode - 1] : 0
-            let room = (target - max(live[item.firstNode], before)) / slots
+    /// Blocks whose slots fit below `target` beside what lives at their steps: two slots, when
+    /// wanted and there is room for them, else one.
+    private func blocks(target: Int, live: [Int], prefetches: Bool) -> Streaming {
+        var streaming = Streaming(
+            unitsPerBlock: items.map(\.unitCount),
+            residentUnits: items.map { _ in 0 },
+            prefetches: items.map { _ in false }
+        )
+        for (index, item) in items.enumerated() {
+            let own = live[item.firstNode]
+            let before = item.firstNode > 0 ? live[item.firstNode - 1] : 0
+            let roomForTwo = (target - max(own, before)) / 2
+            streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
+            guard case .packed = item.content else { continue }
+            let room = streaming.prefetches[index] ? roomForTwo : target - own
             let limit = min(room, Self.largestBlock)
             var units = 1
             while units < item.unitCount, aligned(item.byteCount(of: 0..<units + 1)) <= limit {
                 units += 1
             }
-            guard case .packed = item.content else { return item.unitCount }
             // The same number of blocks, as equal as can be.
-            let blocks = (item.unitCount + units - 1) / units
-            return (item.unitCount + blocks - 1) / blocks
+            let count = (item.unitCount + units - 1) / units
+            streaming.unitsPerBlock[index] = (item.unitCount + count - 1) / count
         }
+        return streaming
     }
 
     func plan(_ streaming: Streaming) -> Candidate {
@@ -190,7 +194,7 @@ struct PlacementSearch {
                 / streaming.unitsPerBlock[index]
             guard blocks > 0 else { continue }
             let bytes = item.byteCount(of: resident..<item.unitCount)
-            let phases = blocks * (streaming.prefetches ? 1 : 2)
+            let phases = blocks * (streaming.prefetches[index] ? 1 : 2)
             seconds +=
                 cost.uploadSeconds(bytes) / Double(cost.threads)
                 + Double(phases) * cost.profile.phaseSeconds

@@ -143,7 +143,7 @@ package func place(
         }
     }
     guard let chosen else { preconditionFailure("a budget at or above the minimum must plan") }
-    return assemble(
+    let program = assemble(
         fused,
         storage: storage,
         items: items,
@@ -165,6 +165,14 @@ package func place(
             predictedSeconds: chosen.seconds
         )
     )
+    // Quadratic, so only for programs of ordinary size; tests check the rest.
+    assert(
+        program.steps.count > 1500
+            || (program.plan.firstViolation(alignment: arenaAlignment) == nil
+                && program.schedule().firstViolation() == nil),
+        "the plan or the schedule is not sound"
+    )
+    return program
 }
 
 private func resolve(

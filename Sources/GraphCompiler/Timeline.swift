@@ -6,10 +6,11 @@ package struct Streaming: Hashable, Sendable {
     package var unitsPerBlock: [Int]
     /// Units of each item that stay on the device: whole blocks from the first, or all.
     package var residentUnits: [Int]
-    /// True uploads a block while the step before its use computes; false just before its use.
-    package var prefetches: Bool
+    /// Of each item: true uploads a block while the step before its use computes, into a second
+    /// slot; false just before its use.
+    package var prefetches: [Bool]
 
-    package init(unitsPerBlock: [Int], residentUnits: [Int], prefetches: Bool) {
+    package init(unitsPerBlock: [Int], residentUnits: [Int], prefetches: [Bool]) {
         self.unitsPerBlock = unitsPerBlock
         self.residentUnits = residentUnits
         self.prefetches = prefetches
@@ -252,7 +253,7 @@ struct TimelineBuilder {
         while start < total {
             let end = min(start + streaming.unitsPerBlock[item], total)
             let range = start..<end
-            let upload = uploadMoment()
+            let upload = uploadMoment(of: item)
             let slot = addBuffer(
                 items[item].byteCount(of: range),
                 upload...nextComputeMoment
@@ -269,14 +270,15 @@ struct TimelineBuilder {
         }
     }
 
-    private func uploadMoment() -> Int {
-        streaming.prefetches && computeSteps > 0 ? nextComputeMoment - 2 : nextComputeMoment - 1
+    private func uploadMoment(of item: Int) -> Int {
+        let comesEarly = streaming.prefetches[item] && computeSteps > 0
+        return comesEarly ? nextComputeMoment - 2 : nextComputeMoment - 1
     }
 
     private mutating func uploadOperand(_ item: Int, at node: Int) {
         guard streaming.residentUnits[item] == 0 else { return }
         guard timeline.operandSlot[item] == nil else { return }
-        let upload = uploadMoment()
+        let upload = uploadMoment(of: item)
         let slot = addBuffer(items[item].byteCount, upload...nextComputeMoment)
         timeline.operandSlot[item] = slot
         timeline.steps.append(

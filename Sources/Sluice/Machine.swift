@@ -62,6 +62,10 @@ public enum Machine {
         ]
     }
 
+    /// Makes a trap of this process end it with `code` and one line on standard error, for command
+    /// line tools.
+    public static func exitOnCrash(code: Int32) { Interrupts.exitOnCrash(code: code) }
+
     /// The CPU's own name.
     public static var processorName: String {
         guard let file = fopen("/proc/cpuinfo", "re") else { return "unknown" }

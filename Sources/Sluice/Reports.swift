@@ -47,7 +47,7 @@ extension InferenceSession {
             case .compute(let number, let work):
                 isCompute = true
                 let node = program.graph.nodes[number]
-                names.insert(program.describe(step).replacingPrefix("compute "), at: 0)
+                names.insert(program.describe(step), at: 0)
                 if case .convolution(let kernel) = node.kernel,
                     case .units(let item, _, let range) = work
                 {
@@ -87,12 +87,6 @@ extension InferenceSession {
 
     private func pad(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
-    }
-}
-
-extension String {
-    fileprivate func replacingPrefix(_ prefix: String) -> String {
-        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : self
     }
 }
 

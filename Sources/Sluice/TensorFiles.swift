@@ -1,3 +1,4 @@
+import Execution
 import GraphIR
 
 extension Tensor {
@@ -10,8 +11,11 @@ extension Tensor {
         }
     }
 
-    /// Writes a NumPy `.npy` file; the file appears whole or not at all.
+    /// Writes a NumPy `.npy` file; the file appears whole or not at all, also when the process is
+    /// interrupted meanwhile.
     public func writeNPY(to path: String) throws(SluiceError) {
+        Interrupts.block()
+        defer { Interrupts.unblock() }
         do throws(NPYError) {
             try Sluice.writeNPY(
                 NPYArray(dtype: elementType.dtype, shape: shape, bytes: bytes),

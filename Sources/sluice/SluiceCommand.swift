@@ -22,6 +22,8 @@ struct SluiceCommand: ParsableCommand {
 
     /// Runs the command line; every failure is one message and the exit code of its kind.
     static func main() {
+        // With SWIFT_BACKTRACE set, the runtime's own report is wanted.
+        if environment("SWIFT_BACKTRACE") == nil { Machine.exitOnCrash(code: 70) }
         do {
             var command = try parseAsRoot()
             try command.run()
@@ -41,8 +43,7 @@ extension SluiceError.Kind {
         case .usage: 64
         case .badData: 65
         case .missingFile: 66
-        case .impossible: 69
-        case .system: 71
+        case .impossible, .system: 69
         }
     }
 }

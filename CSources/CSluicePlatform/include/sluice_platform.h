@@ -31,6 +31,14 @@ int sl_cgroup_cpu_limit(void);
 // Names the calling thread (at most 15 characters) for debuggers.
 void sl_thread_set_name(const char *_Nonnull name);
 
+// Keeps SIGINT and SIGTERM from the calling thread until unblocked; what arrives meanwhile is
+// delivered then. Worker threads block them for good, so that the main thread decides.
+void sl_signals_block(void);
+void sl_signals_unblock(void);
+// Ends the process with `code` and one line of text when it crashes: a trap or a bad access is an
+// error of the program, and scripts should see it as one.
+void sl_crash_exit_install(int code);
+
 // The OpenBLAS library of the system, loaded on the first call with one thread and the core type
 // that fits this CPU. NULL when it is not installed.
 typedef void (*sl_platform_sgemm)(size_t m, size_t n, size_t k, const float *_Nonnull a,
