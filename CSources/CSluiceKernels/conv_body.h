@@ -49,8 +49,8 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     }
     const bool is_pointwise = plan->min_dy == 0 && plan->max_dy == 0 && plan->min_dx == 0 &&
                               plan->max_dx == 0 && args->stride_h == 1 && args->stride_w == 1;
-    plan->input_is_flat = is_pointwise && args->taps <= STRIDED_TAPS &&
-                          args->in_w == args->out_w && args->in_h == args->out_h &&
+    plan->input_is_flat = is_pointwise && args->taps <= STRIDED_TAPS && args->in_w == args->out_w &&
+                          args->in_h == args->out_h &&
                           args->in_row_stride == args->in_w * args->in_pixel_stride;
     plan->output_is_flat = args->out_row_stride == args->out_w * args->out_pixel_stride;
 }
@@ -94,8 +94,7 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
         job->column[part][word] = x;
         job->origin[part][word] =
             (y * args->in_row_stride + x * args->in_pixel_stride) * sizeof(float);
-        job->out_offset[p] =
-            (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
+        job->out_offset[p] = (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
         if (++ox == width) {
             ox = 0;
             oy++;
@@ -185,8 +184,7 @@ SL_INLINE size_t SL_FN(chunk_channels)(const sl_conv_args *args, sl_tile_cut cut
 static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     (void)scratch;
     const sl_conv_args *const args = raw_args;
-    const size_t tiles =
-        sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
+    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
     const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);

@@ -25,8 +25,8 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
     const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
     for (size_t c = 0; c < args->channels; c++) {
         for (size_t ky = 0; ky < args->kernel_h; ky++) {
-            const float *at = source->first + c * source->plane +
-                              ky * args->dilation_h * source->row;
+            const float *at =
+                source->first + c * source->plane + ky * args->dilation_h * source->row;
             // Unrolled, neighbouring taps would share broadcasts and run out of registers.
             _Pragma("clang loop unroll(disable)") for (size_t kx = 0; kx < args->kernel_w; kx++) {
                 vec w[2];
@@ -48,12 +48,12 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
 }
 
 #ifndef SL_TILES_ARE_LOOPS
-#define SL_DEFINE_PLANAR(pixels)                                                            \
+#define SL_DEFINE_PLANAR(pixels)                                                             \
     static void SL_FN(planar_##pixels##x1)(const tile_job *job, const planar_source *from) { \
-        SL_FN(planar_tile)(pixels, 1, job, from);                                           \
-    }                                                                                       \
+        SL_FN(planar_tile)(pixels, 1, job, from);                                            \
+    }                                                                                        \
     static void SL_FN(planar_##pixels##x2)(const tile_job *job, const planar_source *from) { \
-        SL_FN(planar_tile)(pixels, 2, job, from);                                           \
+        SL_FN(planar_tile)(pixels, 2, job, from);                                            \
     }
 #define SL_PLANAR_ROW(pixels) [pixels] = {SL_FN(planar_##pixels##x1), SL_FN(planar_##pixels##x2)},
 #else
@@ -71,8 +71,7 @@ SL_DEFINE_PLANAR(1)
 SL_FOR_TILE_SIZES(SL_DEFINE_PLANAR)
 
 static const planar_fn SL_FN(planar_table)[SL_TILE_PIXELS + 1][2] = {
-    SL_PLANAR_ROW(1) SL_FOR_TILE_SIZES(SL_PLANAR_ROW)
-};
+    SL_PLANAR_ROW(1) SL_FOR_TILE_SIZES(SL_PLANAR_ROW)};
 
 // Copies the rows that output rows from `first_row` on read, zeros where the image ends.
 static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image, size_t first_row,

@@ -11,7 +11,9 @@ enum { CELL_TILES = 8 };
 
 static _Atomic(sl_sgemm_fn) installed_sgemm;
 
-void sl_openblas_install(sl_sgemm_fn sgemm) { atomic_store(&installed_sgemm, sgemm); }
+void sl_openblas_install(sl_sgemm_fn sgemm) {
+    atomic_store(&installed_sgemm, sgemm);
+}
 
 static sl_tile_cut cut_of(const sl_isa *isa, const sl_conv_args *args) {
     return sl_cut_tiles((size_t)args->out_h * args->out_w, isa->tile_pixels);
@@ -89,8 +91,7 @@ static void visit_cell(const cell *cell, bool stores) {
 static void compute_cell(const cell *cell, const float *rows) {
     const sl_conv_args *const args = cell->args;
     const size_t depth = depth_of(args);
-    const float *const bias =
-        args->weights + cell->panel * (depth + 1) * cell->isa->panel;
+    const float *const bias = args->weights + cell->panel * (depth + 1) * cell->isa->panel;
     for (size_t p = 0; p < cell->pixels; p++) {
         memcpy(cell->c + p * cell->width, bias, cell->width * sizeof(float));
     }

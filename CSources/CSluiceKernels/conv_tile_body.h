@@ -96,8 +96,8 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
     const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
     for (size_t t = 0; t < count; t++) {
         const int32_t dy = args->tap_dy[first_tap + t], dx = args->tap_dx[first_tap + t];
-        const ptrdiff_t offset = dy * (ptrdiff_t)args->in_row_stride +
-                                 dx * (ptrdiff_t)args->in_pixel_stride;
+        const ptrdiff_t offset =
+            dy * (ptrdiff_t)args->in_row_stride + dx * (ptrdiff_t)args->in_pixel_stride;
         const uint64_t base = (uint64_t)block + (uint64_t)offset * sizeof(float);
         for (size_t part = 0; part < TILE_PARTS; part++) {
             // As unsigned numbers, coordinates before the image are beyond its end.
@@ -105,7 +105,7 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
             const pixel_coordinates x = job->column[part] + (uint32_t)dx;
             const pixel_flags is_inside = (y < args->in_h) & (x < args->in_w);
             const pixel_words inside =
-                (pixel_words)__builtin_convertvector(is_inside, pixel_wide_flags);
+                (pixel_words) __builtin_convertvector(is_inside, pixel_wide_flags);
             table->address[t][part] = (inside & (job->origin[part] + base)) | (~inside & zeros);
 #if !SL_HAS_WIDE_TILES
             table->advance[t][part] = inside & (args->in_block_stride * sizeof(float));
@@ -115,9 +115,8 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
 }
 
 static __attribute__((noinline)) void SL_FN(call_fill_table)(const tile_job *job,
-                                                             const float *block,
-                                                             size_t first_tap, size_t count,
-                                                             address_table *table) {
+                                                             const float *block, size_t first_tap,
+                                                             size_t count, address_table *table) {
     SL_FN(fill_table)(job, block, first_tap, count, table);
 }
 
@@ -146,11 +145,10 @@ SL_INLINE void SL_FN(move_table)(const sl_conv_args *args, address_table *table)
 }
 
 // Adds `count` channels of one block under all taps; returns the next row of weights.
-SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors,
-                                                 vec sum[][2], const tile_job *job,
-                                                 const float *block, address_table *table,
-                                                 const float *weights, const float **next,
-                                                 const size_t count) {
+SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors, vec sum[][2],
+                                                 const tile_job *job, const float *block,
+                                                 address_table *table, const float *weights,
+                                                 const float **next, const size_t count) {
     const size_t taps = job->args->taps;
     for (size_t first = 0; first < taps; first += TABLE_TAPS) {
         const size_t here = sl_min_size(TABLE_TAPS, taps - first);
@@ -209,8 +207,8 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
             const int32_t y = (int32_t)job->row[0][0] + args->tap_dy[tap];
             const int32_t x = (int32_t)job->column[0][0] + args->tap_dx[tap];
             const bool is_inside = (uint32_t)y < args->in_h && (uint32_t)x < args->in_w;
-            const float *const inside = block + y * (ptrdiff_t)args->in_row_stride +
-                                        x * (ptrdiff_t)args->in_pixel_stride;
+            const float *const inside =
+                block + y * (ptrdiff_t)args->in_row_stride + x * (ptrdiff_t)args->in_pixel_stride;
             const pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
             size_t k = 0;
             for (; k + 4 <= count; k += 4) {
@@ -233,30 +231,34 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     SL_FN(finish_tile)(1, vectors, sum, job);
 }
 
-static void SL_FN(tile_1x1)(const tile_job *job) { SL_FN(single_pixel)(1, job); }
-static void SL_FN(tile_1x2)(const tile_job *job) { SL_FN(single_pixel)(2, job); }
+static void SL_FN(tile_1x1)(const tile_job *job) {
+    SL_FN(single_pixel)(1, job);
+}
+static void SL_FN(tile_1x2)(const tile_job *job) {
+    SL_FN(single_pixel)(2, job);
+}
 
 #ifndef SL_TILES_ARE_LOOPS
-#define SL_DEFINE_TILES(pixels)                                                  \
-    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {            \
-        SL_FN(strided_tile)(pixels, 1, job);                                  \
-    }                                                                            \
-    static void SL_FN(strided_##pixels##x2)(const tile_job *job) {            \
-        SL_FN(strided_tile)(pixels, 2, job);                                  \
-    }                                                                            \
-    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) {              \
-        SL_FN(indirect_tile)(pixels, 1, job);                                    \
-    }                                                                            \
-    static void SL_FN(indirect_##pixels##x2)(const tile_job *job) {              \
-        SL_FN(indirect_tile)(pixels, 2, job);                                    \
+#define SL_DEFINE_TILES(pixels)                                     \
+    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {  \
+        SL_FN(strided_tile)(pixels, 1, job);                        \
+    }                                                               \
+    static void SL_FN(strided_##pixels##x2)(const tile_job *job) {  \
+        SL_FN(strided_tile)(pixels, 2, job);                        \
+    }                                                               \
+    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) { \
+        SL_FN(indirect_tile)(pixels, 1, job);                       \
+    }                                                               \
+    static void SL_FN(indirect_##pixels##x2)(const tile_job *job) { \
+        SL_FN(indirect_tile)(pixels, 2, job);                       \
     }
-#define SL_TILE_ROW(pixels)                                                      \
+#define SL_TILE_ROW(pixels)                                                 \
     [pixels] = {{SL_FN(strided_##pixels##x1), SL_FN(strided_##pixels##x2)}, \
                 {SL_FN(indirect_##pixels##x1), SL_FN(indirect_##pixels##x2)}},
 #else
 #define SL_DEFINE_TILES(pixels)
-#define SL_TILE_ROW(pixels)                                                      \
-    [pixels] = {{SL_FN(strided_any_x1), SL_FN(strided_any_x2)},            \
+#define SL_TILE_ROW(pixels)                                     \
+    [pixels] = {{SL_FN(strided_any_x1), SL_FN(strided_any_x2)}, \
                 {SL_FN(indirect_any_x1), SL_FN(indirect_any_x2)}},
 static void SL_FN(strided_any_x1)(const tile_job *job) {
     SL_FN(strided_tile)((int)job->pixels, 1, job);
@@ -277,5 +279,4 @@ SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
 // The kernel of a tile: by pixels, whether it is indirect, and vectors of the panel less one.
 static const tile_fn SL_FN(tile_table)[SL_TILE_PIXELS + 1][2][2] = {
     [1] = {{SL_FN(tile_1x1), SL_FN(tile_1x2)}, {SL_FN(tile_1x1), SL_FN(tile_1x2)}},
-    SL_FOR_TILE_SIZES(SL_TILE_ROW)
-};
+    SL_FOR_TILE_SIZES(SL_TILE_ROW)};

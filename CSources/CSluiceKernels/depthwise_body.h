@@ -88,8 +88,8 @@ SL_INLINE void SL_FN(dw_edge_pixel)(const dw_shape shape, const dw_row *row, siz
     SL_FN(dw_store)(row, ox, sum);
 }
 
-SL_INLINE void SL_FN(dw_line_as)(const dw_shape shape, const dw_row *row, size_t in_w,
-                                 size_t out_w, int64_t pad_left) {
+SL_INLINE void SL_FN(dw_line_as)(const dw_shape shape, const dw_row *row, size_t in_w, size_t out_w,
+                                 int64_t pad_left) {
     // Outputs [first, end) have all their taps inside the row.
     const int64_t stride = (int64_t)shape.stride;
     const int64_t span = (int64_t)((shape.width - 1) * shape.dilation);

@@ -1,7 +1,9 @@
 // A loop of independent fused multiply-adds: what this ISA can do at most.
 #pragma once
 
-size_t SL_FN(sl_fma_round_flops)(void) { return 2 * SL_FMA_CHAINS * VEC_LANES; }
+size_t SL_FN(sl_fma_round_flops)(void) {
+    return 2 * SL_FMA_CHAINS * VEC_LANES;
+}
 
 float SL_FN(sl_fma_loop)(size_t rounds) {
     // The factors pass through volatile memory: the compiler must not know them.

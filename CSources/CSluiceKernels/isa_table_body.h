@@ -7,6 +7,7 @@
 #include "tile_body.h"
 
 #include "conv_tile_body.h"
+
 #include "conv_body.h"
 #include "conv_nchw_body.h"
 #include "depthwise_body.h"

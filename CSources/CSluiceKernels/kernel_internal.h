@@ -29,7 +29,9 @@ SL_INLINE size_t sl_ceil_div(size_t value, size_t divisor) {
     return (value + divisor - 1) / divisor;
 }
 
-SL_INLINE size_t sl_min_size(size_t a, size_t b) { return a < b ? a : b; }
+SL_INLINE size_t sl_min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 // The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger
 // ones first. It depends on the shape and the ISA alone, so a pixel is always in the same tile.

@@ -18,6 +18,7 @@
 
 SL_BEGIN_TARGET("avx2,fma,bmi,bmi2")
 #include "vec_avx2.h"
+// The kernels, on the vectors just defined.
 #include "isa_table_body.h"
 SL_END_TARGET
 

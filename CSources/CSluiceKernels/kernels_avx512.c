@@ -9,8 +9,7 @@
 #define SL_ISA_NAME "avx512"
 #define SL_IS_TUNED true
 #define SL_TILE_PIXELS 14
-#define SL_FOR_TILE_SIZES(X) \
-    X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define SL_FOR_TILE_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 // Channels that one pass of the innermost loop multiplies. One only: given more, the compiler
 // brings loads forward until sums no longer fit the registers.
 #define SL_K_UNROLL 1
@@ -20,6 +19,7 @@
 
 SL_BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2")
 #include "vec_avx512.h"
+// The kernels, on the vectors just defined.
 #include "isa_table_body.h"
 SL_END_TARGET
 

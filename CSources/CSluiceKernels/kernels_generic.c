@@ -15,4 +15,5 @@
 #define SL_FMA_CHAINS 8
 
 #include "vec_portable.h"
+// The kernels, on the vectors just defined.
 #include "isa_table_body.h"

@@ -57,9 +57,8 @@ static void pack_rows_across(const row_run *run) {
         const size_t end = sl_min_size(run->rows, first + PACK_ROWS);
         for (size_t oc = 0; oc < run->channels; oc++) {
             const float factor = run->scale == NULL ? 1.0f : run->scale[oc];
-            const unsigned char *from =
-                run->source + 4 * ((ptrdiff_t)oc * run->oc_stride +
-                                   (ptrdiff_t)first * run->row_stride);
+            const unsigned char *from = run->source + 4 * ((ptrdiff_t)oc * run->oc_stride +
+                                                           (ptrdiff_t)first * run->row_stride);
             float *to = run->target + first * run->target_stride + oc;
             for (size_t r = first; r < end; r++) {
                 *to = load_float(from) * factor;
@@ -134,8 +133,7 @@ void sl_pack(const sl_isa *isa, const sl_pack_args *args) {
             .target_stride = width,
         };
         if (args->channel_first == 0) pack_bias(args, first, run.channels, width, target);
-        pack_panel(isa, args, run, source + 4 * (ptrdiff_t)first * args->oc_stride,
-                   target + width);
+        pack_panel(isa, args, run, source + 4 * (ptrdiff_t)first * args->oc_stride, target + width);
         target += rows * width;
     }
 }

@@ -13,7 +13,9 @@ static const sl_isa *const tables[] = {
 
 enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
 
-size_t sl_isa_count(void) { return TABLE_COUNT; }
+size_t sl_isa_count(void) {
+    return TABLE_COUNT;
+}
 
 const sl_isa *sl_isa_at(size_t index) {
     assert(index < TABLE_COUNT);

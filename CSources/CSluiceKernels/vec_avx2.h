@@ -7,23 +7,57 @@
 typedef __m256 vec;
 typedef __m256 vmask;
 
-SL_INLINE vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
-SL_INLINE void vec_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
-SL_INLINE vec vec_splat(float x) { return _mm256_set1_ps(x); }
-SL_INLINE vec vec_zero(void) { return _mm256_setzero_ps(); }
-SL_INLINE vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
-SL_INLINE vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
-SL_INLINE vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
-SL_INLINE vec vec_div(vec a, vec b) { return _mm256_div_ps(a, b); }
-SL_INLINE vec vec_min(vec a, vec b) { return _mm256_min_ps(a, b); }
-SL_INLINE vec vec_max(vec a, vec b) { return _mm256_max_ps(a, b); }
-SL_INLINE vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
-SL_INLINE vec vec_fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }
-SL_INLINE vec vec_sqrt(vec a) { return _mm256_sqrt_ps(a); }
-SL_INLINE vec vec_abs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-SL_INLINE vec vec_neg(vec a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a); }
-SL_INLINE vec vec_floor(vec a) { return _mm256_floor_ps(a); }
-SL_INLINE vec vec_ceil(vec a) { return _mm256_ceil_ps(a); }
+SL_INLINE vec vec_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+SL_INLINE void vec_store(float *p, vec v) {
+    _mm256_storeu_ps(p, v);
+}
+SL_INLINE vec vec_splat(float x) {
+    return _mm256_set1_ps(x);
+}
+SL_INLINE vec vec_zero(void) {
+    return _mm256_setzero_ps();
+}
+SL_INLINE vec vec_add(vec a, vec b) {
+    return _mm256_add_ps(a, b);
+}
+SL_INLINE vec vec_sub(vec a, vec b) {
+    return _mm256_sub_ps(a, b);
+}
+SL_INLINE vec vec_mul(vec a, vec b) {
+    return _mm256_mul_ps(a, b);
+}
+SL_INLINE vec vec_div(vec a, vec b) {
+    return _mm256_div_ps(a, b);
+}
+SL_INLINE vec vec_min(vec a, vec b) {
+    return _mm256_min_ps(a, b);
+}
+SL_INLINE vec vec_max(vec a, vec b) {
+    return _mm256_max_ps(a, b);
+}
+SL_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+SL_INLINE vec vec_fnma(vec a, vec b, vec c) {
+    return _mm256_fnmadd_ps(a, b, c);
+}
+SL_INLINE vec vec_sqrt(vec a) {
+    return _mm256_sqrt_ps(a);
+}
+SL_INLINE vec vec_abs(vec a) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+SL_INLINE vec vec_neg(vec a) {
+    return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a);
+}
+SL_INLINE vec vec_floor(vec a) {
+    return _mm256_floor_ps(a);
+}
+SL_INLINE vec vec_ceil(vec a) {
+    return _mm256_ceil_ps(a);
+}
 SL_INLINE vec vec_round_even(vec a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -34,7 +68,9 @@ SL_INLINE vec vec_copysign(vec magnitude, vec sign) {
     return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
 }
 
-SL_INLINE vmask vec_less(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+SL_INLINE vmask vec_less(vec a, vec b) {
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
 SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
     return _mm256_blendv_ps(if_false, if_true, mask);
 }

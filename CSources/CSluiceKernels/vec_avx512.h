@@ -8,21 +8,51 @@
 typedef __m512 vec;
 typedef __mmask16 vmask;
 
-SL_INLINE vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
-SL_INLINE void vec_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
-SL_INLINE vec vec_splat(float x) { return _mm512_set1_ps(x); }
-SL_INLINE vec vec_zero(void) { return _mm512_setzero_ps(); }
-SL_INLINE vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
-SL_INLINE vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
-SL_INLINE vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
-SL_INLINE vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
-SL_INLINE vec vec_min(vec a, vec b) { return _mm512_min_ps(a, b); }
-SL_INLINE vec vec_max(vec a, vec b) { return _mm512_max_ps(a, b); }
-SL_INLINE vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
-SL_INLINE vec vec_fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }
-SL_INLINE vec vec_sqrt(vec a) { return _mm512_sqrt_ps(a); }
-SL_INLINE vec vec_abs(vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
-SL_INLINE vec vec_neg(vec a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }
+SL_INLINE vec vec_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+SL_INLINE void vec_store(float *p, vec v) {
+    _mm512_storeu_ps(p, v);
+}
+SL_INLINE vec vec_splat(float x) {
+    return _mm512_set1_ps(x);
+}
+SL_INLINE vec vec_zero(void) {
+    return _mm512_setzero_ps();
+}
+SL_INLINE vec vec_add(vec a, vec b) {
+    return _mm512_add_ps(a, b);
+}
+SL_INLINE vec vec_sub(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+SL_INLINE vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+SL_INLINE vec vec_div(vec a, vec b) {
+    return _mm512_div_ps(a, b);
+}
+SL_INLINE vec vec_min(vec a, vec b) {
+    return _mm512_min_ps(a, b);
+}
+SL_INLINE vec vec_max(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+SL_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+SL_INLINE vec vec_fnma(vec a, vec b, vec c) {
+    return _mm512_fnmadd_ps(a, b, c);
+}
+SL_INLINE vec vec_sqrt(vec a) {
+    return _mm512_sqrt_ps(a);
+}
+SL_INLINE vec vec_abs(vec a) {
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a);
+}
+SL_INLINE vec vec_neg(vec a) {
+    return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a);
+}
 SL_INLINE vec vec_floor(vec a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
@@ -39,7 +69,9 @@ SL_INLINE vec vec_copysign(vec magnitude, vec sign) {
     return _mm512_or_ps(_mm512_andnot_ps(bit, magnitude), _mm512_and_ps(bit, sign));
 }
 
-SL_INLINE vmask vec_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+SL_INLINE vmask vec_less(vec a, vec b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
 SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
     return _mm512_mask_blend_ps(mask, if_false, if_true);
 }

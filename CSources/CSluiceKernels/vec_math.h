@@ -6,7 +6,9 @@
 #pragma once
 
 // x limited to [low, high].
-SL_INLINE vec vec_clamp(vec x, vec low, vec high) { return vec_min(high, vec_max(low, x)); }
+SL_INLINE vec vec_clamp(vec x, vec low, vec high) {
+    return vec_min(high, vec_max(low, x));
+}
 
 // e^x. Below the smallest normal result it is zero, above the largest infinity.
 SL_INLINE vec vec_exp(vec x) {
@@ -24,8 +26,8 @@ SL_INLINE vec vec_exp(vec x) {
     p = vec_add(vec_fma(vec_mul(r, r), p, r), vec_splat(1.0f));
     // 2^n in two factors, since n may be 128, which has no float of its own.
     const vec half = vec_floor(vec_mul(n, vec_splat(0.5f)));
-    const vec scaled = vec_mul(vec_mul(p, vec_power_of_two(half)),
-                               vec_power_of_two(vec_sub(n, half)));
+    const vec scaled =
+        vec_mul(vec_mul(p, vec_power_of_two(half)), vec_power_of_two(vec_sub(n, half)));
     return vec_select(vec_less(x, vec_splat(-87.3365447f)), vec_zero(), scaled);
 }
 
@@ -145,8 +147,12 @@ SL_INLINE vec vec_gelu_tanh(vec x) {
 }
 
 // The activations: functions of the data and the two parameters.
-SL_INLINE vec act_none(vec x, vec p0, vec p1) { return (void)p0, (void)p1, x; }
-SL_INLINE vec act_clamp(vec x, vec p0, vec p1) { return vec_clamp(x, p0, p1); }
+SL_INLINE vec act_none(vec x, vec p0, vec p1) {
+    return (void)p0, (void)p1, x;
+}
+SL_INLINE vec act_clamp(vec x, vec p0, vec p1) {
+    return vec_clamp(x, p0, p1);
+}
 SL_INLINE vec act_leaky(vec x, vec p0, vec p1) {
     (void)p1;
     return vec_select(vec_less(x, vec_zero()), vec_mul(x, p0), x);
@@ -167,8 +173,10 @@ SL_INLINE vec act_elu(vec x, vec p0, vec p1) {
 SL_INLINE vec act_reciprocal(vec x, vec p0, vec p1) {
     return (void)p0, (void)p1, vec_div(vec_splat(1.0f), x);
 }
-#define SL_PLAIN_ACTIVATION(name, function) \
-    SL_INLINE vec name(vec x, vec p0, vec p1) { return (void)p0, (void)p1, function(x); }
+#define SL_PLAIN_ACTIVATION(name, function)     \
+    SL_INLINE vec name(vec x, vec p0, vec p1) { \
+        return (void)p0, (void)p1, function(x); \
+    }
 SL_PLAIN_ACTIVATION(act_sigmoid, vec_sigmoid)
 SL_PLAIN_ACTIVATION(act_silu, vec_silu)
 SL_PLAIN_ACTIVATION(act_tanh, vec_tanh)
@@ -216,7 +224,8 @@ SL_PLAIN_ACTIVATION(act_gelu_tanh, vec_gelu_tanh)
 SL_INLINE vec sl_activate(vec x, sl_activation_kind kind, float p0, float p1) {
     const vec first = vec_splat(p0), second = vec_splat(p1);
 #define SL_ACTIVATION_CASE(kind, function) \
-    case kind: return function(x, first, second);
+    case kind:                             \
+        return function(x, first, second);
     switch (kind) { SL_FOR_ACTIVATIONS(SL_ACTIVATION_CASE) }
 #undef SL_ACTIVATION_CASE
     return x;

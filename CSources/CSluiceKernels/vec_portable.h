@@ -16,13 +16,27 @@ SL_INLINE vec vec_load(const float *p) {
     memcpy(&v, p, sizeof v);
     return v;
 }
-SL_INLINE void vec_store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-SL_INLINE vec vec_splat(float x) { return (vec)(x); }
-SL_INLINE vec vec_zero(void) { return (vec)(0.0f); }
-SL_INLINE vec vec_add(vec a, vec b) { return a + b; }
-SL_INLINE vec vec_sub(vec a, vec b) { return a - b; }
-SL_INLINE vec vec_mul(vec a, vec b) { return a * b; }
-SL_INLINE vec vec_div(vec a, vec b) { return a / b; }
+SL_INLINE void vec_store(float *p, vec v) {
+    memcpy(p, &v, sizeof v);
+}
+SL_INLINE vec vec_splat(float x) {
+    return (vec)(x);
+}
+SL_INLINE vec vec_zero(void) {
+    return (vec)(0.0f);
+}
+SL_INLINE vec vec_add(vec a, vec b) {
+    return a + b;
+}
+SL_INLINE vec vec_sub(vec a, vec b) {
+    return a - b;
+}
+SL_INLINE vec vec_mul(vec a, vec b) {
+    return a * b;
+}
+SL_INLINE vec vec_div(vec a, vec b) {
+    return a / b;
+}
 
 SL_INLINE vmask vec_bits(vec a) {
     vmask bits;
@@ -35,24 +49,46 @@ SL_INLINE vec vec_from_bits(vmask bits) {
     return a;
 }
 
-SL_INLINE vmask vec_less(vec a, vec b) { return a < b; }
+SL_INLINE vmask vec_less(vec a, vec b) {
+    return a < b;
+}
 SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
     return vec_from_bits((mask & vec_bits(if_true)) | (~mask & vec_bits(if_false)));
 }
-SL_INLINE vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
-SL_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+SL_INLINE vec vec_min(vec a, vec b) {
+    return vec_select(a < b, a, b);
+}
+SL_INLINE vec vec_max(vec a, vec b) {
+    return vec_select(a > b, a, b);
+}
 
 // One rounding where the CPU has such an instruction (the compiler contracts the expression), two
 // elsewhere.
-SL_INLINE vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
-SL_INLINE vec vec_fnma(vec a, vec b, vec c) { return c - a * b; }
+SL_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return a * b + c;
+}
+SL_INLINE vec vec_fnma(vec a, vec b, vec c) {
+    return c - a * b;
+}
 
-SL_INLINE vec vec_sqrt(vec a) { return __builtin_elementwise_sqrt(a); }
-SL_INLINE vec vec_abs(vec a) { return vec_from_bits(vec_bits(a) & 0x7fffffff); }
-SL_INLINE vec vec_neg(vec a) { return -a; }
-SL_INLINE vec vec_floor(vec a) { return __builtin_elementwise_floor(a); }
-SL_INLINE vec vec_ceil(vec a) { return __builtin_elementwise_ceil(a); }
-SL_INLINE vec vec_round_even(vec a) { return __builtin_elementwise_roundeven(a); }
+SL_INLINE vec vec_sqrt(vec a) {
+    return __builtin_elementwise_sqrt(a);
+}
+SL_INLINE vec vec_abs(vec a) {
+    return vec_from_bits(vec_bits(a) & 0x7fffffff);
+}
+SL_INLINE vec vec_neg(vec a) {
+    return -a;
+}
+SL_INLINE vec vec_floor(vec a) {
+    return __builtin_elementwise_floor(a);
+}
+SL_INLINE vec vec_ceil(vec a) {
+    return __builtin_elementwise_ceil(a);
+}
+SL_INLINE vec vec_round_even(vec a) {
+    return __builtin_elementwise_roundeven(a);
+}
 
 // |magnitude| with the sign of `sign`.
 SL_INLINE vec vec_copysign(vec magnitude, vec sign) {

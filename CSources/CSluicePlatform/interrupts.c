@@ -15,9 +15,13 @@ static void change_mask(int how) {
     pthread_sigmask(how, &set, NULL);
 }
 
-void sl_signals_block(void) { change_mask(SIG_BLOCK); }
+void sl_signals_block(void) {
+    change_mask(SIG_BLOCK);
+}
 
-void sl_signals_unblock(void) { change_mask(SIG_UNBLOCK); }
+void sl_signals_unblock(void) {
+    change_mask(SIG_UNBLOCK);
+}
 
 static volatile sig_atomic_t crash_code;
 

@@ -55,6 +55,10 @@ sl_platform_sgemm sl_openblas_load(void) {
     return blas_sgemm != NULL ? sgemm : NULL;
 }
 
-const char *sl_openblas_core(void) { return blas_core != NULL ? blas_core() : NULL; }
+const char *sl_openblas_core(void) {
+    return blas_core != NULL ? blas_core() : NULL;
+}
 
-const char *sl_openblas_config(void) { return blas_config != NULL ? blas_config() : NULL; }
+const char *sl_openblas_config(void) {
+    return blas_config != NULL ? blas_config() : NULL;
+}

@@ -73,4 +73,6 @@ int sl_cgroup_cpu_limit(void) {
     return (int)((quota[0] + quota[1] - 1) / quota[1]);
 }
 
-void sl_thread_set_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+void sl_thread_set_name(const char *name) {
+    pthread_setname_np(pthread_self(), name);
+}

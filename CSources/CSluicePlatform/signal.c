@@ -30,7 +30,9 @@ sl_signal *sl_signal_create(void) {
     return signal;
 }
 
-void sl_signal_destroy(sl_signal *signal) { free(signal); }
+void sl_signal_destroy(sl_signal *signal) {
+    free(signal);
+}
 
 uint32_t sl_signal_value(const sl_signal *signal) {
     return atomic_load_explicit(&signal->value, memory_order_acquire);

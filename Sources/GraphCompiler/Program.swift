@@ -78,7 +78,12 @@ package func fuse(
     if fuses {
         for pass in fusionPasses { fused = pass.apply(fused) }
     }
-    return chooseLayouts(of: fused, lanes: catalog.lanes)
+    let placed = chooseLayouts(of: fused, lanes: catalog.lanes)
+    let refusals = placed.nodes.compactMap { node in
+        catalog.refusal(of: node, in: placed).map { "node '\(node.name)': \($0)" }
+    }
+    guard refusals.isEmpty else { throw .unsupported(refusals) }
+    return placed
 }
 
 /// Compiles a bound graph into a program for one budget and thread count.

@@ -380,7 +380,7 @@ struct TaskTiling {
             if images * tileCount >= wanted {
                 perTask = min(perTask, max(1, images * tileCount / wanted))
             }
-            let groups = images * ((tileCount + perTask - 1) / perTask)
+            let groups = max(1, images * ((tileCount + perTask - 1) / perTask))
             if groups < wanted {
                 let cuts = (wanted + groups - 1) / groups
                 self.panels = max(1, (panels + cuts - 1) / cuts)

@@ -97,6 +97,30 @@ package struct NativeCatalog: KernelCatalog {
         }
     }
 
+    package func refusal(of node: FusedNode, in graph: FusedGraph) -> String? {
+        for id in node.inputs + [node.output]
+        where graph[id].type.shape.contains(where: { $0 > Int(Int32.max) }) {
+            return "an axis of \(graph[id].type) is too long for the kernels"
+        }
+        let rank: Int =
+            switch node.kernel {
+            case .copy(let copy):
+                copy.boxes.reduce(0) { most, box in
+                    let nest = LoopNest(
+                        dimensions: box.dimensions,
+                        strides: [box.inputStrides, box.outputStrides]
+                    )
+                    return max(most, nest.rank)
+                }
+            case .binary, .select:
+                graph[node.output].type.shape.count { $0 != 1 }
+            default:
+                0
+            }
+        return rank > Int(SL_MAX_RANK)
+            ? "it walks \(rank) axes at once; the kernels walk \(SL_MAX_RANK)" : nil
+    }
+
     package func warning(for node: FusedNode, in graph: FusedGraph) -> String? {
         if case .convolution(let kernel) = node.kernel, kernel.algorithm == .grouped {
             return "groups of \(kernel.channels) channels run on a generic kernel"

@@ -9,14 +9,14 @@
 //
 // Sizes and strides are counted in elements unless a name ends in _bytes.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdbool.h>
 
-#if __has_attribute(swift_attr)
-#define SL_SENDABLE __attribute__((swift_attr("@Sendable")))
-#else
-#define SL_SENDABLE
+// Only what Swift calls says whether a pointer may be null; in structs it depends on the call.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+#pragma clang diagnostic ignored "-Wnullability-extension"
 #endif
 
 // ---------------------------------------------------------------------------------------------
@@ -37,15 +37,15 @@
 // Activation applied at the end of a fused operation, after the residual is added.
 typedef enum {
     SL_ACTIVATION_NONE = 0,
-    SL_ACTIVATION_CLAMP = 1,         // min(max(x, p0), p1); ReLU is p0 = 0, p1 = +inf
-    SL_ACTIVATION_LEAKY = 2,         // x < 0 ? p0 * x : x
+    SL_ACTIVATION_CLAMP = 1,  // min(max(x, p0), p1); ReLU is p0 = 0, p1 = +inf
+    SL_ACTIVATION_LEAKY = 2,  // x < 0 ? p0 * x : x
     SL_ACTIVATION_SIGMOID = 3,
     SL_ACTIVATION_HARD_SIGMOID = 4,  // min(max(p0 * x + p1, 0), 1)
     SL_ACTIVATION_HARD_SWISH = 5,    // x * min(max(x / 6 + 0.5, 0), 1)
     SL_ACTIVATION_SILU = 6,          // x * sigmoid(x)
     SL_ACTIVATION_TANH = 7,
-    SL_ACTIVATION_GELU = 8,          // exact, by erf
-    SL_ACTIVATION_ELU = 9,           // x < 0 ? p0 * (exp(x) - 1) : x
+    SL_ACTIVATION_GELU = 8,  // exact, by erf
+    SL_ACTIVATION_ELU = 9,   // x < 0 ? p0 * (exp(x) - 1) : x
     SL_ACTIVATION_SOFTPLUS = 10,
     SL_ACTIVATION_ERF = 11,
     SL_ACTIVATION_SQRT = 12,
@@ -56,7 +56,7 @@ typedef enum {
     SL_ACTIVATION_ABSOLUTE = 17,
     SL_ACTIVATION_FLOOR = 18,
     SL_ACTIVATION_CEIL = 19,
-    SL_ACTIVATION_ROUND = 20,        // half to even
+    SL_ACTIVATION_ROUND = 20,  // half to even
     SL_ACTIVATION_GELU_TANH = 21,
 } sl_activation_kind;
 
@@ -293,15 +293,39 @@ typedef struct {
 } sl_unary_args;
 
 typedef enum {
-    SL_BINARY_ADD = 0, SL_BINARY_SUBTRACT, SL_BINARY_MULTIPLY, SL_BINARY_DIVIDE, SL_BINARY_POWER,
-    SL_BINARY_MINIMUM, SL_BINARY_MAXIMUM, SL_BINARY_EQUAL, SL_BINARY_LESS,
-    SL_BINARY_LESS_OR_EQUAL, SL_BINARY_GREATER, SL_BINARY_GREATER_OR_EQUAL, SL_BINARY_AND,
-    SL_BINARY_OR, SL_BINARY_MODULO, SL_BINARY_MODULO_TRUNCATED, SL_BINARY_PARAMETRIC_RELU,
+    SL_BINARY_ADD = 0,
+    SL_BINARY_SUBTRACT,
+    SL_BINARY_MULTIPLY,
+    SL_BINARY_DIVIDE,
+    SL_BINARY_POWER,
+    SL_BINARY_MINIMUM,
+    SL_BINARY_MAXIMUM,
+    SL_BINARY_EQUAL,
+    SL_BINARY_LESS,
+    SL_BINARY_LESS_OR_EQUAL,
+    SL_BINARY_GREATER,
+    SL_BINARY_GREATER_OR_EQUAL,
+    SL_BINARY_AND,
+    SL_BINARY_OR,
+    SL_BINARY_MODULO,
+    SL_BINARY_MODULO_TRUNCATED,
+    SL_BINARY_PARAMETRIC_RELU,
 } sl_binary_kind;
 
 typedef enum {
-    SL_F32 = 1, SL_U8 = 2, SL_I8 = 3, SL_U16 = 4, SL_I16 = 5, SL_I32 = 6, SL_I64 = 7, SL_BOOL = 9,
-    SL_F16 = 10, SL_F64 = 11, SL_U32 = 12, SL_U64 = 13, SL_BF16 = 16,
+    SL_F32 = 1,
+    SL_U8 = 2,
+    SL_I8 = 3,
+    SL_U16 = 4,
+    SL_I16 = 5,
+    SL_I32 = 6,
+    SL_I64 = 7,
+    SL_BOOL = 9,
+    SL_F16 = 10,
+    SL_F64 = 11,
+    SL_U32 = 12,
+    SL_U64 = 13,
+    SL_BF16 = 16,
 } sl_dtype;  // the codes of ONNX
 
 enum { SL_MAX_RANK = 8 };
@@ -364,8 +388,16 @@ typedef struct {
 
 // Reduction of a row-major float32 [outer, axis_size, inner] over the middle axis.
 typedef enum {
-    SL_REDUCE_SUM = 0, SL_REDUCE_MEAN, SL_REDUCE_MINIMUM, SL_REDUCE_MAXIMUM, SL_REDUCE_PRODUCT,
-    SL_REDUCE_L1, SL_REDUCE_L2, SL_REDUCE_SUM_SQUARES, SL_REDUCE_LOG_SUM, SL_REDUCE_LOG_SUM_EXP,
+    SL_REDUCE_SUM = 0,
+    SL_REDUCE_MEAN,
+    SL_REDUCE_MINIMUM,
+    SL_REDUCE_MAXIMUM,
+    SL_REDUCE_PRODUCT,
+    SL_REDUCE_L1,
+    SL_REDUCE_L2,
+    SL_REDUCE_SUM_SQUARES,
+    SL_REDUCE_LOG_SUM,
+    SL_REDUCE_LOG_SUM_EXP,
 } sl_reduce_kind;
 
 typedef struct {

@@ -41,9 +41,9 @@ void sl_crash_exit_install(int code);
 
 // The OpenBLAS library of the system, loaded on the first call with one thread and the core type
 // that fits this CPU. NULL when it is not installed.
-typedef void (*sl_platform_sgemm)(size_t m, size_t n, size_t k, const float *_Nonnull a,
-                                  size_t lda, const float *_Nonnull b, size_t ldb,
-                                  float *_Nonnull c, size_t ldc);
+typedef void (*sl_platform_sgemm)(size_t m, size_t n, size_t k, const float *_Nonnull a, size_t lda,
+                                  const float *_Nonnull b, size_t ldb, float *_Nonnull c,
+                                  size_t ldc);
 sl_platform_sgemm _Nullable sl_openblas_load(void);
 // Name of the core OpenBLAS runs ("SkylakeX", "Haswell", ...); NULL before a successful load.
 const char *_Nullable sl_openblas_core(void);

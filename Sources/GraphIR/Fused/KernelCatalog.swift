@@ -22,6 +22,9 @@ package protocol KernelCatalog: Sendable {
     /// Bytes of scratch each worker needs while it computes `node`.
     func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int
 
+    /// Why no kernel can run `node`; nil when one can.
+    func refusal(of node: FusedNode, in graph: FusedGraph) -> String?
+
     /// Why `node` runs on a kernel that is correct but not tuned; nil when it does not.
     func warning(for node: FusedNode, in graph: FusedGraph) -> String?
 }

@@ -1,0 +1,166 @@
+import GraphCompiler
+import GraphIR
+import Testing
+
+@Suite("Binding shapes")
+struct BindShapesTests {
+    @Test("constants fold and dead nodes go")
+    func constantsFoldAndDeadNodesGo() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 3, 4])
+        let shape = sketch.node("shape", .shape(start: 0, end: 1), x)
+        let rest = sketch.integers("rest", [-1])
+        let target = sketch.node("target", .concat(axis: 0), shape, rest)
+        let y = sketch.node("y", .reshape(allowZero: false), x, target)
+        _ = sketch.node("unread", .unary(.exp), y)
+        sketch.output(y)
+        #expect(
+            sketch.graph.nodes.map(\.name) == ["shape", "target", "y", "unread"]
+        )
+        #expect(
+            try sketch.bound().dump() == """
+                graph "test"
+                input %0 "x" declared float32[2x3x4] bound float32[2x3x4]
+                constant %1 "shape" int64[1] literal [2]
+                constant %2 "rest" int64[1] literal [-1]
+                constant %3 "target" int64[2] literal [2, -1]
+                node "y" %4 "y" float32[2x12] = \(Operator.reshape(allowZero: false)) %0 %3
+                output %4 "y" float32[2x12]
+
+                """
+        )
+    }
+
+    @Test("nodes over run-time values are not folded")
+    func runTimeValuesAreNotFolded() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [4])
+        let one = sketch.floats("one", [1], [1])
+        sketch.output(sketch.add("y", x, one))
+        let bound = try sketch.bound()
+        #expect(bound.nodes.map(\.name) == ["y"])
+        #expect(bound.values.filter { $0.constant != nil }.map(\.name) == ["one"])
+    }
+
+    @Test("large float results become recipes that read nothing")
+    func largeResultsBecomeRecipes() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [100, 100])
+        let a = sketch.weights("a", [100, 100])
+        let b = sketch.node("b", .unary(.exp), a)
+        sketch.output(sketch.add("y", x, b))
+        let bound = try sketch.bound()
+        guard case .computed(.unary(.exp), let operands) = bound[b].constant?.source else {
+            Issue.record("b is not a recipe")
+            return
+        }
+        #expect(operands.count == 1)
+        #expect(bound.nodes.map(\.name) == ["y"])
+    }
+
+    @Test("a graph without dead nodes is left as it is")
+    func nothingDeadNothingRemoved() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [4])
+        sketch.output(sketch.relu("y", x))
+        let bound = try sketch.bound()
+        #expect(removeDeadNodes(from: bound).dump() == bound.dump())
+    }
+
+    @Test("a shape that depends on data is refused, naming the node")
+    func dataDependentShapesAreRefused() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [4])
+        let shape = sketch.input("shape", [1], .int64)
+        sketch.output(sketch.node("grown", .expand, x, shape))
+        let error = try #require(throws: CompileError.self) { _ = try sketch.bound() }
+        guard case .unsupported(let reasons) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(reasons.count == 1)
+        #expect(reasons.first?.contains("'grown'") == true)
+    }
+
+    @Test("shapes that do not fit are an error of the model")
+    func shapesThatDoNotFit() throws {
+        var sketch = GraphSketch()
+        let a = sketch.input("a", [4])
+        let b = sketch.input("b", [3])
+        sketch.output(sketch.add("sum", a, b))
+        let error = try #require(throws: CompileError.self) { _ = try sketch.bound() }
+        guard case .invalid(let reason) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(reason.contains("'sum'"))
+    }
+
+    @Test("every unsupported node is listed")
+    func everyUnsupportedNodeIsListed() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let w = sketch.input("w", [8, 8, 1, 1])
+        let a = sketch.node("a", .convolution(Convolution()), x, w)
+        let b = sketch.node("b", .globalPool(.lp(2)), a)
+        sketch.output(b)
+        let bound = try sketch.bound()
+        let error = try #require(throws: CompileError.self) {
+            _ = try lower(bound, catalog: FixedCatalog())
+        }
+        guard case .unsupported(let reasons) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(reasons.count == 2)
+    }
+}
+
+@Suite("Spelled-out activations")
+struct RecognizeActivationsTests {
+    /// x * clip(x + 3, 0, 6) / divisor.
+    private func spelledOut(divisor: Float) throws -> Graph {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let three = sketch.floats("three", [], [3])
+        let zero = sketch.floats("zero", [], [0])
+        let six = sketch.floats("six", [], [6])
+        let last = sketch.floats("last", [], [divisor])
+        let sum = sketch.add("sum", x, three)
+        let gate = sketch.node("gate", .clip, sum, zero, six)
+        let product = sketch.node("product", .binary(.multiply), x, gate)
+        sketch.output(sketch.node("y", .binary(.divide), product, last))
+        return try sketch.bound()
+    }
+
+    private func nodeLines(_ graph: Graph) -> [String] {
+        graph.dump().split(separator: "\n").map(String.init).filter { $0.hasPrefix("node") }
+    }
+
+    @Test("hard-swish is one node")
+    func hardSwishIsOneNode() throws {
+        let before = try spelledOut(divisor: 6)
+        #expect(before.nodes.map(\.name) == ["sum", "gate", "product", "y"])
+        #expect(
+            nodeLines(recognizeActivations(in: before)) == [
+                "node \"y\" %8 \"y\" float32[1x8] = \(Operator.unary(.hardSwish)) %0"
+            ]
+        )
+    }
+
+    @Test("the hard sigmoid gate is recognised too")
+    func hardSigmoidGate() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let gate = sketch.node("gate", .unary(.hardSigmoid(alpha: 1 / 6, beta: 0.5)), x)
+        sketch.output(sketch.node("y", .binary(.multiply), gate, x))
+        let after = recognizeActivations(in: try sketch.bound())
+        #expect(after.nodes.map(\.op) == [.unary(.hardSwish)])
+    }
+
+    @Test("another divisor is not hard-swish")
+    func anotherDivisorIsNotHardSwish() throws {
+        let before = try spelledOut(divisor: 5)
+        #expect(recognizeActivations(in: before).dump() == before.dump())
+    }
+}

@@ -1,0 +1,281 @@
+import GraphCompiler
+import GraphIR
+import Testing
+
+@Suite("Padding into convolutions")
+struct FoldPaddingTests {
+    private func padded(value: Float = 0, isReadTwice: Bool = false) -> GraphSketch {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let pads = sketch.integers("pads", [0, 0, 1, 2, 0, 0, 1, 2])
+        let fill = sketch.floats("fill", [], [value])
+        let p = sketch.node("p", .pad(.constant), x, pads, fill)
+        sketch.output(sketch.convolution("y", p, from: 8, to: 16, kernel: 3, pads: false))
+        if isReadTwice { sketch.output(sketch.relu("z", p)) }
+        return sketch
+    }
+
+    @Test("a pad of zeros becomes the convolution's own")
+    func zerosBecomePadding() throws {
+        let (before, after) = try padded().around("pad into convolution")
+        #expect(
+            before.nodeLines == [
+                "0: p: float32[1x8x6x8] = copy[1](x)  # p",
+                "1: y: float32[1x16x4x6] = "
+                    + "conv.tile[3x3 8->16 stride 1x1 group 1 parts 1](p)  # y",
+            ]
+        )
+        #expect(
+            after.nodeLines == [
+                "0: y: float32[1x16x4x6] = "
+                    + "conv.tile[3x3 8->16 stride 1x1 group 1 parts 1](x)  # y"
+            ]
+        )
+        let kernel = try #require(after.onlyConvolution)
+        #expect((kernel.padTop, kernel.padLeft) == (1, 2))
+        #expect((kernel.inputHeight, kernel.inputWidth) == (4, 4))
+        #expect(kernel.parts[0].taps.first == Tap(dy: -1, dx: -2))
+        #expect(kernel.parts[0].taps.last == Tap(dy: 1, dx: 0))
+    }
+
+    @Test("it stays when it is not zero, or somebody else reads it")
+    func itStays() throws {
+        for sketch in [padded(value: 1), padded(isReadTwice: true)] {
+            let (before, after) = try sketch.around("pad into convolution")
+            #expect(before.dump() == after.dump())
+        }
+    }
+}
+
+@Suite("Affine chains into convolutions")
+struct FoldAffinesTests {
+    private let pass = "per-channel affine into convolution"
+    private let convolution = "conv.tile[1x1 8->8 stride 1x1 group 1 parts 1]"
+
+    private func normalization(_ sketch: inout GraphSketch, _ x: ValueID) -> ValueID {
+        let vectors = ["gamma", "beta", "mean", "variance"].map { sketch.weights($0, [8]) }
+        return sketch.node("bn", .batchNormalization(epsilon: 1e-5), [x] + vectors)
+    }
+
+    @Test("batch normalisation goes into weights and bias")
+    func batchNormalization() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        sketch.output(normalization(&sketch, c))
+        let (before, after) = try sketch.around(pass)
+        #expect(
+            before.nodeLines == [
+                "0: c: float32[1x8x4x4] = \(convolution)(x)  # c",
+                "1: bn: float32[1x8x4x4] = "
+                    + "conv.depthwise[1x1 8->8 stride 1x1 group 8 parts 1](c)  # bn",
+            ]
+        )
+        #expect(after.nodeLines == ["0: bn: float32[1x8x4x4] = \(convolution)(x)  # c"])
+        let weights = try #require(after.onlyConvolution).parts[0].weights
+        #expect(weights.scale != nil && weights.bias != nil)
+    }
+
+    @Test("so do Mul and Add through Unsqueeze")
+    func spelledOut() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        let axes = sketch.integers("axes", [1, 2])
+        let scale = sketch.weights("scale", [8])
+        let shift = sketch.weights("shift", [8])
+        let wideScale = sketch.node("wideScale", .unsqueeze, scale, axes)
+        let wideShift = sketch.node("wideShift", .unsqueeze, shift, axes)
+        let scaled = sketch.node("scaled", .binary(.multiply), c, wideScale)
+        sketch.output(sketch.add("y", wideShift, scaled))
+        let (before, after) = try sketch.around(pass)
+        #expect(
+            before.nodeLines == [
+                "0: c: float32[1x8x4x4] = \(convolution)(x)  # c",
+                "1: scaled: float32[1x8x4x4] = multiply(c, wideScale)  # scaled",
+                "2: y: float32[1x8x4x4] = add(wideShift, scaled)  # y",
+            ]
+        )
+        #expect(after.nodeLines == ["0: y: float32[1x8x4x4] = \(convolution)(x)  # c"])
+        let weights = try #require(after.onlyConvolution).parts[0].weights
+        #expect(weights.scale != nil && weights.bias != nil)
+    }
+
+    @Test("without a convolution before it, a chain becomes one kernel")
+    func chainOfItsOwn() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let scale = sketch.weights("scale", [8, 1, 1])
+        let scaled = sketch.node("scaled", .binary(.multiply), x, scale)
+        sketch.output(sketch.add("y", scaled, scale))
+        let (_, after) = try sketch.around(pass)
+        #expect(
+            after.nodeLines == [
+                "0: y: float32[1x8x4x4] = "
+                    + "conv.depthwise[1x1 8->8 stride 1x1 group 8 parts 1](x)  # scaled"
+            ]
+        )
+    }
+
+    @Test("factors that vary over pixels stay")
+    func factorsOverPixelsStay() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        let mask = sketch.weights("mask", [1, 1, 4, 4])
+        sketch.output(sketch.node("y", .binary(.multiply), c, mask))
+        let (before, after) = try sketch.around(pass)
+        #expect(before.dump() == after.dump())
+    }
+
+    @Test("a result that somebody else reads stays")
+    func sharedResultsStay() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        sketch.output(normalization(&sketch, c), c)
+        let (before, after) = try sketch.around(pass)
+        #expect(before.dump() == after.dump())
+    }
+
+    @Test("an activation in between keeps them apart")
+    func activationsKeepThemApart() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        let r = sketch.relu("r", c)
+        sketch.output(normalization(&sketch, r))
+        let (before, after) = try sketch.around(pass)
+        #expect(before.dump() == after.dump())
+    }
+}
+
+@Suite("Epilogues")
+struct EpilogueTests {
+    private let convolution = "conv.tile[1x1 8->8 stride 1x1 group 1 parts 1]"
+    private let residual = "conv.tile+residual[1x1 8->8 stride 1x1 group 1 parts 1]"
+
+    @Test("x * sigmoid(x) is one function")
+    func siluIsOneFunction() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let gate = sketch.node("gate", .unary(.sigmoid), x)
+        sketch.output(sketch.node("y", .binary(.multiply), gate, x))
+        let (before, after) = try sketch.around("x * sigmoid(x)")
+        #expect(before.nodes.count == 2)
+        #expect(after.nodeLines == ["0: y: float32[1x8] = map(x) then silu  # y"])
+    }
+
+    @Test("a gate that somebody else reads stays")
+    func sharedGatesStay() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let gate = sketch.node("gate", .unary(.sigmoid), x)
+        sketch.output(sketch.node("y", .binary(.multiply), gate, x), gate)
+        let (before, after) = try sketch.around("x * sigmoid(x)")
+        #expect(before.dump() == after.dump())
+    }
+
+    @Test("the later convolution of an addition takes the residual")
+    func laterConvolutionTakesTheResidual() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", x, from: 8, to: 8)
+        sketch.output(sketch.add("y", a, b))
+        let (before, after) = try sketch.around("residual into convolution")
+        #expect(
+            before.nodeLines == [
+                "0: a: float32[1x8x4x4] = \(convolution)(x)  # a",
+                "1: b: float32[1x8x4x4] = \(convolution)(x)  # b",
+                "2: y: float32[1x8x4x4] = add(a, b)  # y",
+            ]
+        )
+        #expect(
+            after.nodeLines == [
+                "0: a: float32[1x8x4x4] = \(convolution)(x)  # a",
+                "1: y: float32[1x8x4x4] = \(residual)(x, a)  # b",
+            ]
+        )
+    }
+
+    @Test("broadcast, doubled and shared operands stay additions")
+    func otherAdditionsStay() throws {
+        var broadcast = GraphSketch()
+        var x = broadcast.input("x", [1, 8, 4, 4])
+        let row = broadcast.input("row", [1, 8, 1, 4])
+        broadcast.output(
+            broadcast.add("y", broadcast.convolution("a", x, from: 8, to: 8), row)
+        )
+        var doubled = GraphSketch()
+        x = doubled.input("x", [1, 8, 4, 4])
+        let a = doubled.convolution("a", x, from: 8, to: 8)
+        doubled.output(doubled.add("y", a, a))
+        var shared = GraphSketch()
+        x = shared.input("x", [1, 8, 4, 4])
+        let b = shared.convolution("b", x, from: 8, to: 8)
+        shared.output(shared.add("y", b, x), b)
+        for sketch in [broadcast, doubled, shared] {
+            let (before, after) = try sketch.around("residual into convolution")
+            #expect(before.dump() == after.dump())
+        }
+    }
+
+    @Test("an activation joins its producer")
+    func activationJoinsItsProducer() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let sum = sketch.add("sum", a, x)
+        sketch.output(sketch.relu("y", sum))
+        let (before, after) = try sketch.around("activation into its producer")
+        #expect(
+            before.nodeLines == [
+                "0: sum: float32[1x8x4x4] = \(residual)(x, x)  # a",
+                "1: y: float32[1x8x4x4] = map(sum) then clamp(0.0, inf)  # y",
+            ]
+        )
+        #expect(
+            after.nodeLines == [
+                "0: y: float32[1x8x4x4] = \(residual)(x, x) then clamp(0.0, inf)  # a"
+            ]
+        )
+    }
+
+    @Test("a value that the caller sees keeps its activation apart")
+    func visibleValuesStay() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        sketch.output(sketch.relu("y", a), a)
+        let (before, after) = try sketch.around("activation into its producer")
+        #expect(before.dump() == after.dump())
+    }
+
+    @Test("two activations in a row: only the first joins")
+    func secondActivationStays() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let r = sketch.relu("r", a)
+        sketch.output(sketch.node("y", .unary(.tanh), r))
+        let (_, after) = try sketch.around("activation into its producer")
+        #expect(
+            after.nodeLines == [
+                "0: r: float32[1x8x4x4] = \(convolution)(x) then clamp(0.0, inf)  # a",
+                "1: y: float32[1x8x4x4] = map(r) then tanh  # y",
+            ]
+        )
+    }
+
+    @Test("without fusion every operator stands alone")
+    func withoutFusion() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        sketch.output(sketch.relu("y", sketch.add("sum", a, x)))
+        let plain = try fuse(try sketch.bound(), catalog: FixedCatalog(), fuses: false)
+        #expect(plain.nodes.filter { $0.activation != .none }.count == 1)
+        #expect(plain.onlyConvolution?.hasResidual == false)
+    }
+}

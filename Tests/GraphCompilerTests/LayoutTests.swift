@@ -1,0 +1,216 @@
+import GraphCompiler
+import GraphIR
+import Testing
+
+@Suite("Layouts")
+struct LayoutTests {
+    private let convolution = "conv.tile[1x1 8->8 stride 1x1 group 1 parts 1]"
+
+    @Test("conversions stand only where layouts meet")
+    func conversionsStandWhereLayoutsMeet() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let t = sketch.node("t", .unary(.tanh), sketch.relu("r", a))
+        sketch.output(sketch.convolution("y", t, from: 8, to: 8))
+        #expect(
+            try sketch.fused().dump() == """
+                fused graph test
+                input x: float32[1x8x4x4]
+                0: x.blocked: float32[1x8x4x4] blocked = block(x)  # x.blocked
+                1: r: float32[1x8x4x4] blocked = \(convolution)(x.blocked) then clamp(0.0, inf)  # a
+                2: t: float32[1x8x4x4] blocked = map(r) then tanh  # t
+                3: y: float32[1x8x4x4] blocked = \(convolution)(t)  # y
+                4: y: float32[1x8x4x4] = unblock(y)  # y.nchw
+                output y: float32[1x8x4x4]
+
+                """
+        )
+    }
+
+    @Test("a value is converted once for all its readers")
+    func convertedOnce() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", x, from: 8, to: 8)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        sketch.output(sketch.convolution("y", joined, from: 16, to: 8))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.filter { $0.contains("= block(") }.count == 1)
+        #expect(lines.filter { $0.contains("= unblock(") }.count == 1)
+    }
+
+    @Test("the first layer reads row-major images")
+    func firstLayerReadsRowMajor() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 3, 4, 4])
+        let a = sketch.convolution("a", x, from: 3, to: 8, kernel: 3)
+        sketch.output(sketch.convolution("y", a, from: 8, to: 8))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.first?.contains("conv.planar[3x3 3->8") == true)
+        #expect(!lines.contains { $0.contains("= block(") })
+    }
+
+    @Test("nothing is converted where nothing wants blocks")
+    func nothingWantsBlocks() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let r = sketch.relu("r", x)
+        sketch.output(sketch.node("y", .softmax(axis: 1, flattened: false), r))
+        let before = try sketch.lowered()
+        #expect(chooseLayouts(of: before, lanes: 8).dump() == before.dump())
+    }
+
+    @Test(
+        "a concat stays in blocks at block boundaries only",
+        arguments: [(8, true), (4, false)]
+    )
+    func concatAtBlockBoundaries(channels: Int, isBlocked: Bool) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: channels)
+        let b = sketch.convolution("b", x, from: 8, to: 8)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        sketch.output(sketch.convolution("y", joined, from: channels + 8, to: 8))
+        let fused = try sketch.fused()
+        let id = try #require(fused.value("joined"))
+        #expect((fused[id].layout == .blocked) == isBlocked)
+    }
+}
+
+@Suite("Storage")
+struct StorageMapTests {
+    private func map(_ sketch: GraphSketch) throws -> (graph: FusedGraph, map: StorageMap) {
+        let graph = try sketch.fused()
+        return (graph, StorageMap(graph: graph, lanes: 8))
+    }
+
+    @Test("a reshape is a view of its operand")
+    func reshapesAreViews() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 6])
+        let e = sketch.node("e", .unary(.exp), x)
+        let v = sketch.node("v", .flatten(axis: 0), e)
+        sketch.output(sketch.node("y", .softmax(axis: 1, flattened: false), v))
+        let (graph, map) = try map(sketch)
+        let index = try #require(graph.nodes.firstIndex { graph[$0.output].name == "v" })
+        let ids = try ["x", "e", "v", "y"].map { try #require(graph.value($0)) }
+        #expect(map.isElided[index])
+        #expect(map.storage[ids[1].index] == map.storage[ids[2].index])
+        // Everything after the input is written over it: it dies at each step.
+        #expect(Set(ids.map { map.storage[$0.index] }).count == 1)
+    }
+
+    @Test("without sharing only views share")
+    func withoutSharing() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 6])
+        let e = sketch.node("e", .unary(.exp), x)
+        let v = sketch.node("v", .flatten(axis: 0), e)
+        sketch.output(sketch.node("y", .softmax(axis: 1, flattened: false), v))
+        let graph = try sketch.fused()
+        let map = StorageMap(graph: graph, lanes: 8, sharing: false)
+        #expect(map.storages.count == 3)
+    }
+
+    @Test("the parts of a concat are written in place")
+    func concatPartsInPlace() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", x, from: 8, to: 16)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        sketch.output(sketch.convolution("y", joined, from: 24, to: 8))
+        let (graph, map) = try map(sketch)
+        let index = try #require(graph.nodes.firstIndex { graph[$0.output].name == "joined" })
+        #expect(map.isElided[index])
+        #expect(map.placedInputs[index] == [0, 1])
+        let ids = try ["a", "b", "joined"].map { try #require(graph.value($0)).index }
+        #expect(Set(ids.map { map.storage[$0] }).count == 1)
+        #expect(ids.map { map.offset[$0] } == [0, 8 * 16 * 4, 0])
+        #expect(map.storages[try #require(map.storage[ids[2]])].byteCount == 24 * 16 * 4)
+    }
+
+    @Test("growing concats end in one storage")
+    func growingConcats() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", a, from: 8, to: 8)
+        let ab = sketch.node("ab", .concat(axis: 1), a, b)
+        let c = sketch.convolution("c", ab, from: 16, to: 8)
+        let abc = sketch.node("abc", .concat(axis: 1), ab, c)
+        sketch.output(sketch.convolution("y", abc, from: 24, to: 8))
+        let (graph, map) = try map(sketch)
+        let ids = try ["a", "b", "ab", "c", "abc"].map { try #require(graph.value($0)).index }
+        #expect(Set(ids.map { map.storage[$0] }).count == 1)
+        #expect(ids.map { map.offset[$0] / 512 } == [0, 1, 0, 2, 0])
+        #expect(map.isElided.filter { $0 }.count == 2)
+    }
+
+    @Test("a value in two concats is copied once")
+    func valueInTwoConcats() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", x, from: 8, to: 8)
+        let c = sketch.convolution("c", x, from: 8, to: 8)
+        let ab = sketch.node("ab", .concat(axis: 1), a, b)
+        let ca = sketch.node("ca", .concat(axis: 1), c, a)
+        let p = sketch.convolution("p", ab, from: 16, to: 8)
+        let q = sketch.convolution("q", ca, from: 16, to: 8)
+        sketch.output(p, q)
+        let (graph, map) = try map(sketch)
+        let joins = graph.nodes.indices.filter {
+            ["ab", "ca"].contains(graph[graph.nodes[$0].output].name)
+        }
+        #expect(joins.count == 2)
+        let placed = joins.map { map.placedInputs[$0] ?? [] }
+        #expect(placed.map(\.count).sorted() == [1, 2])
+        #expect(joins.filter { map.isElided[$0] }.count == 1)
+    }
+
+    @Test("a residual that dies is updated in place")
+    func residualInPlace() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", a, from: 8, to: 8, kernel: 3)
+        let c = sketch.convolution("c", b, from: 8, to: 8, kernel: 3)
+        let sum = sketch.add("sum", c, a)
+        sketch.output(sketch.convolution("y", sum, from: 8, to: 8))
+        let (graph, map) = try map(sketch)
+        let ids = try ["a", "b", "sum"].map { try #require(graph.value($0)).index }
+        #expect(map.storage[ids[0]] == map.storage[ids[2]])
+        #expect(map.storage[ids[0]] != map.storage[ids[1]])
+    }
+
+    @Test("a residual that lives on is not")
+    func livingResidualIsKept() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let b = sketch.convolution("b", a, from: 8, to: 8, kernel: 3)
+        let sum = sketch.add("sum", b, a)
+        let y = sketch.convolution("y", sum, from: 8, to: 8)
+        let z = sketch.convolution("z", a, from: 8, to: 8)
+        sketch.output(y, z)
+        let (graph, map) = try map(sketch)
+        let ids = try ["a", "sum"].map { try #require(graph.value($0)).index }
+        #expect(map.storage[ids[0]] != map.storage[ids[1]])
+    }
+
+    @Test("a convolution never overwrites what it reads around")
+    func convolutionsDoNotOverwriteTheirInput() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8, kernel: 3)
+        let r = sketch.add("r", a, x)
+        sketch.output(sketch.convolution("y", r, from: 8, to: 8))
+        let (graph, map) = try map(sketch)
+        // The residual is the convolution's own input.
+        let ids = try ["x.blocked", "r"].map { try #require(graph.value($0)).index }
+        #expect(map.storage[ids[0]] != map.storage[ids[1]])
+    }
+}

@@ -1,0 +1,238 @@
+import GraphCompiler
+import GraphIR
+import Testing
+
+@Suite("Placement")
+struct PlacementTests {
+    private func program(
+        _ graph: FusedGraph,
+        _ budget: DeviceBudget,
+        threads: Int = 2
+    ) throws -> Program {
+        try place(
+            graph,
+            catalog: FixedCatalog(),
+            profile: FixedCatalog.profile,
+            options: CompileOptions(budget: budget, threads: threads)
+        )
+    }
+
+    @Test("random networks at random budgets are sound", arguments: 0..<40 as Range<UInt64>)
+    func randomNetworksAreSound(seed: UInt64) throws {
+        let graph = try randomNetwork(seed: seed).fused()
+        let resident = try program(graph, .unlimited)
+        let minimum = try program(graph, .minimum)
+        #expect(minimum.devicePeak == minimum.summary.minimumPeak)
+        #expect(resident.devicePeak == resident.summary.residentPeak)
+        #expect(minimum.devicePeak <= resident.devicePeak)
+        var random = Random(seed: seed)
+        let room = resident.devicePeak - minimum.devicePeak
+        var programs = [resident, minimum]
+        for _ in 0..<8 {
+            let budget = minimum.devicePeak + (room > 0 ? random.below(room) : 0)
+            let program = try program(graph, .bytes(budget), threads: 1 + random.below(3))
+            if program.threads == 2 { #expect(program.devicePeak <= budget) }
+            programs.append(program)
+        }
+        for program in programs {
+            #expect(violation(of: program) == nil, "seed \(seed)")
+            #expect(program.schedule().firstViolation() == nil, "seed \(seed)")
+        }
+    }
+
+    @Test("more memory never makes the prediction worse", arguments: 100..<112 as Range<UInt64>)
+    func moreMemoryNeverHurts(seed: UInt64) throws {
+        let graph = try randomNetwork(seed: seed).fused()
+        let resident = try program(graph, .unlimited)
+        let minimum = try program(graph, .minimum).devicePeak
+        var last = Double.infinity
+        for step in 0..<50 {
+            let budget = minimum + (resident.devicePeak - minimum) * step / 49
+            let program = try program(graph, .bytes(budget))
+            #expect(program.summary.predictedSeconds <= last, "seed \(seed), \(budget) bytes")
+            #expect(program.devicePeak <= budget)
+            last = program.summary.predictedSeconds
+        }
+        #expect(last == resident.summary.predictedSeconds)
+    }
+
+    @Test("one byte below the minimum is refused, naming a step")
+    func belowTheMinimum() throws {
+        let graph = try randomNetwork(seed: 3).fused()
+        let minimum = try program(graph, .minimum).devicePeak
+        let error = try #require(throws: CompileError.self) {
+            _ = try program(graph, .bytes(minimum - 1))
+        }
+        guard case .budgetTooSmall(let budget, let smallest, let step) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(budget == minimum - 1)
+        #expect(smallest == minimum)
+        #expect(graph.nodes.contains { $0.name == step })
+        #expect(error.description.contains("\(minimum) bytes"))
+    }
+
+    @Test("a percentage rounds down, and below the minimum it means the minimum")
+    func percentages() throws {
+        let graph = try randomNetwork(seed: 3).fused()
+        let resident = try program(graph, .unlimited)
+        let most = try program(graph, .percent(99))
+        #expect(most.summary.budget == resident.devicePeak * 99 / 100)
+        #expect(!most.summary.wasRaisedToMinimum)
+        let least = try program(graph, .percent(0.001))
+        #expect(least.summary.wasRaisedToMinimum)
+        #expect(least.devicePeak == least.summary.minimumPeak)
+        #expect(resident.summary.budget == nil)
+    }
+
+    @Test("the same graph gives the same program")
+    func sameGraphSameProgram() throws {
+        let graph = try randomNetwork(seed: 11).fused()
+        for budget in [DeviceBudget.minimum, .percent(50), .unlimited] {
+            let first = try program(graph, budget)
+            let second = try program(graph, budget)
+            #expect(first.memoryDump() == second.memoryDump())
+            #expect(first.scheduleDump() == second.scheduleDump())
+        }
+    }
+
+    @Test("every weight is resident or streamed once, and the summary adds up")
+    func weightsAddUp() throws {
+        let graph = try randomNetwork(seed: 5).fused()
+        for budget in [DeviceBudget.minimum, .percent(60), .unlimited] {
+            let program = try program(graph, budget)
+            var streamed = 0
+            var inputs = 0
+            for step in program.steps {
+                switch step.action {
+                case .uploadWeights(let item, let units):
+                    streamed += program.items[item].byteCount(of: units)
+                case .uploadInput(let number):
+                    inputs += graph[graph.inputs[number]].type.byteCount
+                default:
+                    break
+                }
+            }
+            let all = program.items.reduce(0) { $0 + $1.byteCount }
+            #expect(streamed == program.summary.streamedWeightBytes)
+            #expect(inputs == program.summary.inputBytes)
+            #expect(streamed + program.summary.residentUploadBytes == all)
+        }
+    }
+
+    @Test("the moments check finds a planted conflict")
+    func plantedConflict() throws {
+        var program = try program(try randomNetwork(seed: 3).fused(), .minimum)
+        #expect(violation(of: program) == nil)
+        // Put every upload of weights at the moment of the computation that reads it.
+        for index in program.steps.indices {
+            if case .uploadWeights = program.steps[index].action, let slot = program.steps[index].slot
+            {
+                program.steps[index].moment = program.plan.buffers[slot].live.upperBound
+            }
+        }
+        #expect(violation(of: program) != nil)
+    }
+}
+
+// MARK: Checks
+
+/// The first thing wrong with where and when a program touches the device arena.
+///
+/// Plain and quadratic on purpose; nothing here asks the planner.
+private func violation(of program: Program) -> String? {
+    if let violation = program.plan.firstViolation(alignment: 64) { return "\(violation)" }
+    var end = 0
+    for (index, item) in program.items.enumerated() {
+        let bytes = item.byteCount(of: 0..<program.streaming.residentUnits[index])
+        guard bytes > 0 else { continue }
+        if program.residentOffset[index] < end { return "residents overlap at \(item.name)" }
+        end = program.residentOffset[index] + bytes
+    }
+    if end > program.residentByteCount { return "residents reach \(end)" }
+    if program.plan.offsets.contains(where: { $0 < program.residentByteCount }) {
+        return "a transient lies among the residents"
+    }
+    if program.plan.height > program.devicePeak { return "the plan is higher than its peak" }
+    return bufferViolation(of: program) ?? momentViolation(of: program)
+}
+
+/// Steps use their slots and values only while these live.
+private func bufferViolation(of program: Program) -> String? {
+    for (index, step) in program.steps.enumerated() {
+        var buffers = [step.slot, program.workspace[index]].compactMap { $0 }
+        switch step.action {
+        case .compute(let number, _):
+            let node = program.graph.nodes[number]
+            buffers += (node.inputs + [node.output]).compactMap {
+                program.storage.storage[$0.index]
+            }
+        case .uploadInput(let number):
+            buffers += [program.storage.storage[program.graph.inputs[number].index]].compactMap {
+                $0
+            }
+        case .downloadOutput(let number):
+            buffers += [program.storage.storage[program.graph.outputs[number].index]].compactMap {
+                $0
+            }
+        case .uploadWeights:
+            break
+        }
+        for buffer in buffers where !program.plan.buffers[buffer].live.contains(step.moment) {
+            return "step \(index) uses buffer \(buffer) when it does not live"
+        }
+    }
+    return nil
+}
+
+/// Bytes that one step of a moment writes are not touched by another.
+private func momentViolation(of program: Program) -> String? {
+    for later in program.steps.indices {
+        for earlier in 0..<later
+        where program.steps[earlier].moment == program.steps[later].moment {
+            let a = touched(earlier, by: program)
+            let b = touched(later, by: program)
+            let isConflict =
+                a.writes.contains { one in (b.writes + b.reads).contains { one.overlaps($0) } }
+                || b.writes.contains { one in a.reads.contains { one.overlaps($0) } }
+            if isConflict { return "steps \(earlier) and \(later) conflict" }
+        }
+    }
+    return nil
+}
+
+private func touched(
+    _ index: Int,
+    by program: Program
+) -> (reads: [Range<Int>], writes: [Range<Int>]) {
+    func bytes(_ id: ValueID) -> Range<Int> {
+        guard let offset = program.deviceOffset(of: id) else { return 0..<0 }
+        return offset..<offset + program.graph[id].byteCount(lanes: program.lanes)
+    }
+    func buffer(_ number: Int) -> Range<Int> {
+        let offset = program.plan.offsets[number]
+        return offset..<offset + program.plan.buffers[number].byteCount
+    }
+    let step = program.steps[index]
+    switch step.action {
+    case .uploadInput(let number):
+        return ([], [bytes(program.graph.inputs[number])])
+    case .downloadOutput(let number):
+        return ([bytes(program.graph.outputs[number])], [])
+    case .uploadWeights:
+        return ([], step.slot.map { [buffer($0)] } ?? [])
+    case .compute(let number, _):
+        let node = program.graph.nodes[number]
+        var reads = node.inputs.map(bytes)
+        if let slot = step.slot { reads.append(buffer(slot)) }
+        for (item, slot) in program.operandSlot {
+            if case .operand(let id) = program.items[item].content, node.inputs.contains(id) {
+                reads.append(buffer(slot))
+            }
+        }
+        var writes = [bytes(node.output)]
+        if let workspace = program.workspace[index] { writes.append(buffer(workspace)) }
+        return (reads, writes)
+    }
+}
