@@ -5,7 +5,7 @@ SLUICE := .build/release/sluice
 SEEDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo test test-release test-debug e2e fuzz test-isa test-asan \
+.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa test-asan \
 	test-tsan lint format bench bench-peers docs clean ci
 
 help: ## prints this list
@@ -23,7 +23,10 @@ models: setup ## makes the five networks and the page of the demo in models/
 demo: build ## finds the text lines of a scanned page inside a small device budget
 	@scripts/demo.sh
 
-test: test-release test-debug e2e ## all tests: Swift in release and debug mode, end to end
+test: test-modules test-release test-debug e2e ## all tests: modules, Swift in release and debug, end to end
+
+test-modules: ## the direction of dependencies between modules
+	@python3 scripts/check_modules.py
 
 test-release: setup ## Swift tests in release mode, kernels included
 	swift test -c release --disable-xctest

@@ -49,7 +49,9 @@ let package = Package(
         ),
         .target(
             name: "Execution",
-            dependencies: ["GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform"],
+            dependencies: [
+                "GraphIR", "GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform",
+            ],
             swiftSettings: swiftSettings
         ),
         .target(
@@ -81,6 +83,13 @@ let package = Package(
             name: "GraphCompilerTests",
             dependencies: ["GraphCompiler", "GraphIR", "KernelLibrary"]
         ),
-        .testTarget(name: "SluiceTests", dependencies: ["Sluice"]),
+        .target(name: "CAllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(
+            name: "SluiceTests",
+            dependencies: [
+                "Sluice", "GraphIR", "GraphCompiler", "KernelLibrary", "Execution",
+                "TensorMemory", "CAllocationCounter",
+            ]
+        ),
     ]
 )

@@ -119,9 +119,14 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
     const float *next_line = job->weights + next_panel;
     size_t lines_left =
         next_panel == 0 ? 0 : run->channels * args->taps * 2 * VEC_LANES / FLOATS_PER_LINE;
-    for (size_t tile = run->first_tile; tile < run->end_tile; tile++) {
-        const size_t first = sl_tile_first(plan->cut, tile);
-        job->pixels = plan->cut.base + (tile < plan->cut.larger);
+    // Bits do not depend on tiles, so a half panel cuts the same pixels anew.
+    const size_t start = sl_tile_first(plan->cut, run->first_tile);
+    const size_t end = sl_tile_first(plan->cut, run->end_tile);
+    const sl_tile_cut cut =
+        sl_cut_tiles(end - start, run->vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
+    for (size_t tile = 0; tile < cut.count; tile++) {
+        const size_t first = start + sl_tile_first(cut, tile);
+        job->pixels = cut.base + (tile < cut.larger);
         job->prefetch = lines_left > 0 ? next_line : job->weights;
         job->prefetch_step = lines_left > 0 ? FLOATS_PER_LINE : 0;
         lines_left -= sl_min_size(lines_left, steps);

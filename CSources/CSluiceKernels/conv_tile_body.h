@@ -58,7 +58,7 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
 SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const size_t rest = channels % VEC_LANES;
-    vec sum[SL_TILE_PIXELS][2];
+    vec sum[SL_HALF_PANEL_PIXELS][2];
     const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
     const float *next = job->prefetch;
     pixel_source from = {.first = job->first, .step = job->step};
@@ -94,12 +94,13 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
                                  size_t count, address_table *table) {
     const sl_conv_args *const args = job->args;
     const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
+    const size_t parts = sl_ceil_div(job->pixels, PIXEL_WORDS);
     for (size_t t = 0; t < count; t++) {
         const int32_t dy = args->tap_dy[first_tap + t], dx = args->tap_dx[first_tap + t];
         const ptrdiff_t offset =
             dy * (ptrdiff_t)args->in_row_stride + dx * (ptrdiff_t)args->in_pixel_stride;
         const uint64_t base = (uint64_t)block + (uint64_t)offset * sizeof(float);
-        for (size_t part = 0; part < TILE_PARTS; part++) {
+        for (size_t part = 0; part < parts; part++) {
             // As unsigned numbers, coordinates before the image are beyond its end.
             const pixel_coordinates y = job->row[part] + (uint32_t)dy;
             const pixel_coordinates x = job->column[part] + (uint32_t)dx;
@@ -130,9 +131,9 @@ SL_INLINE void SL_FN(refill_table)(const tile_job *job, const float *block, size
 #endif
 }
 
-SL_INLINE void SL_FN(move_table)(const sl_conv_args *args, address_table *table) {
+SL_INLINE void SL_FN(move_table)(const int pixels, const sl_conv_args *args, address_table *table) {
     for (size_t t = 0; t < args->taps; t++) {
-        SL_UNROLL for (size_t part = 0; part < TILE_PARTS; part++) {
+        SL_UNROLL for (size_t part = 0; part < sl_ceil_div((size_t)pixels, PIXEL_WORDS); part++) {
 #if SL_HAS_WIDE_TILES
             const pixel_words zeros = (uint64_t)SL_FN(zero_pixel);
             const pixel_words is_inside = (pixel_words)(table->address[t][part] != zeros);
@@ -155,7 +156,8 @@ SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vec
         if (taps > TABLE_TAPS) SL_FN(refill_table)(job, block, first, here, table);
         for (size_t t = 0; t < here; t++) {
             const float *at[SL_TILE_ROOM];
-            memcpy(at, table->address[t], sizeof at);
+            memcpy(at, table->address[t],
+                   sl_ceil_div((size_t)pixels, PIXEL_WORDS) * sizeof(pixel_words));
             const pixel_source from = {.each = at};
             __builtin_prefetch(*next, 0, 2);
             *next += job->prefetch_step;
@@ -172,7 +174,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     const size_t taps = args->taps;
     address_table table;
     if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
-    vec sum[SL_TILE_PIXELS][2];
+    vec sum[SL_HALF_PANEL_PIXELS][2];
     const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
     const float *next = job->prefetch;
     const float *block = job->image;
@@ -180,7 +182,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
         weights = SL_FN(add_indirect_block)(pixels, vectors, sum, job, block, &table, weights,
                                             &next, VEC_LANES);
         block += args->in_block_stride;
-        if (taps <= TABLE_TAPS) SL_FN(move_table)(args, &table);
+        if (taps <= TABLE_TAPS) SL_FN(move_table)(pixels, args, &table);
     }
     const size_t rest = job->channels % VEC_LANES;
     if (rest > 0) {
@@ -276,7 +278,18 @@ static void SL_FN(indirect_any_x2)(const tile_job *job) {
 
 SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
 
+#define SL_DEFINE_HALF_PANEL_TILES(pixels)                          \
+    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {  \
+        SL_FN(strided_tile)(pixels, 1, job);                        \
+    }                                                               \
+    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) { \
+        SL_FN(indirect_tile)(pixels, 1, job);                       \
+    }
+#define SL_HALF_PANEL_ROW(pixels) \
+    [pixels] = {{SL_FN(strided_##pixels##x1), NULL}, {SL_FN(indirect_##pixels##x1), NULL}},
+SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_HALF_PANEL_TILES)
+
 // The kernel of a tile: by pixels, whether it is indirect, and vectors of the panel less one.
-static const tile_fn SL_FN(tile_table)[SL_TILE_PIXELS + 1][2][2] = {
+static const tile_fn SL_FN(tile_table)[SL_HALF_PANEL_PIXELS + 1][2][2] = {
     [1] = {{SL_FN(tile_1x1), SL_FN(tile_1x2)}, {SL_FN(tile_1x1), SL_FN(tile_1x2)}},
-    SL_FOR_TILE_SIZES(SL_TILE_ROW)};
+    SL_FOR_TILE_SIZES(SL_TILE_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_PANEL_ROW)};

@@ -10,7 +10,13 @@ typedef uint64_t pixel_words __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef int64_t pixel_wide_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef uint32_t pixel_coordinates __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
-#define SL_TILE_ROOM ((SL_TILE_PIXELS + PIXEL_WORDS - 1) / PIXEL_WORDS * PIXEL_WORDS)
+// Tiles of a half panel, one vector wide, may take more pixels: the registers are there, and short
+// chains would wait for each addition.
+#ifndef SL_HALF_PANEL_PIXELS
+#define SL_HALF_PANEL_PIXELS SL_TILE_PIXELS
+#define SL_FOR_HALF_PANEL_SIZES(X)
+#endif
+#define SL_TILE_ROOM ((SL_HALF_PANEL_PIXELS + PIXEL_WORDS - 1) / PIXEL_WORDS * PIXEL_WORDS)
 
 typedef struct {
     const sl_conv_args *args;

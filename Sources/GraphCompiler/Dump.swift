@@ -121,7 +121,8 @@ extension Program {
             // Of the dependencies, those that no other of them implies by its moment.
             let latest = step.dependencies.map { schedule.steps[$0].moment }.max()
             let direct = step.dependencies.filter { schedule.steps[$0].moment == latest }
-            let after = direct.isEmpty
+            let after =
+                direct.isEmpty
                 ? "" : " after " + direct.map(String.init).joined(separator: ",")
             lines.append("\(index): moment \(step.moment) \(step.lane) \(step.name)\(after)")
         }

@@ -135,7 +135,7 @@ extension Program {
         }
     }
 
-    /// Where a value is. A step that writes a part of a value is taken to write all of it.
+    /// Where a value is; a step that writes a part of it is taken to write all.
     private func valueBytes(_ id: ValueID) -> Range<Int> {
         if let offset = deviceOffset(of: id) {
             return offset..<offset + graph[id].byteCount(lanes: lanes)

@@ -2,6 +2,7 @@ import Execution
 import GraphCompiler
 import GraphIR
 import KernelLibrary
+import Logging
 import Synchronization
 
 /// A model ready to run inside its memory budget.
@@ -36,6 +37,13 @@ public final class InferenceSession: Sendable {
         } catch {
             throw SluiceError(error)
         }
+        log.debug(
+            "session open",
+            metadata: [
+                "device": "\(session.devicePeakBytes)", "host": "\(session.hostPeakBytes)",
+                "threads": "\(plan.threads)", "isa": "\(plan.instructionSet)",
+            ]
+        )
     }
 
     /// Runs the model once on named inputs and returns its named outputs.
@@ -64,6 +72,9 @@ public final class InferenceSession: Sendable {
     /// Host bytes for streamed weights and staging.
     public var hostPeakBytes: Int { session.hostPeakBytes }
 }
+
+/// What sessions say to whoever set up logging.
+private let log = Logger(label: "sluice")
 
 /// Calls `body` with the bytes of all tensors at once.
 private func withBytes(

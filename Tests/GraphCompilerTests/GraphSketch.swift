@@ -25,6 +25,8 @@ struct FixedCatalog: KernelCatalog {
         return 0
     }
 
+    func refusal(of node: FusedNode, in graph: FusedGraph) -> String? { nil }
+
     func warning(for node: FusedNode, in graph: FusedGraph) -> String? { nil }
 
     static let profile = CostProfile(

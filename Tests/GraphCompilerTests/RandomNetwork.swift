@@ -12,7 +12,13 @@ func randomNetwork(seed: UInt64) -> GraphSketch {
         switch random.below(7) {
         case 0, 1:
             let outputs = random.pick([8, 16, 20, 40, 64])
-            x = sketch.convolution(name, x, from: channels, to: outputs, kernel: random.pick([1, 3]))
+            x = sketch.convolution(
+                name,
+                x,
+                from: channels,
+                to: outputs,
+                kernel: random.pick([1, 3])
+            )
             channels = outputs
         case 2:
             x = sketch.convolution(

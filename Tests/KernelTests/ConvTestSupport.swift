@@ -139,7 +139,9 @@ func convPacked(
     )
     let raw = UnsafeMutableRawPointer.allocate(byteCount: 4 * weights.count + 1, alignment: 16)
     defer { raw.deallocate() }
-    weights.withUnsafeBytes { (raw + 1).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    weights.withUnsafeBytes {
+        UnsafeMutableRawBufferPointer(start: raw + 1, count: $0.count).copyMemory(from: $0)
+    }
     let offsets = (0..<taps).map { Int32($0) }
     var first = 0
     for end in cuts + [channels] where end > first {

@@ -1,0 +1,138 @@
+import GraphIR
+import Sluice
+import Testing
+
+@Suite("Inference sessions")
+struct InferenceSessionTests {
+    private func withModel<Result>(_ body: (Model) throws -> Result) throws -> Result {
+        try openRows.withPath { try body(try Model(path: $0)) }
+    }
+
+    private func options(rows: Int) -> RunOptions {
+        var options = RunOptions()
+        options.shapes = ["a": [rows, 3]]
+        options.threads = 2
+        return options
+    }
+
+    private func error(_ body: () throws -> Void) throws -> SluiceError {
+        try #require(throws: SluiceError.self) { try body() }
+    }
+
+    @Test("a dimension named in one input is known in all")
+    func namedDimensionsBind() throws {
+        try withModel { model in
+            let types = try model.inputTypes(shapes: ["b": [5, 3]])
+            #expect(types == [TensorType(.float32, [5, 3]), TensorType(.float32, [5, 3])])
+            #expect(model.inputs.map { $0.dimensions } == [["rows", "3"], ["rows", "3"]])
+            #expect(model.outputNames == ["y"])
+        }
+    }
+
+    @Test("shapes that do not fit the file are refused")
+    func wrongShapes() throws {
+        try withModel { model in
+            let open = try error { _ = try model.inputTypes(shapes: [:]) }
+            #expect(open.kind == .usage)
+            #expect(open.message.contains("--shape a=1x3"))
+            let unknown = try error { _ = try model.inputTypes(shapes: ["c": [1]]) }
+            #expect(unknown.message.contains("a, b"))
+            for shapes in [["a": [5]], ["a": [5, 4]], ["a": [5, 3], "b": [6, 3]]] {
+                let error = try error { _ = try model.inputTypes(shapes: shapes) }
+                #expect(error.kind == .badData)
+            }
+            #expect(throws: SluiceError.self) { try model.boundGraph(shapes: ["a": [-1, 3]]) }
+        }
+    }
+
+    @Test("named tensors go in and come out")
+    func namedTensors() throws {
+        try withModel { model in
+            let session = try InferenceSession(model: model, options: options(rows: 2))
+            let outputs = try session.run([
+                "a": Tensor(shape: [2, 3], [1, 2, 3, 0, 0, 1]),
+                "b": Tensor(shape: [2, 3], [0, 0, 0, 1, 0, -1]),
+            ])
+            #expect(outputs == ["y": Tensor(shape: [2, 2], [14, 0, 1, 0])])
+            #expect(session.devicePeakBytes == session.plan.plannedDevicePeakBytes)
+        }
+    }
+
+    @Test("missing, unknown and wrong inputs are errors that name them")
+    func wrongInputs() throws {
+        try withModel { model in
+            let session = try InferenceSession(model: model, options: options(rows: 1))
+            let right = Tensor(shape: [1, 3], [1, 2, 3])
+            let missing = try error { _ = try session.run(["a": right]) }
+            #expect(missing.kind == .usage)
+            #expect(missing.message.contains("'b'"))
+            let unknown = try error {
+                _ = try session.run(["a": right, "b": right, "c": right])
+            }
+            #expect(unknown.message.contains("'c'"))
+            let shape = Tensor(shape: [3, 1], [1, 2, 3])
+            let wrong = try error { _ = try session.run(["a": right, "b": shape]) }
+            #expect(wrong.kind == .badData)
+            #expect(wrong.message.contains("'b'"))
+            #expect(try session.run(["a": right, "b": right])["y"]?.floats == [28, 0])
+        }
+    }
+
+    @Test("runs of one session from several tasks take turns")
+    func concurrentRuns() async throws {
+        let session = try withModel {
+            try InferenceSession(model: $0, options: options(rows: 4))
+        }
+        await withTaskGroup(of: Bool.self) { group in
+            for task in 0..<8 {
+                group.addTask {
+                    (0..<50).allSatisfy { round in
+                        let value = Float(task * 100 + round)
+                        let input = Tensor(shape: [4, 3], Array(repeating: value, count: 12))
+                        let zero = Tensor(shape: [4, 3], Array(repeating: 0, count: 12))
+                        let output = try? session.run(["a": input, "b": zero])
+                        return output?["y"]?.floats
+                            == (0..<8).map { $0.isMultiple(of: 2) ? 6 * value : 0 }
+                    }
+                }
+            }
+            for await isRight in group { #expect(isRight) }
+        }
+    }
+
+    @Test("a budget below the minimum is impossible, one byte more is not")
+    func budgets() throws {
+        try withModel { model in
+            var options = options(rows: 2)
+            options.deviceMemory = .minimum
+            let minimum = try Plan(model: model, options: options).plannedDevicePeakBytes
+            options.deviceMemory = .bytes(minimum - 1)
+            let error = try error { _ = try Plan(model: model, options: options) }
+            #expect(error.kind == .impossible)
+            #expect(error.message.contains("\(minimum) bytes"))
+            options.deviceMemory = .bytes(minimum)
+            #expect(try Plan(model: model, options: options).plannedDevicePeakBytes == minimum)
+        }
+    }
+
+    @Test("options that do not exist are refused")
+    func wrongOptions() throws {
+        try withModel { model in
+            for change in [
+                { $0.threads = 0 }, { $0.threads = 5000 }, { $0.gemmCore = "other" },
+                { $0.instructionSet = "other" },
+            ] as [(inout RunOptions) -> Void] {
+                var options = options(rows: 1)
+                change(&options)
+                let error = try error { _ = try Plan(model: model, options: options) }
+                #expect(error.kind == .usage)
+            }
+        }
+    }
+
+    @Test("a model that is not there is a missing file")
+    func missingFile() throws {
+        let error = try error { _ = try Model(path: "/nonexistent/model.onnx") }
+        #expect(error.kind == .missingFile)
+    }
+}

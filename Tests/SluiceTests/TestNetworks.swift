@@ -1,0 +1,264 @@
+import Execution
+import GraphCompiler
+import GraphIR
+import KernelLibrary
+import Sluice
+import Testing
+
+/// A small network with seeded weights, inputs for it, and what the reference makes of them.
+struct TestNetwork: Sendable, CustomTestStringConvertible {
+    var name: String
+    var graph: Graph
+    var inputs: [DenseTensor]
+    var testDescription: String { name }
+
+    func program(
+        set: InstructionSet,
+        budget: DeviceBudget,
+        threads: Int = 1,
+        fuses: Bool = true
+    ) throws -> Program {
+        let catalog = NativeCatalog(set: set, gemm: .native)
+        return try compile(
+            graph,
+            catalog: catalog,
+            profile: catalog.profile,
+            options: CompileOptions(budget: budget, threads: threads, fuses: fuses)
+        )
+    }
+
+    func open(_ program: Program, set: InstructionSet) throws -> Session {
+        try Session(program: program, catalog: NativeCatalog(set: set, gemm: .native), files: [])
+    }
+
+    /// The outputs by the plain reference, node after node.
+    func reference() throws -> [[Float]] {
+        var values: [ValueID: DenseTensor] = [:]
+        for (input, tensor) in zip(graph.inputs, inputs) { values[input.value] = tensor }
+        func value(_ id: ValueID) throws -> DenseTensor {
+            if let known = values[id] { return known }
+            return try evaluate(try #require(graph[id].constant))
+        }
+        for node in graph.nodes {
+            let results = try evaluateReference(
+                node.op,
+                inputs: try node.inputs.map { try $0.map(value) },
+                outputCount: node.outputs.count
+            )
+            for case (let id?, let result) in zip(node.outputs, results) { values[id] = result }
+        }
+        return try graph.outputs.map { try value($0).floats }
+    }
+
+    private func evaluate(_ constant: Constant) throws -> DenseTensor {
+        if let literal = constant.smallLiteral { return literal }
+        guard case .computed(let op, let operands) = constant.source else {
+            throw Unreadable()
+        }
+        return try evaluateReference(
+            op,
+            inputs: try operands.map { try $0.map(evaluate) },
+            outputCount: 1
+        )[0]
+    }
+
+    struct Unreadable: Error {}
+}
+
+extension Session {
+    /// One run; the bytes of every output.
+    func outputs(of inputs: [DenseTensor]) -> [[UInt8]] {
+        let graph = program.graph
+        let sources = inputs.map(\.littleEndianBytes)
+        var targets = graph.outputs.map {
+            [UInt8](repeating: 0xFF, count: graph[$0].type.byteCount)
+        }
+        withBuffers(sources, &targets) { run(inputs: $0, outputs: $1) }
+        return targets
+    }
+}
+
+/// Calls `body` with the memory of all arrays.
+func withBuffers(
+    _ sources: [[UInt8]],
+    _ targets: inout [[UInt8]],
+    _ body: ([UnsafeRawBufferPointer], [UnsafeMutableRawBufferPointer]) -> Void
+) {
+    let inputs = sources.map { bytes in
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
+        copy.copyBytes(from: bytes)
+        return copy
+    }
+    let outputs = targets.map {
+        UnsafeMutableRawBufferPointer.allocate(byteCount: $0.count, alignment: 64)
+    }
+    defer { (inputs + outputs).forEach { $0.deallocate() } }
+    for (output, bytes) in zip(outputs, targets) { output.copyBytes(from: bytes) }
+    body(inputs.map { UnsafeRawBufferPointer($0) }, outputs)
+    targets = outputs.map { Array($0) }
+}
+
+func floats(_ bytes: [UInt8]) -> [Float] {
+    bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+}
+
+/// Builds graphs with seeded weights.
+struct NetworkBuilder {
+    var graph = Graph(name: "test")
+    var inputs: [DenseTensor] = []
+    private var random: SplitMix64
+
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+    private mutating func elements(_ shape: [Int], in range: ClosedRange<Float>) -> [Float] {
+        let span = range.upperBound - range.lowerBound
+        return (0..<shape.reduce(1, *)).map { _ in
+            range.lowerBound + span * Float(random.next() >> 40) * 0x1p-24
+        }
+    }
+
+    mutating func input(_ name: String, _ shape: [Int]) -> ValueID {
+        let id = graph.addValue(name: name)
+        graph.inputs.append(
+            GraphInput(value: id, dtype: .float32, dimensions: shape.map { .fixed($0) })
+        )
+        inputs.append(DenseTensor(shape: shape, floats: elements(shape, in: -1...1)))
+        return id
+    }
+
+    mutating func weights(
+        _ name: String,
+        _ shape: [Int],
+        in range: ClosedRange<Float>? = nil
+    ) -> ValueID {
+        let limit = 1.7 / Float(max(1, shape.dropFirst().reduce(1, *))).squareRoot()
+        let values = elements(shape, in: range ?? -limit...limit)
+        return graph.addValue(
+            name: name,
+            constant: Constant(DenseTensor(shape: shape, floats: values))
+        )
+    }
+
+    mutating func node(_ name: String, _ op: Operator, _ inputs: [ValueID?]) -> ValueID {
+        let output = graph.addValue(name: name)
+        graph.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: [output]))
+        return output
+    }
+
+    mutating func convolution(
+        _ name: String,
+        _ x: ValueID,
+        _ shape: [Int],
+        stride: Int = 1,
+        group: Int = 1
+    ) -> ValueID {
+        let pad = shape[2] / 2
+        return node(
+            name,
+            .convolution(
+                Convolution(
+                    group: group,
+                    kernel: Array(shape[2...]),
+                    strides: [stride, stride],
+                    padding: .explicit([pad, pad, pad, pad])
+                )
+            ),
+            [x, weights(name + ".w", shape), weights(name + ".b", [shape[0]], in: -0.2...0.2)]
+        )
+    }
+
+    mutating func relu(_ name: String, _ x: ValueID) -> ValueID {
+        node(name, .unary(.relu), [x])
+    }
+
+    func finish(_ name: String) throws -> TestNetwork {
+        let bound = try bindShapes(of: graph, inputTypes: inputs.map(\.type))
+        return TestNetwork(name: name, graph: bound, inputs: inputs)
+    }
+}
+
+/// First layer, residual, normalisation, pool, concat, depthwise and a classifier.
+func classifier() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 1)
+    let x = net.input("x", [1, 3, 19, 17])
+    let stem = net.relu("stem.relu", net.convolution("stem", x, [24, 3, 3, 3], stride: 2))
+    let wide = net.convolution("wide", stem, [24, 24, 3, 3])
+    let normalised = net.node(
+        "bn",
+        .batchNormalization(epsilon: 1e-5),
+        [
+            wide, net.weights("gamma", [24], in: 0.5...1.5), net.weights("beta", [24], in: -1...1),
+            net.weights("mean", [24], in: -1...1), net.weights("variance", [24], in: 0.5...1.5),
+        ]
+    )
+    let sum = net.relu("sum.relu", net.node("sum", .binary(.add), [normalised, stem]))
+    let pooled = net.node(
+        "pool",
+        .pool(Pool(kind: .maximum, kernel: [2, 2], strides: [2, 2], ceilMode: true)),
+        [sum]
+    )
+    let left = net.convolution("left", pooled, [16, 24, 1, 1])
+    let right = net.convolution("right", pooled, [48, 24, 3, 3])
+    let joined = net.node("joined", .concat(axis: 1), [left, right])
+    let deep = net.relu("deep.relu", net.convolution("deep", joined, [64, 1, 3, 3], group: 64))
+    let mean = net.node("mean.pool", .globalPool(.average), [deep])
+    let flat = net.node("flat", .flatten(axis: 1), [mean])
+    let logits = net.node(
+        "logits",
+        .gemm(Gemm(transposeA: false, transposeB: true)),
+        [flat, net.weights("fc.w", [100, 64]), net.weights("fc.b", [100], in: -1...1)]
+    )
+    let y = net.node("y", .softmax(axis: 1, flattened: false), [logits])
+    net.graph.outputs = [logits, y]
+    return try net.finish("classifier")
+}
+
+/// Two inputs, grouped and transposed convolutions, a gate and a resize.
+func detector() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 2)
+    let x = net.input("x", [2, 16, 6, 5])
+    let gain = net.input("gain", [2, 16, 6, 5])
+    let sum = net.node("sum", .binary(.multiply), [x, gain])
+    let grouped = net.convolution("grouped", sum, [12, 4, 3, 3], group: 4)
+    let up = net.node(
+        "up",
+        .convolution(
+            Convolution(isTransposed: true, kernel: [2, 2], strides: [2, 2])
+        ),
+        [grouped, net.weights("up.w", [12, 20, 2, 2]), net.weights("up.b", [20])]
+    )
+    let gate = net.node("gate", .unary(.sigmoid), [up])
+    let silu = net.node("silu", .binary(.multiply), [up, gate])
+    let scales = net.graph.addValue(
+        name: "scales",
+        constant: Constant(DenseTensor(shape: [4], floats: [1, 1, 2, 2]))
+    )
+    let resized = net.node(
+        "resized",
+        .resize(Resize(mode: .nearest, coordinates: .asymmetric, rounding: .floor)),
+        [silu, nil, scales]
+    )
+    net.graph.outputs = [net.convolution("map", resized, [1, 20, 3, 3]), silu]
+    return try net.finish("detector")
+}
+
+/// Products by constant and by run-time matrices, views, transposes and reductions.
+func attention() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 3)
+    let x = net.input("x", [13, 40])
+    let q = net.node("q", .matmul, [x, net.weights("q.w", [40, 37], in: -0.3...0.3)])
+    let k = net.node("k", .matmul, [x, net.weights("k.w", [40, 37], in: -0.3...0.3)])
+    let biased = net.node("biased", .binary(.add), [q, net.weights("q.b", [37], in: -1...1)])
+    let turned = net.node("turned", .transpose(permutation: [1, 0]), [k])
+    let scores = net.node("scores", .matmul, [biased, turned])
+    let shares = net.node("shares", .softmax(axis: -1, flattened: false), [scores])
+    let mixed = net.node("mixed", .matmul, [shares, x])
+    let y = net.node("y", .unary(.gelu(tanhApproximation: false)), [mixed])
+    net.graph.outputs = [y, scores]
+    return try net.finish("attention")
+}
+
+func testNetworks() throws -> [TestNetwork] { [try classifier(), try detector(), try attention()] }
+
+/// The instruction sets this CPU runs.
+let supportedSets = InstructionSet.all.filter(\.isSupported).map(\.set)
