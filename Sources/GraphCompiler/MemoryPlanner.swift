@@ -32,7 +32,7 @@ package func planMemory(for buffers: [Buffer]) -> MemoryPlan {
         }
         let plan = placeLowest(buffers, order: indices)
         if best.map({ plan.height < $0.height }) ?? true { best = plan }
-        if best?.height == bound { break }
+        if let best, aligned(best.height) == bound { break }
     }
     return best ?? MemoryPlan(buffers: [], offsets: [])
 }
