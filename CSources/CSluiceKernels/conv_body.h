@@ -59,10 +59,7 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
 SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args, size_t first,
                                  size_t pixels, tile_job *job) {
     if (plan->output_is_flat) {
-        const size_t start = first * args->out_pixel_stride;
-        for (size_t p = 0; p < pixels; p++) {
-            job->out_offset[p] = (ptrdiff_t)(start + p * args->out_pixel_stride);
-        }
+        SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
         if (plan->input_is_flat && pixels > 1) {
             job->first = job->image + first * args->in_pixel_stride;
             return false;
@@ -73,9 +70,7 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
     const bool is_one_row = ox + pixels <= width;
     if (is_one_row && !plan->output_is_flat) {
         const size_t start = oy * args->out_row_stride + ox * args->out_pixel_stride;
-        for (size_t p = 0; p < pixels; p++) {
-            job->out_offset[p] = (ptrdiff_t)(start + p * args->out_pixel_stride);
-        }
+        SL_FN(space_evenly)(job, start, args->out_pixel_stride);
     }
     const int64_t y0 = (int64_t)oy * args->stride_h, x0 = (int64_t)ox * args->stride_w;
     const int64_t x_last = x0 + (int64_t)(pixels - 1) * args->stride_w;
@@ -87,6 +82,11 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
                                    x0 * (ptrdiff_t)args->in_pixel_stride + plan->first_tap);
         return false;
     }
+    const bool is_even = plan->output_is_flat || is_one_row;
+    if (!is_even) {
+        job->out_first = 0;
+        job->even_step = 0;
+    }
     for (size_t p = 0; p < pixels; p++) {
         const uint32_t y = oy * args->stride_h, x = ox * args->stride_w;
         const size_t part = p / PIXEL_WORDS, word = p % PIXEL_WORDS;
@@ -94,7 +94,10 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
         job->column[part][word] = x;
         job->origin[part][word] =
             (y * args->in_row_stride + x * args->in_pixel_stride) * sizeof(float);
-        job->out_offset[p] = (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
+        if (!is_even) {
+            job->out_offset[p] =
+                (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
+        }
         if (++ox == width) {
             ox = 0;
             oy++;

@@ -112,9 +112,7 @@ static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_so
         planar_source source = *row;
         source.first += first * args->stride_w;
         job->pixels = pixels;
-        for (size_t p = 0; p < pixels; p++) {
-            job->out_offset[p] = (ptrdiff_t)((first + p) * args->out_pixel_stride);
-        }
+        SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
         SL_FN(planar_table)[pixels][vectors - 1](job, &source);
         if (SL_FN(acts_after_store)(args->activation)) {
             SL_FN(activate_tile)(job, pixels, vectors, args->activation);

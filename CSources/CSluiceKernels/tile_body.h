@@ -44,13 +44,25 @@ typedef struct {
     // Output. `tail` is the number of channels the last vector stores.
     float *output;
     const float *residual;
+    // Each pixel is `out_offset` floats after pixel `out_first`. The offsets of evenly spaced
+    // pixels stay from tile to tile: `even_step` floats apart, or 0 when they are of another kind.
+    ptrdiff_t out_first;
     ptrdiff_t out_offset[SL_TILE_ROOM];
+    size_t even_step;
     size_t out_block_stride;
     size_t tail;
     float low, high;
 } tile_job;
 
 typedef void (*tile_fn)(const tile_job *job);
+
+// Places the output pixels of a tile `step` floats apart from `first` on.
+SL_INLINE void SL_FN(space_evenly)(tile_job *job, size_t first, size_t step) {
+    job->out_first = (ptrdiff_t)first;
+    if (job->even_step == step) return;
+    job->even_step = step;
+    for (size_t p = 0; p < SL_TILE_ROOM; p++) job->out_offset[p] = (ptrdiff_t)(p * step);
+}
 
 // Bounds that make NONE, and the activations applied after the store, a clamp like any other.
 SL_INLINE void SL_FN(set_bounds)(tile_job *job, sl_activation activation) {
@@ -68,7 +80,7 @@ SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2
                                 const tile_job *job) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->output + job->out_offset[p];
+        const float *const at = job->output + job->out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             const float *const from = at + (size_t)o * job->out_block_stride;
             const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
@@ -95,7 +107,7 @@ SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[
                                    const tile_job *job) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->residual + job->out_offset[p];
+        const float *const at = job->residual + job->out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             const float *const from = at + (size_t)o * job->out_block_stride;
             const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
@@ -113,7 +125,7 @@ SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[]
     const vec high = vec_splat(job->high);
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        float *const at = job->output + job->out_offset[p];
+        float *const at = job->output + job->out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             float *const to = at + (size_t)o * job->out_block_stride;
             const vec result = vec_clamp(sum[p][o], low, high);
@@ -136,7 +148,8 @@ static __attribute__((unused)) void SL_FN(activate_tile)(const tile_job *job, si
     const size_t runs = is_even ? 1 : pixels;
     for (size_t run = 0; run < runs; run++) {
         for (size_t o = 0; o < vectors; o++) {
-            float *const at = job->output + job->out_offset[run] + o * job->out_block_stride;
+            float *const at =
+                job->output + job->out_first + job->out_offset[run] + o * job->out_block_stride;
             const size_t cols = o + 1 < vectors ? VEC_LANES : job->tail;
             SL_FN(sl_activate_rows)
             (is_even ? pixels : 1, cols, at, (size_t)step, at, (size_t)step, activation);
