@@ -15,26 +15,27 @@ package final class WorkerPool: Sendable {
     /// Rounds of busy waiting before a thread sleeps: about 50 microseconds.
     private static let spins: UInt32 = 2000
 
-    private let state: Mutex<State>
+    private let lock = Lock()
+    private let state = State()
     private let phaseDone: Signal
     private let arrived = Atomic<Int>(0)
     /// The address of the job being run.
     private let current = Atomic<UInt>(0)
 
-    private struct State {
+    /// What the lock protects.
+    private final class State: @unchecked Sendable {
         /// The start signal of each worker but the caller; a worker sleeps on its own, so only
         /// those that take part in a job wake.
         var starts: [Signal] = []
     }
 
     private init() {
-        state = Mutex(State())
         phaseDone = Signal()
     }
 
     /// Runs `job` on `workers` threads, the calling one included, and returns when it is done.
     func run(_ job: Job.Shared, workers: Int) {
-        state.withLock { state in
+        lock.withLock {
             let denormals = sl_denormals_flush()
             defer { sl_denormals_restore(denormals) }
             if workers == 1 || job.phaseCount == 0 {

@@ -3,7 +3,6 @@ import GraphCompiler
 import GraphIR
 import KernelLibrary
 import Logging
-import Synchronization
 
 /// A model ready to run inside its memory budget.
 ///
@@ -12,7 +11,7 @@ public final class InferenceSession: Sendable {
     /// The plan the session runs.
     public let plan: Plan
     package let session: Session
-    private let turn = Mutex(())
+    private let turn = Lock()
 
     /// Plans `model` for `options` and opens it: maps the arenas and packs the weights.
     ///
@@ -57,7 +56,7 @@ public final class InferenceSession: Sendable {
 
     /// Runs on inputs in the model's order into tensors made by `Plan.emptyOutputs`.
     package func run(_ inputs: [Tensor], into outputs: inout [Tensor]) throws(SluiceError) {
-        turn.withLock { _ in
+        turn.withLock {
             withBytes(of: inputs) { sources in
                 withMutableBytes(of: &outputs) { targets in
                     session.run(inputs: sources, outputs: targets)
