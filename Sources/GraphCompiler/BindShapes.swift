@@ -53,23 +53,7 @@ extension Constant {
         case .literal(let tensor):
             return tensor
         case .fill(let value) where type.elementCount <= literalLimit:
-            let count = type.elementCount
-            if type.dtype == .float64 {
-                return DenseTensor(
-                    type: type,
-                    storage: .doubles(Array(repeating: value, count: count))
-                )
-            }
-            if type.dtype.isFloatingPoint {
-                return DenseTensor(
-                    type: type,
-                    storage: .floats(Array(repeating: Float(value), count: count))
-                )
-            }
-            return DenseTensor(
-                type: type,
-                storage: .integers(Array(repeating: Int64(value), count: count))
-            )
+            return .repeating(value, type: type)
         default:
             return nil
         }

@@ -74,6 +74,24 @@ package struct DenseTensor: Hashable, Sendable {
         self.init(type: TensorType(dtype, shape), storage: .integers(integers))
     }
 
+    /// A tensor of which every element is `value`, converted to its type.
+    package static func repeating(_ value: Double, type: TensorType) -> DenseTensor {
+        let count = type.elementCount
+        if type.dtype == .float64 {
+            return DenseTensor(type: type, storage: .doubles(Array(repeating: value, count: count)))
+        }
+        if type.dtype.isFloatingPoint {
+            return DenseTensor(
+                type: type,
+                storage: .floats(Array(repeating: Float(value), count: count))
+            )
+        }
+        return DenseTensor(
+            type: type,
+            storage: .integers(Array(repeating: Int64(value), count: count))
+        )
+    }
+
     package var shape: [Int] { type.shape }
     package var elementCount: Int { type.elementCount }
 

@@ -118,22 +118,3 @@ package final class ConstantReader {
         return UnsafePointer(target)
     }
 }
-
-extension DenseTensor {
-    static func repeating(_ value: Double, type: TensorType) -> DenseTensor {
-        let count = type.elementCount
-        if type.dtype == .float64 {
-            return DenseTensor(type: type, storage: .doubles(Array(repeating: value, count: count)))
-        }
-        if type.dtype.isFloatingPoint {
-            return DenseTensor(
-                type: type,
-                storage: .floats(Array(repeating: Float(value), count: count))
-            )
-        }
-        return DenseTensor(
-            type: type,
-            storage: .integers(Array(repeating: Int64(value), count: count))
-        )
-    }
-}

@@ -53,7 +53,6 @@ package struct NativeCatalog: KernelCatalog {
     package var isaName: String { self.set.name }
     package var lanes: Int { self.set.lanes }
     package var panelChannels: Int { self.set.panelChannels }
-    package var isTuned: Bool { self.set.isTuned }
 
     package func packedByteCount(
         order: PackOrder,

@@ -6,7 +6,6 @@ struct FixedCatalog: KernelCatalog {
     var isaName: String { "fixed" }
     var lanes: Int { 8 }
     var panelChannels: Int { 16 }
-    var isTuned: Bool { true }
 
     /// Whole units of channels, each with its taps and one bias.
     func packedByteCount(

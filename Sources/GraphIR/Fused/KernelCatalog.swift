@@ -8,8 +8,6 @@ package protocol KernelCatalog: Sendable {
     var lanes: Int { get }
     /// Output channels of a full panel.
     var panelChannels: Int { get }
-    /// Whether the kernels of this instruction set are tuned (the portable ones are not).
-    var isTuned: Bool { get }
 
     /// Bytes of `outputChannels` channels of packed weights (whole panels from a panel's start).
     func packedByteCount(
