@@ -8,6 +8,33 @@ size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
            sl_ceil_div(panels, args->panels_per_task);
 }
 
+size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {
+    const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
+    return sl_ceil_div(sl_winograd_tiles(args), args->tiles_per_block) *
+           sl_ceil_div(panels, args->conv.panels_per_task);
+}
+
+size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *args) {
+    enum { POINTS = 36 };
+    const sl_winograd_sizes sizes = sl_winograd_scratch(args, isa->lanes);
+    return POINTS * (sizes.patch_stride + sizes.filter_stride + sizes.product_stride);
+}
+
+size_t sl_winograd_tile_count(const sl_winograd_args *args) {
+    return sl_winograd_tiles(args);
+}
+
+size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args, size_t floats) {
+    enum { LEAST = 4 };
+    sl_winograd_args few = *args, more = *args;
+    few.tiles_per_block = LEAST;
+    more.tiles_per_block = LEAST + 1;
+    const size_t least = sl_winograd_scratch_floats(isa, &few);
+    const size_t per_tile = sl_winograd_scratch_floats(isa, &more) - least;
+    if (per_tile == 0 || floats <= least) return LEAST;
+    return LEAST + (floats - least) / per_tile;
+}
+
 size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args) {
     const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
     return args->images * sl_ceil_div(args->out_h, args->rows_per_task) *

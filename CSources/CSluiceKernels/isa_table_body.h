@@ -9,6 +9,10 @@
 #include "conv_tile_body.h"
 
 #include "conv_body.h"
+#include "winograd_transform_body.h"
+
+#include "winograd_body.h"
+
 #include "conv_nchw_body.h"
 #include "depthwise_body.h"
 #include "fma_peak_body.h"
@@ -30,6 +34,7 @@ const sl_isa SL_FN(sl_isa) = {
     .tile_pixels = SL_TILE_PIXELS,
     .is_tuned = SL_IS_TUNED,
     .conv = SL_FN(sl_conv),
+    .winograd = SL_FN(sl_winograd),
     .conv_nchw = SL_FN(sl_conv_nchw),
     .depthwise = SL_FN(sl_depthwise),
     .grouped = SL_FN(sl_grouped),

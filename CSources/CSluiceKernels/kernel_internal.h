@@ -62,6 +62,38 @@ SL_INLINE size_t sl_panel_vectors(size_t channels, size_t lanes, size_t panel) {
     return channels - panel * 2 * lanes > lanes ? 2 : 1;
 }
 
+// Scratch of sl_winograd: floats between points, of transformed patches, filters and products.
+typedef struct {
+    size_t patch_stride, filter_stride, product_stride;
+} sl_winograd_sizes;
+
+// Input channels whose products one chain adds up: all in chunks of whole blocks, as even as
+// possible. Chains of this length are more exact than the single one of a direct convolution.
+SL_INLINE size_t sl_winograd_chunk(const sl_conv_args *args, size_t lanes) {
+    enum { CHUNK_CHANNELS = 64 };
+    const size_t blocks = sl_ceil_div(args->channels, lanes);
+    const size_t chunks = sl_ceil_div(blocks * lanes, CHUNK_CHANNELS);
+    return sl_ceil_div(blocks, chunks) * lanes;
+}
+
+// How many tiles, of all images, an output is cut into.
+SL_INLINE size_t sl_winograd_tiles(const sl_winograd_args *args) {
+    const size_t size = args->conv.taps == 9 ? 4 : 2;
+    return (size_t)args->conv.images * sl_ceil_div(args->conv.out_h, size) *
+           sl_ceil_div(args->conv.out_w, size);
+}
+
+SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, size_t lanes) {
+    enum { LINE = 16 };
+    const size_t tiles = sl_min_size(args->tiles_per_block, sl_winograd_tiles(args));
+    const size_t channels = sl_winograd_chunk(&args->conv, lanes);
+    return (sl_winograd_sizes){
+        .patch_stride = sl_ceil_div(args->conv.channels, lanes) * lanes * tiles + LINE,
+        .filter_stride = (channels + 1) * 2 * lanes + LINE,
+        .product_stride = tiles * 2 * lanes + LINE,
+    };
+}
+
 // Scratch of sl_conv_nchw: floats of a zero-padded row, and rows under `out_rows` output rows.
 SL_INLINE size_t sl_planar_row_floats(const sl_conv_nchw_args *args) {
     return (size_t)(args->out_w - 1) * args->stride_w +

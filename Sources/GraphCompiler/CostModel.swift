@@ -2,6 +2,9 @@ import GraphIR
 
 /// Predicts how long steps take, from the work they do and the rates of a profile.
 package struct CostModel: Sendable {
+    /// How much longer a kernel takes that gets the least scratch it works with.
+    package static let frugalSlowdown = 1.25
+
     package var profile: CostProfile
     package var threads: Int
     package var lanes: Int
@@ -19,10 +22,12 @@ package struct CostModel: Sendable {
         switch node.kernel {
         case .convolution(let kernel):
             let rate =
-                kernel.algorithm == .grouped
-                ? profile.genericOperationsPerSecond
-                : kernel.algorithm == .depthwise
-                    ? profile.operationsPerSecond / 4 : profile.operationsPerSecond
+                switch kernel.algorithm {
+                case .grouped: profile.genericOperationsPerSecond
+                case .depthwise: profile.operationsPerSecond / 4
+                case .winograd: profile.operationsPerSecond * 2
+                case .tile, .matrix, .planar: profile.operationsPerSecond
+                }
             let arithmetic = kernel.floatingPointOperations / rate
             let weights = kernel.parts.reduce(0.0) {
                 $0 + 4 * Double($1.outputChannels * kernel.channels * $1.taps.count)

@@ -27,9 +27,9 @@ struct PlacementSearch {
     let storage: StorageMap
     let items: [WeightItem]
     let cost: CostModel
-    let workspaceBytes: [Int]
-    /// Seconds of compute of each node.
-    private let nodeSeconds: [Double]
+    let workspaces: [WorkspaceNeed]
+    /// Seconds of compute of each node, with the best scratch and with the least.
+    private let nodeSeconds: [(best: Double, least: Double)]
 
     /// Blocks are not made larger than this: they should stay in a core's cache.
     private static let largestBlock = 384 << 10
@@ -39,33 +39,45 @@ struct PlacementSearch {
         storage: StorageMap,
         items: [WeightItem],
         cost: CostModel,
-        workspaceBytes: [Int]
+        workspaces: [WorkspaceNeed]
     ) {
         self.graph = graph
         self.storage = storage
         self.items = items
         self.cost = cost
-        self.workspaceBytes = workspaceBytes
+        self.workspaces = workspaces
         nodeSeconds = graph.nodes.indices.map { index in
-            storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph, share: 1)
+            guard !storage.isElided[index] else { return (0, 0) }
+            let seconds = cost.seconds(of: graph.nodes[index], in: graph, share: 1)
+            let slowdown =
+                workspaces[index].least < workspaces[index].best ? CostModel.frugalSlowdown : 1
+            return (seconds, seconds * slowdown)
         }
     }
 
     // MARK: Candidates
 
     /// Everything on the device: what unlimited memory uses.
-    func resident() -> Candidate {
+    func resident(isFrugal: Bool = false) -> Candidate {
         plan(
             Streaming(
                 unitsPerBlock: items.map(\.unitCount),
                 residentUnits: items.map(\.unitCount),
-                prefetches: items.map { _ in false }
+                prefetches: items.map { _ in false },
+                isFrugal: isFrugal
             )
         )
     }
 
+    /// Ways to stream everything, with the best scratch and, where that differs, with the least.
+    func streamed() -> [Candidate] {
+        let hasChoice = workspaces.contains { $0.least != $0.best }
+        return (hasChoice ? [false, true] : [false]).flatMap { streamed(isFrugal: $0) }
+    }
+
     /// Ways to stream everything, from the smallest blocks to the largest.
-    func streamed(live: [Int]) -> [Candidate] {
+    private func streamed(isFrugal: Bool) -> [Candidate] {
+        let live = liveBytes(of: resident(isFrugal: isFrugal))
         let lowest = items.reduce(live.max() ?? 0) { highest, item in
             max(highest, live[item.firstNode] + aligned(largestUnit(item)))
         }
@@ -74,7 +86,8 @@ struct PlacementSearch {
         for prefetches in [true, false] {
             for factor in [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity] {
                 let target = factor.isInfinite ? Int.max / 4 : Int(Double(lowest) * factor)
-                let streaming = blocks(target: target, live: live, prefetches: prefetches)
+                var streaming = blocks(target: target, live: live, prefetches: prefetches)
+                streaming.isFrugal = isFrugal
                 if seen.insert(streaming).inserted { result.append(plan(streaming)) }
             }
         }
@@ -118,7 +131,7 @@ struct PlacementSearch {
             storage: storage,
             items: items,
             streaming: streaming,
-            workspaceBytes: workspaceBytes
+            workspaces: workspaces
         )
         let timeline = builder.build()
         let memory = planMemory(for: timeline.buffers)
@@ -131,7 +144,7 @@ struct PlacementSearch {
     }
 
     /// Bytes that live while each node runs, weights left out.
-    func liveBytes(of resident: Candidate) -> [Int] {
+    private func liveBytes(of resident: Candidate) -> [Int] {
         var atMoment = [Int](repeating: 0, count: resident.timeline.momentCount + 2)
         for buffer in resident.timeline.buffers {
             for moment in buffer.live { atMoment[moment] += aligned(buffer.byteCount) }
@@ -184,7 +197,8 @@ struct PlacementSearch {
     func predictedSeconds(_ streaming: Streaming) -> Double {
         var seconds = 0.0
         for index in graph.nodes.indices where !storage.isElided[index] {
-            seconds += cost.phaseSeconds(work: nodeSeconds[index])
+            let work = nodeSeconds[index]
+            seconds += cost.phaseSeconds(work: streaming.isFrugal ? work.least : work.best)
         }
         for (index, item) in items.enumerated() {
             let resident = streaming.residentUnits[index]

@@ -60,25 +60,30 @@ package struct CompileOptions: Sendable {
     package var budget: DeviceBudget
     package var threads: Int
     package var fuses: Bool
+    /// Whether convolutions keep to the sums of their definition.
+    package var isExact: Bool
 
-    package init(budget: DeviceBudget, threads: Int, fuses: Bool = true) {
+    package init(budget: DeviceBudget, threads: Int, fuses: Bool = true, isExact: Bool = false) {
         self.budget = budget
         self.threads = threads
         self.fuses = fuses
+        self.isExact = isExact
     }
 }
 
-/// The fused graph of a bound graph: patterns, lowering, fusion, layout.
+/// The fused graph of a bound graph: patterns, lowering, fusion, layout, algorithms.
 package func fuse(
     _ graph: Graph,
     catalog: some KernelCatalog,
-    fuses: Bool
+    fuses: Bool,
+    isExact: Bool = false
 ) throws(CompileError) -> FusedGraph {
     var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
     if fuses {
         for pass in fusionPasses { fused = pass.apply(fused) }
     }
-    let placed = chooseLayouts(of: fused, lanes: catalog.lanes)
+    var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
+    if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in
         catalog.refusal(of: node, in: placed).map { "node '\(node.name)': \($0)" }
     }
@@ -93,7 +98,12 @@ package func compile(
     profile: CostProfile,
     options: CompileOptions
 ) throws(CompileError) -> Program {
-    let fused = try fuse(graph, catalog: catalog, fuses: options.fuses)
+    let fused = try fuse(
+        graph,
+        catalog: catalog,
+        fuses: options.fuses,
+        isExact: options.isExact
+    )
     return try place(fused, catalog: catalog, profile: profile, options: options)
 }
 
@@ -111,17 +121,19 @@ package func place(
         storage: storage,
         items: items,
         cost: CostModel(profile: profile, threads: options.threads, lanes: catalog.lanes),
-        workspaceBytes: fused.nodes.indices.map { index in
-            storage.isElided[index]
-                ? 0
-                : aligned(catalog.workspaceByteCount(of: fused.nodes[index], in: fused))
-                    * options.threads
+        workspaces: fused.nodes.indices.map { index in
+            guard !storage.isElided[index] else { return .none }
+            let need = catalog.workspace(of: fused.nodes[index], in: fused)
+            return WorkspaceNeed(
+                least: aligned(need.least) * options.threads,
+                best: aligned(need.best) * options.threads
+            )
         }
     )
     let resident = search.resident()
     let residentBytes = items.reduce(0) { $0 + aligned($1.byteCount) }
     let residentPeak = residentBytes + resident.height
-    let streamed = search.streamed(live: search.liveBytes(of: resident))
+    let streamed = search.streamed()
     let smallest = streamed.min { $0.height < $1.height }
     let minimumPeak = min(residentPeak, smallest?.height ?? residentPeak)
     let minimumStep = peakStep(

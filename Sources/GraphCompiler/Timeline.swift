@@ -6,14 +6,22 @@ package struct Streaming: Hashable, Sendable {
     package var unitsPerBlock: [Int]
     /// Units of each item that stay on the device: whole blocks from the first, or all.
     package var residentUnits: [Int]
+    /// Whether kernels get the least scratch they work with.
+    package var isFrugal: Bool
     /// Of each item: true uploads a block while the step before its use computes, into a second
     /// slot; false just before its use.
     package var prefetches: [Bool]
 
-    package init(unitsPerBlock: [Int], residentUnits: [Int], prefetches: [Bool]) {
+    package init(
+        unitsPerBlock: [Int],
+        residentUnits: [Int],
+        prefetches: [Bool],
+        isFrugal: Bool = false
+    ) {
         self.unitsPerBlock = unitsPerBlock
         self.residentUnits = residentUnits
         self.prefetches = prefetches
+        self.isFrugal = isFrugal
     }
 }
 
@@ -62,8 +70,8 @@ struct TimelineBuilder {
     let storage: StorageMap
     let items: [WeightItem]
     let streaming: Streaming
-    /// Bytes of scratch for all threads together, per node.
-    let workspaceBytes: [Int]
+    /// Scratch for all threads together, per node.
+    let workspaces: [WorkspaceNeed]
     private var timeline = Timeline()
     private var computeSteps = 0
     private var itemsOfNode: [Int: [Int]] = [:]
@@ -75,13 +83,13 @@ struct TimelineBuilder {
         storage: StorageMap,
         items: [WeightItem],
         streaming: Streaming,
-        workspaceBytes: [Int]
+        workspaces: [WorkspaceNeed]
     ) {
         self.graph = graph
         self.storage = storage
         self.items = items
         self.streaming = streaming
-        self.workspaceBytes = workspaceBytes
+        self.workspaces = workspaces
         for (index, item) in items.enumerated() {
             for node in Set([item.firstNode, item.lastNode]) {
                 itemsOfNode[node, default: []].append(index)
@@ -292,10 +300,10 @@ struct TimelineBuilder {
 
     private mutating func attachWorkspaces() {
         for (index, step) in timeline.steps.enumerated() {
-            guard case .compute(let node, _) = step.action, workspaceBytes[node] > 0 else {
-                continue
-            }
-            timeline.workspace[index] = addBuffer(workspaceBytes[node], step.moment...step.moment)
+            guard case .compute(let node, _) = step.action else { continue }
+            let bytes = streaming.isFrugal ? workspaces[node].least : workspaces[node].best
+            guard bytes > 0 else { continue }
+            timeline.workspace[index] = addBuffer(bytes, step.moment...step.moment)
         }
     }
 }

@@ -31,13 +31,14 @@ extension KernelBinder {
         )
         switch kernel.algorithm {
         case .tile, .matrix: return [bindTile(context)]
+        case .winograd: return [bindWinograd(context)]
         case .planar: return [bindPlanar(context)]
         case .depthwise: return [bindDepthwise(context)]
         case .grouped: return [bindGrouped(context)]
         }
     }
 
-    private struct ConvolutionContext {
+    struct ConvolutionContext {
         var node: FusedNode
         var kernel: ConvolutionKernel
         var part: ConvolutionPart
@@ -62,6 +63,27 @@ extension KernelBinder {
     }
 
     private func bindTile(_ context: ConvolutionContext) -> KernelCall {
+        var args = boundTileArguments(context)
+        if catalog.gemm == .openblas {
+            let stride = sl_conv_openblas_scratch_floats(isa, &args)
+            let bound = OpenBLASCall(isa: isa, args: store.keep(args))
+            return KernelCall(
+                runOpenBLAS,
+                UnsafeRawPointer(store.keep(bound)),
+                taskCount: sl_conv_task_count(isa, &args),
+                scratch: context.workspace.map { floats($0) },
+                scratchStride: aligned(stride)
+            )
+        }
+        return KernelCall(
+            isa.pointee.conv,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_conv_task_count(isa, &args)
+        )
+    }
+
+    /// The arguments of the tile kernel with all addresses.
+    func boundTileArguments(_ context: ConvolutionContext) -> sl_conv_args {
         let kernel = context.kernel
         var args = tileArguments(
             kernel,
@@ -116,22 +138,7 @@ extension KernelBinder {
         }
         args.output = context.output + start
         args.residual = context.residual.map { UnsafePointer($0 + start) }
-        if catalog.gemm == .openblas {
-            let stride = sl_conv_openblas_scratch_floats(isa, &args)
-            let bound = OpenBLASCall(isa: isa, args: store.keep(args))
-            return KernelCall(
-                runOpenBLAS,
-                UnsafeRawPointer(store.keep(bound)),
-                taskCount: sl_conv_task_count(isa, &args),
-                scratch: context.workspace.map { floats($0) },
-                scratchStride: aligned(stride)
-            )
-        }
-        return KernelCall(
-            isa.pointee.conv,
-            UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_conv_task_count(isa, &args)
-        )
+        return args
     }
 
     /// Floats rounded up to a cache line, as the plan counts workspaces.

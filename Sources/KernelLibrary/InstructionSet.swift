@@ -69,7 +69,21 @@ package struct NativeCatalog: KernelCatalog {
         ) * 4
     }
 
-    package func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int {
+    package func fastestAlgorithm(
+        for kernel: ConvolutionKernel
+    ) -> ConvolutionKernel.Algorithm {
+        gemm == .native && isFasterByWinograd(kernel) ? .winograd : kernel.algorithm
+    }
+
+    package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .winograd {
+            return winogradWorkspace(kernel)
+        }
+        let byteCount = fixedWorkspaceByteCount(of: node)
+        return WorkspaceNeed(least: byteCount, best: byteCount)
+    }
+
+    private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {
         switch node.kernel {
         case .convolution(let kernel) where kernel.algorithm == .planar:
             var args = planarArguments(kernel, part: kernel.parts[0])

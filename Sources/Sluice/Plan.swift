@@ -28,7 +28,8 @@ public struct Plan: Sendable {
                 options: CompileOptions(
                     budget: options.deviceMemory.compilerBudget,
                     threads: threads,
-                    fuses: options.fusesOperators
+                    fuses: options.fusesOperators,
+                    isExact: options.isExact
                 )
             )
         } catch {

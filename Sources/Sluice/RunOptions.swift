@@ -77,6 +77,9 @@ public struct RunOptions: Sendable {
     public var threads: Int?
     /// False runs every operator by itself, for comparison.
     public var fusesOperators = true
+    /// True computes each convolution by the sums of its definition, never by Winograd's algorithm,
+    /// which is faster and rounds otherwise.
+    public var isExact = false
     /// "native" or "openblas".
     public var gemmCore = "native"
     /// The instruction set: "avx512", "avx2", "generic", ...; nil picks the best.

@@ -32,6 +32,11 @@ struct ModelOptions: ParsableArguments {
     @Flag(name: .customLong("no-fusion"), help: "Run every operator by itself, for comparison.")
     var noFusion = false
 
+    @Flag(
+        help: "Compute convolutions by the sums of their definition, never by Winograd's algorithm."
+    )
+    var exact = false
+
     @Option(help: ArgumentHelp("Core of products and convolutions.", valueName: "native|openblas"))
     var gemm = "native"
 
@@ -51,6 +56,7 @@ struct ModelOptions: ParsableArguments {
         options.deviceMemory = try MemoryBudget(parsing: deviceMemory)
         options.threads = threads
         options.fusesOperators = !noFusion
+        options.isExact = exact
         options.gemmCore = gemm
         options.instructionSet = isa ?? environment("SL_ISA")
         options.shapes = inputShapes

@@ -19,9 +19,18 @@ struct FixedCatalog: KernelCatalog {
         return padded * (channels * taps + 1) * 4
     }
 
-    func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int {
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar { return 200 }
-        return 0
+    func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
+        guard case .convolution(let kernel) = node.kernel else { return .none }
+        switch kernel.algorithm {
+        case .planar: return WorkspaceNeed(least: 200, best: 200)
+        case .winograd: return WorkspaceNeed(least: 500, best: 4000)
+        default: return .none
+        }
+    }
+
+    func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm {
+        let isWide = kernel.channels >= 32 && kernel.kernelHeight == 3 && kernel.strideHeight == 1
+        return isWide ? .winograd : kernel.algorithm
     }
 
     func refusal(of node: FusedNode, in graph: FusedGraph) -> String? { nil }

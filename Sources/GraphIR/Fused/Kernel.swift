@@ -130,6 +130,8 @@ package struct ConvolutionKernel: Sendable {
     package enum Algorithm: Hashable, Sendable {
         /// The strided tile kernel on blocked tensors.
         case tile
+        /// Winograd's algorithm on blocked tensors: fewer multiplications, other roundings.
+        case winograd
         /// The tile kernel on row-major matrices: images are rows, pixels are rows of the matrix.
         case matrix
         /// Few channels, read from row-major NCHW.
@@ -202,7 +204,7 @@ package struct ConvolutionKernel: Sendable {
 
     package var order: PackOrder {
         switch algorithm {
-        case .tile, .matrix: .blocked
+        case .tile, .winograd, .matrix: .blocked
         case .planar: .planar
         case .depthwise: .depthwise
         case .grouped: .grouped

@@ -17,8 +17,12 @@ package protocol KernelCatalog: Sendable {
         taps: Int
     ) -> Int
 
-    /// Bytes of scratch each worker needs while it computes `node`.
-    func workspaceByteCount(of node: FusedNode, in graph: FusedGraph) -> Int
+    /// Scratch each worker needs while it computes `node`.
+    func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed
+
+    /// The fastest algorithm for a convolution that was lowered to the tile kernel. It follows from
+    /// the shape and the instruction set alone, never from a budget.
+    func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm
 
     /// Why no kernel can run `node`; nil when one can.
     func refusal(of node: FusedNode, in graph: FusedGraph) -> String?
@@ -35,6 +39,21 @@ extension KernelCatalog {
         case .depthwise, .grouped: lanes
         }
     }
+}
+
+/// Bytes of scratch of one worker.
+package struct WorkspaceNeed: Hashable, Sendable {
+    /// The smallest scratch the kernel works with, in smaller pieces and slower.
+    package var least: Int
+    /// What it works best with.
+    package var best: Int
+
+    package init(least: Int, best: Int) {
+        self.least = least
+        self.best = best
+    }
+
+    package static let none = WorkspaceNeed(least: 0, best: 0)
 }
 
 /// Rates that turn work into seconds, per thread.

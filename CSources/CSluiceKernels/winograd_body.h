@@ -1,0 +1,294 @@
+// Winograd convolution: transforms patches of the input once, then panel after panel transforms
+// the filters, multiplies at each of the 36 points with the tile kernel, and transforms back.
+//
+// The sum at a point is a sum of chains over chunks of the input channels, which follow from shape
+// and ISA, so the bits of an output do not depend on how tiles and panels are cut.
+#pragma once
+
+// The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
+// filters of a chunk of channels [point][zeros, channel][output], products [point][tile][output].
+// A line between points keeps them off the same cache sets.
+typedef struct {
+    size_t taps, size;  // of one side of the filter, of the tile
+    size_t tiles_h, tiles_w;
+    sl_tile_cut blocks;  // of tiles
+    size_t first_tile, tiles;
+    float *patches, *filters, *products;
+    size_t patch_stride, filter_stride, product_stride;
+} winograd_plan;
+
+static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, float *scratch,
+                                 winograd_plan *plan) {
+    const sl_conv_args *const conv = &args->conv;
+    const sl_winograd_sizes sizes = sl_winograd_scratch(args, VEC_LANES);
+    plan->taps = conv->taps == 9 ? 3 : 5;
+    plan->size = PATCH + 1 - plan->taps;
+    plan->tiles_h = sl_ceil_div(conv->out_h, plan->size);
+    plan->tiles_w = sl_ceil_div(conv->out_w, plan->size);
+    plan->blocks =
+        sl_cut_tiles(conv->images * plan->tiles_h * plan->tiles_w, args->tiles_per_block);
+    plan->first_tile = sl_tile_first(plan->blocks, block);
+    plan->tiles = sl_tile_first(plan->blocks, block + 1) - plan->first_tile;
+    plan->patch_stride = sizes.patch_stride;
+    plan->filter_stride = sizes.filter_stride;
+    plan->product_stride = sizes.product_stride;
+    plan->patches = scratch;
+    plan->filters = plan->patches + PATCH_POINTS * sizes.patch_stride;
+    plan->products = plan->filters + PATCH_POINTS * sizes.filter_stride;
+}
+
+// Image, row and column of the first output pixel of a tile.
+typedef struct {
+    size_t image, y, x;
+} winograd_tile;
+
+SL_INLINE winograd_tile SL_FN(locate_tile)(const winograd_plan *plan, size_t number) {
+    const size_t tile = plan->first_tile + number;
+    const size_t row = tile / plan->tiles_w;
+    return (winograd_tile){
+        .image = row / plan->tiles_h,
+        .y = row % plan->tiles_h * plan->size,
+        .x = tile % plan->tiles_w * plan->size,
+    };
+}
+
+// Where the patch of a tile is, in its first channel block, and how far the next block is.
+typedef struct {
+    patch_source source;
+    size_t block_step[PATCH];
+} patch_walk;
+
+static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_plan *plan,
+                                size_t number, patch_walk *walk) {
+    static const float zeros[PATCH * VEC_LANES] = {0};
+    const sl_conv_args *const conv = &args->conv;
+    const winograd_tile tile = SL_FN(locate_tile)(plan, number);
+    const ptrdiff_t y0 = (ptrdiff_t)tile.y - args->pad_top;
+    const ptrdiff_t x0 = (ptrdiff_t)tile.x - args->pad_left;
+    const ptrdiff_t columns = (ptrdiff_t)conv->in_w - x0;
+    walk->source.first_column = x0 < 0 ? (size_t)-x0 : 0;
+    walk->source.end_column = columns < 0 ? 0 : sl_min_size((size_t)columns, PATCH);
+    const float *const image = conv->input + tile.image * conv->in_image_stride;
+    for (ptrdiff_t y = 0; y < PATCH; y++) {
+        const bool is_inside = y0 + y >= 0 && y0 + y < (ptrdiff_t)conv->in_h;
+        const ptrdiff_t offset = (y0 + y) * (ptrdiff_t)conv->in_row_stride + x0 * VEC_LANES;
+        walk->source.row[y] = is_inside ? image + offset : zeros;
+        walk->block_step[y] = is_inside ? conv->in_block_stride : 0;
+    }
+}
+
+static void SL_FN(transform_patches)(const sl_winograd_args *args, const winograd_plan *plan) {
+    // Tiles that share a cache line of the result are transformed together.
+    enum { TOGETHER = VEC_LANES < FLOATS_PER_LINE ? FLOATS_PER_LINE / VEC_LANES : 1 };
+    const size_t channel_blocks = sl_ceil_div(args->conv.channels, VEC_LANES);
+    patch_walk walks[TOGETHER];
+    for (size_t first = 0; first < plan->tiles; first += TOGETHER) {
+        const size_t count = sl_min_size(TOGETHER, plan->tiles - first);
+        for (size_t t = 0; t < count; t++) SL_FN(locate_patch)(args, plan, first + t, &walks[t]);
+        for (size_t block = 0; block < channel_blocks; block++) {
+            float *const target = plan->patches + (block * plan->tiles + first) * VEC_LANES;
+            for (size_t t = 0; t < count; t++) {
+                patch_walk *const walk = &walks[t];
+                SL_FN(transform_patch)(&walk->source, target + t * VEC_LANES, plan->patch_stride);
+                for (size_t y = 0; y < PATCH; y++) walk->source.row[y] += walk->block_step[y];
+            }
+        }
+    }
+}
+
+// Transforms the filters of `channels` input channels from `first` on for one panel.
+SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const float *panel,
+                                        size_t all_channels, size_t first, size_t channels,
+                                        const winograd_plan *plan) {
+    enum { AHEAD = 2 };
+    const size_t width = (size_t)vectors * VEC_LANES;
+    const size_t rows_per_block = (size_t)(taps * taps) * VEC_LANES;
+    float *target = plan->filters;
+    // The row that starts a chain.
+    for (size_t point = 0; point < PATCH_POINTS; point++) {
+        float *const row = target + point * plan->filter_stride;
+        SL_UNROLL for (int o = 0; o < vectors; o++) vec_store(row + o * VEC_LANES, vec_zero());
+    }
+    for (size_t c = first; c < first + channels; c++) {
+        const size_t block = c / VEC_LANES;
+        const size_t block_channels = sl_min_size(VEC_LANES, all_channels - block * VEC_LANES);
+        const float *const source = panel + (1 + block * rows_per_block + c % VEC_LANES) * width;
+        target += width;
+        // Weights come from far away: ask for those of a later block, or of the next panel.
+        const float *const later = source + AHEAD * rows_per_block * width;
+        SL_UNROLL for (size_t t = 0; t < (size_t)(taps * taps); t++) {
+            __builtin_prefetch(later + t * VEC_LANES * width, 0, 2);
+        }
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            SL_FN(transform_filter)
+            (taps, source + o * VEC_LANES, block_channels * width, target + o * VEC_LANES,
+             plan->filter_stride);
+        }
+    }
+}
+
+static __attribute__((noinline)) void SL_FN(transform_filters_3x2)(const float *panel,
+                                                                   size_t all_channels,
+                                                                   size_t first, size_t channels,
+                                                                   const winograd_plan *plan) {
+    SL_FN(transform_filters)(3, 2, panel, all_channels, first, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_filters_3x1)(const float *panel,
+                                                                   size_t all_channels,
+                                                                   size_t first, size_t channels,
+                                                                   const winograd_plan *plan) {
+    SL_FN(transform_filters)(3, 1, panel, all_channels, first, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_filters_5x2)(const float *panel,
+                                                                   size_t all_channels,
+                                                                   size_t first, size_t channels,
+                                                                   const winograd_plan *plan) {
+    SL_FN(transform_filters)(5, 2, panel, all_channels, first, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_filters_5x1)(const float *panel,
+                                                                   size_t all_channels,
+                                                                   size_t first, size_t channels,
+                                                                   const winograd_plan *plan) {
+    SL_FN(transform_filters)(5, 1, panel, all_channels, first, channels, plan);
+}
+
+// Multiplies patches and filters of `channels` input channels from `first` on, at each point.
+static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, size_t first,
+                                   size_t channels, tile_job *job) {
+    const size_t width = vectors * VEC_LANES;
+    const sl_tile_cut cut =
+        sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
+    job->channels = channels;
+    // Patches of the next point come from far away; each tile asks for its share of them.
+    const size_t lines = sl_ceil_div(channels * plan->tiles, FLOATS_PER_LINE);
+    const size_t lines_per_group = sl_ceil_div(lines, cut.count);
+    for (size_t point = 0; point < PATCH_POINTS; point++) {
+        const float *const patches = plan->patches + point * plan->patch_stride +
+                                     first / VEC_LANES * plan->tiles * VEC_LANES;
+        const float *next = patches + (point + 1 < PATCH_POINTS ? plan->patch_stride : 0);
+        job->weights = plan->filters + point * plan->filter_stride;
+        job->prefetch = job->weights;
+        job->output = plan->products + point * plan->product_stride;
+        job->residual = first > 0 ? job->output : NULL;
+        for (size_t group = 0; group < cut.count; group++) {
+            const size_t tile = sl_tile_first(cut, group);
+            for (size_t line = 0; line < lines_per_group; line++) {
+                __builtin_prefetch(next, 0, 3);
+                next += FLOATS_PER_LINE;
+            }
+            job->pixels = cut.base + (group < cut.larger);
+            job->first = patches + tile * VEC_LANES;
+            job->out_first = (ptrdiff_t)(tile * width);
+            SL_FN(tile_table)[job->pixels][0][vectors - 1](job);
+        }
+    }
+}
+
+// Transforms the products of one panel back and ends the operation.
+SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
+                                   const winograd_plan *plan, size_t panel, size_t vectors,
+                                   const float *bias, const tile_job *bounds) {
+    const size_t size = (size_t)(PATCH + 1 - taps);
+    const vec low = vec_splat(bounds->low), high = vec_splat(bounds->high);
+    const bool acts_later = SL_FN(acts_after_store)(conv->activation);
+    for (size_t t = 0; t < plan->tiles; t++) {
+        const winograd_tile tile = SL_FN(locate_tile)(plan, t);
+        const size_t rows = sl_min_size(size, conv->out_h - tile.y);
+        const size_t columns = sl_min_size(size, conv->out_w - tile.x);
+        for (size_t o = 0; o < vectors; o++) {
+            vec sums[4][4];
+            const size_t at = (t * vectors + o) * VEC_LANES;
+            SL_FN(transform_tile)(taps, plan->products + at, plan->product_stride, sums);
+            const size_t start = tile.image * conv->out_image_stride +
+                                 (panel * 2 + o) * conv->out_block_stride +
+                                 tile.y * conv->out_row_stride + tile.x * conv->out_pixel_stride;
+            const vec first = vec_load(bias + o * VEC_LANES);
+            for (size_t y = 0; y < rows; y++) {
+                const size_t row = start + y * conv->out_row_stride;
+                for (size_t x = 0; x < columns; x++) {
+                    const size_t pixel = row + x * conv->out_pixel_stride;
+                    vec sum = vec_add(sums[y][x], first);
+                    if (conv->residual != NULL) {
+                        sum = vec_add(sum, vec_load(conv->residual + pixel));
+                    }
+                    vec_store(conv->output + pixel, vec_clamp(sum, low, high));
+                }
+            }
+            if (!acts_later) continue;
+            float *const done = conv->output + start;
+            SL_FN(sl_activate_rows)
+            (rows, columns * VEC_LANES, done, conv->out_row_stride, done, conv->out_row_stride,
+             conv->activation);
+        }
+    }
+}
+
+static __attribute__((noinline)) void SL_FN(finish_panel_3)(const sl_conv_args *conv,
+                                                            const winograd_plan *plan, size_t panel,
+                                                            size_t vectors, const float *bias,
+                                                            const tile_job *bounds) {
+    SL_FN(finish_panel)(3, conv, plan, panel, vectors, bias, bounds);
+}
+static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *conv,
+                                                            const winograd_plan *plan, size_t panel,
+                                                            size_t vectors, const float *bias,
+                                                            const tile_job *bounds) {
+    SL_FN(finish_panel)(5, conv, plan, panel, vectors, bias, bounds);
+}
+
+static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
+                                      size_t panel, tile_job *job, const tile_job *bounds) {
+    const sl_conv_args *const conv = &args->conv;
+    const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
+    const float *const weights =
+        conv->weights + panel * 2 * VEC_LANES * (1 + (size_t)conv->taps * conv->channels);
+    SL_FN(space_evenly)(job, 0, vectors * VEC_LANES);
+    const size_t chunk = sl_winograd_chunk(conv, VEC_LANES);
+    for (size_t c = 0; c < conv->channels; c += chunk) {
+        const size_t channels = sl_min_size(chunk, conv->channels - c);
+        if (plan->taps == 3 && vectors == 2) {
+            SL_FN(transform_filters_3x2)(weights, conv->channels, c, channels, plan);
+        } else if (plan->taps == 3) {
+            SL_FN(transform_filters_3x1)(weights, conv->channels, c, channels, plan);
+        } else if (vectors == 2) {
+            SL_FN(transform_filters_5x2)(weights, conv->channels, c, channels, plan);
+        } else {
+            SL_FN(transform_filters_5x1)(weights, conv->channels, c, channels, plan);
+        }
+        SL_FN(multiply_points)(plan, vectors, c, channels, job);
+    }
+    if (plan->taps == 3) {
+        SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights, bounds);
+    } else {
+        SL_FN(finish_panel_5)(conv, plan, panel, vectors, weights, bounds);
+    }
+}
+
+static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch) {
+    const sl_winograd_args *const args = raw_args;
+    const sl_conv_args *const conv = &args->conv;
+    const size_t panels = sl_panel_count(conv->out_channels, VEC_LANES);
+    const size_t panel_groups = sl_ceil_div(panels, conv->panels_per_task);
+    winograd_plan plan;
+    SL_FN(plan_winograd)(args, task / panel_groups, scratch, &plan);
+    SL_FN(transform_patches)(args, &plan);
+
+    // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
+    const int32_t block_step = (int32_t)(plan.tiles * VEC_LANES);
+    const sl_conv_args product = {.taps = 1};
+    tile_job job, bounds;
+    memset(&job, 0, sizeof job);
+    job.args = &product;
+    job.step = VEC_LANES;
+    job.tap_step = &block_step;
+    job.out_block_stride = VEC_LANES;
+    job.tail = VEC_LANES;
+    job.low = -INFINITY;
+    job.high = INFINITY;
+    SL_FN(set_bounds)(&bounds, conv->activation);
+    const size_t first = task % panel_groups * conv->panels_per_task;
+    const size_t end = sl_min_size(panels, first + conv->panels_per_task);
+    for (size_t panel = first; panel < end; panel++) {
+        SL_FN(run_winograd_panel)(args, &plan, panel, &job, &bounds);
+    }
+}

@@ -1,0 +1,116 @@
+import CSluiceKernels
+import GraphIR
+import TensorMemory
+
+/// When Winograd's algorithm is faster, what scratch it gets and how it is bound.
+extension NativeCatalog {
+    /// Whether the shape of a convolution suits Winograd's algorithm and is faster with it.
+    ///
+    /// Both sides count multiply-adds of one lane; the transforms were measured in the same unit
+    /// on AVX2 (`benchmarks/kernels` shows the result layer by layer).
+    func isFasterByWinograd(_ kernel: ConvolutionKernel) -> Bool {
+        guard kernel.strideHeight == 1, kernel.strideWidth == 1,
+            kernel.parts.allSatisfy({ $0.isWinogradShaped(of: kernel) })
+        else { return false }
+        let taps = kernel.kernelHeight * kernel.kernelWidth
+        let size = taps == 9 ? 4 : 2
+        let tiles =
+            kernel.images * ((kernel.outputHeight + size - 1) / size)
+            * ((kernel.outputWidth + size - 1) / size)
+        guard tiles >= 4 else { return false }
+        let inputs = Double(kernel.channels)
+        let outputs = Double(kernel.parts[0].outputChannels)
+        let pixels = Double(kernel.images * kernel.outputHeight * kernel.outputWidth)
+        let direct = 1.1 * pixels * Double(taps) * inputs * outputs
+        // Filters are transformed again for each block of tiles.
+        let blocks = Double((tiles + 47) / 48)
+        let winograd =
+            Double(tiles) * (42 * inputs * outputs + 366 * inputs + 292 * outputs)
+            + blocks * 219 * inputs * outputs
+        return winograd * 1.1 < direct
+    }
+
+    /// Scratch for few tiles at a time, and for as many as keep the transformed patches close.
+    func winogradWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
+        let limit = 1280 << 10
+        var need = WorkspaceNeed.none
+        for part in kernel.parts {
+            var args = winogradArguments(kernel, part: part)
+            let bytes = { (tiles: Int) in
+                args.tiles_per_block = UInt32(tiles)
+                return sl_winograd_scratch_floats(set.table, &args) * 4
+            }
+            need.least = max(need.least, bytes(4))
+            // A multiple of the pixels of a register tile wastes none.
+            let perTile = bytes(5) - bytes(4)
+            let room = 4 + max(0, limit - bytes(4)) / max(perTile, 1)
+            let best = max(room / set.tilePixels, 2) * set.tilePixels
+            need.best = max(need.best, bytes(best))
+        }
+        return need
+    }
+
+    /// The shape part of the arguments, for all tiles at once.
+    func winogradArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_winograd_args {
+        var args = sl_winograd_args()
+        args.conv = tileArguments(
+            kernel,
+            part: part,
+            isa: set.table,
+            workers: 1,
+            unitChannels: part.outputChannels,
+            gemm: gemm
+        )
+        args.pad_top = Int32(-part.taps[0].dy)
+        args.pad_left = Int32(-part.taps[0].dx)
+        args.tiles_per_block = UInt32(Int32.max)
+        return args
+    }
+}
+
+extension ConvolutionPart {
+    /// Whether the taps are a whole 3x3 or 5x5 filter in row-major order, on dense outputs.
+    fileprivate func isWinogradShaped(of kernel: ConvolutionKernel) -> Bool {
+        let side = kernel.kernelHeight
+        guard side == kernel.kernelWidth, side == 3 || side == 5, kernel.outputStep == (1, 1),
+            taps.count == side * side, outputHeight == kernel.outputHeight,
+            outputWidth == kernel.outputWidth
+        else { return false }
+        return taps.indices.allSatisfy { index in
+            taps[index].dy == taps[0].dy + index / side
+                && taps[index].dx == taps[0].dx + index % side
+        }
+    }
+}
+
+extension KernelBinder {
+    /// Cuts tiles and panels so that all workers have the same share; bits do not depend on it.
+    func bindWinograd(_ context: ConvolutionContext) -> KernelCall {
+        guard let workspace = context.workspace else {
+            preconditionFailure("Winograd's algorithm has scratch")
+        }
+        var args = catalog.winogradArguments(context.kernel, part: context.part)
+        args.conv = boundTileArguments(context)
+        let stride = workspace.byteCount / 4 / workers
+        let tiles = sl_winograd_tile_count(&args)
+        let most = sl_winograd_tiles_within(isa, &args, stride)
+        var blocks = (tiles + most - 1) / most
+        let panels =
+            (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
+        var groups = 1
+        if blocks >= workers {
+            blocks = (blocks + workers - 1) / workers * workers
+        } else {
+            groups = min((workers + blocks - 1) / blocks, panels)
+        }
+        args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
+        args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
+        return KernelCall(
+            isa.pointee.winograd,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_winograd_task_count(isa, &args),
+            scratch: floats(workspace),
+            scratchStride: stride
+        )
+    }
+}

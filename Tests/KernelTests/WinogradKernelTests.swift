@@ -1,0 +1,220 @@
+import CSluiceKernels
+import Testing
+
+/// A random convolution that Winograd's algorithm can compute, on blocked tensors.
+private struct WinogradCase {
+    var args = sl_winograd_args()
+    var weights: [Float]
+    var bias: [Float]
+    let input: ConvBuffer
+    var residual: ConvBuffer?
+    let side: Int
+    let lanes: Int
+    let outputCount: Int
+
+    var channels: Int { Int(args.conv.channels) }
+    var outputs: Int { Int(args.conv.out_channels) }
+
+    init(isa: UnsafePointer<sl_isa>, seed: UInt64) {
+        var random = ConvRandom(seed: seed)
+        let side = random.chance(3) ? 5 : 3
+        var conv = sl_conv_args()
+        conv.images = UInt32(random.int(1...2))
+        conv.channels = UInt32(random.chance(6) ? random.int(90...150) : random.int(1...37))
+        conv.out_channels = UInt32(random.int(1...70))
+        conv.in_h = UInt32(random.int(5...15))
+        conv.in_w = UInt32(random.int(5...15))
+        // Some of the padding may lie after the image.
+        let pads = (top: Int32(random.int(0...2)), left: Int32(random.int(0...2)))
+        conv.out_h = conv.in_h + UInt32(random.int(0...2)) + 1 - UInt32(side) + 2
+        conv.out_w = conv.in_w + UInt32(random.int(0...2)) + 1 - UInt32(side) + 2
+        self.init(
+            isa: isa,
+            conv: conv,
+            pads: pads,
+            side: side,
+            random: &random,
+            sample: { $0.float() }
+        )
+        args.conv.activation = random.activation()
+        if random.chance(3) { residual = ConvBuffer(random.floats(outputCount)) }
+    }
+
+    init(
+        isa: UnsafePointer<sl_isa>,
+        conv: sl_conv_args,
+        pads: (top: Int32, left: Int32),
+        side: Int,
+        random: inout ConvRandom,
+        sample: (inout ConvRandom) -> Float
+    ) {
+        lanes = Int(isa.pointee.lanes)
+        self.side = side
+        args.pad_top = pads.top
+        args.pad_left = pads.left
+        args.conv = conv
+        args.conv.taps = UInt32(side * side)
+        args.conv.stride_h = 1
+        args.conv.stride_w = 1
+        let channels = Int(conv.channels), outputs = Int(conv.out_channels)
+        args.conv.in_pixel_stride = lanes
+        args.conv.in_row_stride = Int(conv.in_w) * lanes
+        args.conv.in_block_stride = Int(conv.in_h) * args.conv.in_row_stride
+        args.conv.in_image_stride = (channels + lanes - 1) / lanes * args.conv.in_block_stride
+        args.conv.out_pixel_stride = lanes
+        args.conv.out_row_stride = Int(conv.out_w) * lanes
+        args.conv.out_block_stride = Int(conv.out_h) * args.conv.out_row_stride
+        args.conv.out_image_stride = (outputs + lanes - 1) / lanes * args.conv.out_block_stride
+        outputCount = Int(conv.images) * args.conv.out_image_stride
+        weights = random.floats(channels * outputs * side * side)
+        bias = random.floats(outputs)
+        // Padding lanes stay NaN.
+        input = ConvBuffer(Int(conv.images) * args.conv.in_image_stride)
+        for image in 0..<Int(conv.images) {
+            for channel in 0..<channels {
+                for pixel in 0..<Int(conv.in_h) * Int(conv.in_w) {
+                    input[inputOffset(image, channel, pixel)] = sample(&random)
+                }
+            }
+        }
+    }
+
+    func inputOffset(_ image: Int, _ channel: Int, _ pixel: Int) -> Int {
+        image * args.conv.in_image_stride + channel / lanes * args.conv.in_block_stride
+            + pixel * lanes + channel % lanes
+    }
+
+    func outputOffset(_ image: Int, _ channel: Int, _ pixel: Int) -> Int {
+        image * args.conv.out_image_stride + channel / lanes * args.conv.out_block_stride
+            + pixel * lanes + channel % lanes
+    }
+
+    func reference(_ image: Int, _ channel: Int, _ pixel: Int) -> ConvReferenceSum {
+        var sum = ConvReferenceSum()
+        sum.add(Double(bias[channel]))
+        let width = Int(args.conv.in_w), height = Int(args.conv.in_h)
+        for tap in 0..<side * side {
+            let y = pixel / Int(args.conv.out_w) + tap / side - Int(args.pad_top)
+            let x = pixel % Int(args.conv.out_w) + tap % side - Int(args.pad_left)
+            guard y >= 0, y < height, x >= 0, x < width else { continue }
+            for c in 0..<channels {
+                let weight = weights[(channel * channels + c) * side * side + tap]
+                sum.add(Double(input[inputOffset(image, c, y * width + x)]) * Double(weight))
+            }
+        }
+        if let residual {
+            sum.add(Double(residual[outputOffset(image, channel, pixel)]))
+        }
+        return sum
+    }
+
+    func forEachOutput(_ body: (_ image: Int, _ channel: Int, _ pixel: Int) -> Void) {
+        for image in 0..<Int(args.conv.images) {
+            for channel in 0..<outputs {
+                for pixel in 0..<Int(args.conv.out_h) * Int(args.conv.out_w) {
+                    body(image, channel, pixel)
+                }
+            }
+        }
+    }
+
+    /// All tasks, last one first, with blocks of `tiles` tiles and groups of `panels` panels, on
+    /// scratch that holds NaN before each task.
+    func run(_ isa: UnsafePointer<sl_isa>, tiles: Int, panels: Int) -> ConvBuffer {
+        let output = ConvBuffer(outputCount)
+        let packed = convPacked(
+            isa,
+            SL_PACK_BLOCKED,
+            weights: weights,
+            bias: bias,
+            channels: channels,
+            taps: side * side
+        )
+        var args = args
+        args.tiles_per_block = UInt32(tiles)
+        args.conv.panels_per_task = UInt32(panels)
+        args.conv.input = UnsafePointer(input.base)
+        args.conv.weights = UnsafePointer(packed.base)
+        args.conv.residual = residual.map { UnsafePointer($0.base) }
+        args.conv.output = output.base
+        for task in (0..<sl_winograd_task_count(isa, &args)).reversed() {
+            let scratch = ConvBuffer(sl_winograd_scratch_floats(isa, &args))
+            isa.pointee.winograd(&args, task, scratch.base)
+            #expect(scratch.guardsAreIntact)
+        }
+        #expect(output.guardsAreIntact && packed.guardsAreIntact)
+        return output
+    }
+}
+
+@Suite struct WinogradKernelTests {
+    @Test(arguments: convTestISAs, 1...24)
+    func matchesTheDefinition(isa name: String, seed: Int) throws {
+        let isa = try convTestISA(name)
+        let sample = WinogradCase(isa: isa, seed: UInt64(seed))
+        let result = sample.run(isa, tiles: 1000, panels: 100)
+        // The results of a tile share the roundings of its patch, so the largest sum counts.
+        var size = 0.0
+        sample.forEachOutput { size = max(size, sample.reference($0, $1, $2).size) }
+        let bound = 10 * Double(Float.ulpOfOne) * size
+        var wrong = 0
+        sample.forEachOutput { image, channel, pixel in
+            let sum = sample.reference(image, channel, pixel)
+            let expected = convReferenceActivation(sum.value, sample.args.conv.activation)
+            let actual = Double(result[sample.outputOffset(image, channel, pixel)])
+            if !(abs(actual - expected) <= bound) { wrong += 1 }
+        }
+        #expect(wrong == 0)
+    }
+
+    @Test(arguments: convTestISAs, 1...8)
+    func cutsDoNotChangeBits(isa name: String, seed: Int) throws {
+        let isa = try convTestISA(name)
+        let sample = WinogradCase(isa: isa, seed: UInt64(100 + seed))
+        let whole = sample.run(isa, tiles: 1000, panels: 100).bits
+        for tiles in [3, 4, 5, 7, 13] {
+            #expect(sample.run(isa, tiles: tiles, panels: 1 + tiles % 2).bits == whole)
+        }
+    }
+
+    /// At most 1.2e-5 of the standard deviation of the results, as data after ReLU gives them.
+    @Test(arguments: convTestISAs)
+    func roundsLittle(isa name: String) throws {
+        let isa = try convTestISA(name)
+        for (side, channels) in [(3, 128), (3, 512), (5, 96)] {
+            var random = ConvRandom(seed: UInt64(channels))
+            var conv = sl_conv_args()
+            conv.images = 1
+            conv.channels = UInt32(channels)
+            conv.out_channels = 16
+            (conv.in_h, conv.in_w, conv.out_h, conv.out_w) = (16, 16, 16, 16)
+            let pad = Int32(side / 2)
+            var sample = WinogradCase(
+                isa: isa,
+                conv: conv,
+                pads: (pad, pad),
+                side: side,
+                random: &random,
+                sample: { max(0, normal(&$0)) }
+            )
+            sample.args.conv.activation = sl_activation(kind: SL_ACTIVATION_NONE, p0: 0, p1: 0)
+            let result = sample.run(isa, tiles: 1000, panels: 100)
+            var largest = 0.0
+            var squares = 0.0
+            var count = 0.0
+            sample.forEachOutput { image, channel, pixel in
+                let exact = sample.reference(image, channel, pixel).value
+                let error = Double(result[sample.outputOffset(image, channel, pixel)]) - exact
+                largest = max(largest, abs(error))
+                squares += exact * exact
+                count += 1
+            }
+            #expect(largest <= 1.2e-5 * (squares / count).squareRoot())
+        }
+    }
+}
+
+/// Nearly normal: the sum of twelve uniform numbers.
+private func normal(_ random: inout ConvRandom) -> Float {
+    (0..<12).reduce(Float(0)) { sum, _ in sum + random.float() } / 2
+}
