@@ -3,12 +3,8 @@
 #pragma once
 
 enum {
-    // Floats of input that tiles of one pass over the panels may cover: a part of the L2 cache.
-    PASS_INPUT_FLOATS = 48 * 1024,
     // Most taps of a strided tile, whose way from tap to tap is a table; others are indirect.
     STRIDED_TAPS = 49,
-    // Rows of a panel that one chunk of channels covers, more or less.
-    CHUNK_ROWS = 1024,
 };
 
 // What all tiles of a task have in common.
@@ -17,6 +13,8 @@ typedef struct {
     size_t image;
     // Whether input (output) pixels are evenly spaced over the whole image, rows included.
     bool input_is_flat, output_is_flat;
+    // Where pixel 0 of the image would be beside the pixels that were gathered; NULL when none are.
+    const float *gathered;
     // From each tap to the next in floats, from the last to the first of the next channel block.
     int32_t tap_step[STRIDED_TAPS];
     ptrdiff_t first_tap;
@@ -30,6 +28,7 @@ SL_INLINE ptrdiff_t SL_FN(tap_offset)(const sl_conv_args *args, size_t tap) {
 
 static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *plan) {
     plan->image = image;
+    plan->gathered = NULL;
     plan->cut = sl_cut_tiles((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     plan->min_dy = plan->min_dx = INT32_MAX;
     plan->max_dy = plan->max_dx = INT32_MIN;
@@ -127,13 +126,23 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
     const size_t end = sl_tile_first(plan->cut, run->end_tile);
     const sl_tile_cut cut =
         sl_cut_tiles(end - start, run->vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
-    for (size_t tile = 0; tile < cut.count; tile++) {
+    const bool is_flat = plan->input_is_flat && plan->output_is_flat;
+    for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = start + sl_tile_first(cut, tile);
         job->pixels = cut.base + (tile < cut.larger);
+        // Tiles of a size that stand evenly go in one call, apart where the asking ends.
+        job->run = 1;
+        if (is_flat && job->pixels > 1) {
+            const size_t same = (tile < cut.larger ? cut.larger : cut.count) - tile;
+            const size_t asking = steps > 0 ? sl_ceil_div(lines_left, steps) : 0;
+            job->run = asking > 0 ? sl_min_size(asking, same) : same;
+            job->run_step = job->pixels * args->in_pixel_stride;
+            job->run_out_step = job->pixels * args->out_pixel_stride;
+        }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
         job->prefetch_step = lines_left > 0 ? FLOATS_PER_LINE : 0;
-        lines_left -= sl_min_size(lines_left, steps);
-        next_line += steps * FLOATS_PER_LINE;
+        lines_left -= sl_min_size(lines_left, job->run * steps);
+        next_line += job->run * steps * FLOATS_PER_LINE;
         const bool is_indirect = SL_FN(place_tile)(plan, args, first, job->pixels, job);
         SL_FN(tile_table)[job->pixels][is_indirect][run->vectors - 1](job);
     }
@@ -154,8 +163,10 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     job->channels = run->channels;
     job->resumes = !is_first;
     job->weights = args->weights + run->panel * panel_floats + rows_before * width;
-    job->image = args->input + plan->image * args->in_image_stride +
-                 run->first_channel / VEC_LANES * args->in_block_stride;
+    job->image = plan->gathered != NULL
+                     ? plan->gathered
+                     : args->input + plan->image * args->in_image_stride +
+                           run->first_channel / VEC_LANES * args->in_block_stride;
     job->output = args->output + offset;
     job->residual = is_last && args->residual != NULL ? args->residual + offset : NULL;
     job->tail = args->mask_tail && last_channels < VEC_LANES ? last_channels : VEC_LANES;
@@ -176,21 +187,33 @@ static void SL_FN(activate_run)(const conv_plan *plan, const sl_conv_args *args,
     }
 }
 
-// Channels of a chunk: whole blocks, in chunks of about the same size. The output holds the sums
-// between chunks, so there is one chunk when the residual is still to be read from there, and
-// none is worth it for a single pixel.
-SL_INLINE size_t SL_FN(chunk_channels)(const sl_conv_args *args, sl_tile_cut cut) {
-    const size_t blocks = sl_ceil_div(args->channels, VEC_LANES);
-    const bool may_split = args->residual != args->output && cut.base > 1;
-    // A phase of a transposed convolution may have no taps at all: its results are the bias.
-    const size_t rows_per_block = (size_t)args->taps * VEC_LANES;
-    const size_t most = may_split && rows_per_block > 0 ? 1 + CHUNK_ROWS / rows_per_block : blocks;
-    const size_t chunks = sl_ceil_div(blocks, most);
-    return sl_ceil_div(blocks, chunks) * VEC_LANES;
+// Copies the input pixels of tiles [first_tile, end_tile) and of the run's channels side by side:
+// [channel block][pixel][lane].
+static void SL_FN(gather_pixels)(const sl_conv_args *args, const cell_run *run, conv_plan *plan,
+                                 float *scratch) {
+    const size_t first = sl_tile_first(plan->cut, run->first_tile);
+    const size_t end = sl_tile_first(plan->cut, run->end_tile);
+    const size_t blocks = sl_ceil_div(run->channels, VEC_LANES);
+    const float *const image = args->input + plan->image * args->in_image_stride +
+                               run->first_channel / VEC_LANES * args->in_block_stride;
+    float *to = scratch;
+    for (size_t block = 0; block < blocks; block++) {
+        const float *const from = image + block * args->in_block_stride;
+        size_t y = first / args->out_w, x = first % args->out_w;
+        for (size_t pixel = first; pixel < end; pixel++, to += VEC_LANES) {
+            const size_t row = y * args->stride_h * args->in_row_stride;
+            vec_store(to, vec_load(from + row + x * args->stride_w * args->in_pixel_stride));
+            if (++x == args->out_w) {
+                x = 0;
+                y++;
+            }
+        }
+    }
+    plan->tap_step[0] = (int32_t)((end - first) * VEC_LANES);
+    plan->gathered = scratch - first * VEC_LANES;
 }
 
 static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
-    (void)scratch;
     const sl_conv_args *const args = raw_args;
     const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
@@ -214,17 +237,24 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
 
     // Channels in chunks, so that a panel's part stays close while tiles pass by; as many tiles at
     // a time as leave their input in the L2 cache while the panels pass by.
-    const size_t chunk = SL_FN(chunk_channels)(args, plan.cut);
+    const size_t chunk = sl_chunk_channels(args, VEC_LANES);
     const size_t first_tile = pixel_group * args->tiles_per_task;
-    const size_t tile_floats = chunk * SL_TILE_PIXELS * args->stride_h * args->stride_w;
-    const size_t most = 1 + PASS_INPUT_FLOATS / tile_floats;
-    const sl_tile_cut passes = sl_cut_tiles(end_tile - first_tile, most);
+    const bool gathers = args->gather_floats > 0;
+    const size_t tile_floats =
+        chunk * SL_TILE_PIXELS * (gathers ? 1 : args->stride_h * args->stride_w);
+    const size_t room = gathers ? args->gather_floats - tile_floats : SL_PASS_INPUT_FLOATS;
+    const sl_tile_cut passes = sl_cut_tiles(end_tile - first_tile, 1 + room / tile_floats);
+    if (gathers) {
+        plan.input_is_flat = true;
+        job.step = VEC_LANES;
+    }
     for (size_t pass = 0; pass < passes.count; pass++) {
         cell_run run = {.first_tile = first_tile + sl_tile_first(passes, pass),
                         .end_tile = first_tile + sl_tile_first(passes, pass + 1)};
         for (size_t channel = 0; channel < args->channels; channel += chunk) {
             run.first_channel = channel;
             run.channels = sl_min_size(chunk, args->channels - channel);
+            if (gathers) SL_FN(gather_pixels)(args, &run, &plan, scratch);
             const bool is_last = channel + run.channels == args->channels;
             for (run.panel = first_panel; run.panel < end_panel; run.panel++) {
                 run.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, run.panel);

@@ -22,7 +22,7 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
     const size_t step = args->stride_w;
     const size_t width = (size_t)vectors * VEC_LANES;
     vec sum[SL_TILE_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
     for (size_t c = 0; c < args->channels; c++) {
         for (size_t ky = 0; ky < args->kernel_h; ky++) {
             const float *at =
@@ -44,7 +44,7 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
             }
         }
     }
-    SL_FN(finish_tile)(pixels, vectors, sum, job);
+    SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
 #ifndef SL_TILES_ARE_LOOPS

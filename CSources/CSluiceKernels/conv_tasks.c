@@ -8,6 +8,21 @@ size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
            sl_ceil_div(panels, args->panels_per_task);
 }
 
+size_t sl_conv_gather_floats(const sl_isa *isa, const sl_conv_args *args) {
+    const bool is_strided = args->stride_h > 1 || args->stride_w > 1;
+    const bool is_pointwise = args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0;
+    const size_t pixels = (size_t)args->out_h * args->out_w;
+    // The output must stand evenly, and a single pixel has nothing beside it.
+    const bool is_dense = args->out_row_stride == args->out_w * args->out_pixel_stride;
+    const bool is_inside = (size_t)(args->out_h - 1) * args->stride_h < args->in_h &&
+                           (size_t)(args->out_w - 1) * args->stride_w < args->in_w;
+    if (!is_strided || !is_pointwise || !is_dense || !is_inside || pixels <= 1) return 0;
+    const size_t tile = sl_chunk_channels(args, isa->lanes) * isa->tile_pixels;
+    const size_t tiles =
+        sl_min_size(1 + SL_PASS_INPUT_FLOATS / tile, sl_ceil_div(pixels, isa->tile_pixels));
+    return tiles * tile;
+}
+
 size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {
     const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
     return sl_ceil_div(sl_winograd_tiles(args), args->tiles_per_block) *

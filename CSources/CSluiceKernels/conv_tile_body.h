@@ -53,30 +53,36 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
     }
 }
 
-// A tile whose pixels are evenly spaced and whose taps are all inside the image. One flat loop
-// over blocks and taps: the table of the job leads from one tap to the next.
+// A run of tiles whose pixels are evenly spaced and whose taps are all inside the image. One flat
+// loop over blocks and taps: the table of the job leads from one tap to the next.
 SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const size_t rest = channels % VEC_LANES;
-    vec sum[SL_HALF_PANEL_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
     const float *next = job->prefetch;
-    pixel_source from = {.first = job->first, .step = job->step};
-    size_t tap = 0;
-    for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
-        __builtin_prefetch(next, 0, 2);
-        next += job->prefetch_step;
-        SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
-        weights += VEC_LANES * vectors * VEC_LANES;
-        from.first += job->tap_step[tap];
-        tap = tap + 1 == taps ? 0 : tap + 1;
+    const float *first = job->first;
+    ptrdiff_t out_first = job->out_first;
+    for (size_t tiles = job->run; tiles > 0; tiles--) {
+        vec sum[SL_HALF_PANEL_PIXELS][2];
+        const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
+        pixel_source from = {.first = first, .step = job->step};
+        size_t tap = 0;
+        for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
+            __builtin_prefetch(next, 0, 2);
+            next += job->prefetch_step;
+            SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
+            weights += VEC_LANES * vectors * VEC_LANES;
+            from.first += job->tap_step[tap];
+            tap = tap + 1 == taps ? 0 : tap + 1;
+        }
+        for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
+            SL_FN(add_channels)(pixels, vectors, sum, from, weights, rest);
+            weights += rest * (size_t)vectors * VEC_LANES;
+            from.first += job->tap_step[tap++];
+        }
+        SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
+        first += job->run_step;
+        out_first += (ptrdiff_t)job->run_out_step;
     }
-    for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
-        SL_FN(add_channels)(pixels, vectors, sum, from, weights, rest);
-        weights += rest * (size_t)vectors * VEC_LANES;
-        from.first += job->tap_step[tap++];
-    }
-    SL_FN(finish_tile)(pixels, vectors, sum, job);
 }
 
 // The addresses of a tile's pixels under some taps, and by how much each moves from one channel
@@ -175,7 +181,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     address_table table;
     if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
     vec sum[SL_HALF_PANEL_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job);
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
     const float *next = job->prefetch;
     const float *block = job->image;
     for (size_t left = job->channels / VEC_LANES; left > 0; left--) {
@@ -189,7 +195,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
         SL_FN(add_indirect_block)
         (pixels, vectors, sum, job, block, &table, weights, &next, rest);
     }
-    SL_FN(finish_tile)(pixels, vectors, sum, job);
+    SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
 // One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
@@ -201,7 +207,7 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     SL_UNROLL for (int chain = 0; chain < 4; chain++) {
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
     }
-    const float *weights = SL_FN(start_tile)(1, vectors, sum, job);
+    const float *weights = SL_FN(start_tile)(1, vectors, sum, job, job->out_first);
     const float *block = job->image;
     for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
         const size_t count = sl_min_size(left, VEC_LANES);
@@ -230,7 +236,7 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     SL_UNROLL for (int o = 0; o < vectors; o++) {
         sum[0][o] = vec_add(vec_add(sum[0][o], sum[1][o]), vec_add(sum[2][o], sum[3][o]));
     }
-    SL_FN(finish_tile)(1, vectors, sum, job);
+    SL_FN(finish_tile)(1, vectors, sum, job, job->out_first);
 }
 
 static void SL_FN(tile_1x1)(const tile_job *job) {

@@ -47,6 +47,28 @@ SL_INLINE sl_tile_cut sl_cut_tiles(size_t pixels, size_t limit) {
     return (sl_tile_cut){count, pixels / count, pixels % count};
 }
 
+enum {
+    // Floats of input that tiles of one pass over the panels may cover: a part of the L2 cache.
+    SL_PASS_INPUT_FLOATS = 48 * 1024,
+    // Rows of a panel that one chunk of channels covers, more or less.
+    SL_CHUNK_ROWS = 1024,
+};
+
+// Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of
+// about the same size. There is one chunk when the residual is still to be read from the output,
+// and none is worth it for a single pixel.
+SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
+    const size_t blocks = sl_ceil_div(args->channels, lanes);
+    const bool is_single = (size_t)args->out_h * args->out_w == 1;
+    const bool may_split = args->residual != args->output && !is_single;
+    // A phase of a transposed convolution may have no taps at all: its results are the bias.
+    const size_t rows_per_block = (size_t)args->taps * lanes;
+    const size_t most =
+        may_split && rows_per_block > 0 ? 1 + SL_CHUNK_ROWS / rows_per_block : blocks;
+    const size_t chunks = sl_ceil_div(blocks, most);
+    return sl_ceil_div(blocks, chunks) * lanes;
+}
+
 // The first pixel of a tile; tile == cut.count gives the end.
 SL_INLINE size_t sl_tile_first(sl_tile_cut cut, size_t tile) {
     return tile * cut.base + sl_min_size(tile, cut.larger);

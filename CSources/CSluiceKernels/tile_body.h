@@ -31,6 +31,9 @@ typedef struct {
     const float *first;
     size_t step;
     const int32_t *tap_step;
+    // A strided call computes a run of tiles, input and output this many floats apart.
+    size_t run;
+    size_t run_step, run_out_step;
     // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
     // its row and its column, which may be outside the image.
     pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
@@ -77,10 +80,10 @@ SL_INLINE bool SL_FN(acts_after_store)(sl_activation activation) {
 
 // The sums of a tile that resumes: what an earlier chunk of channels stored.
 SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2],
-                                const tile_job *job) {
+                                const tile_job *job, ptrdiff_t out_first) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->output + job->out_first + job->out_offset[p];
+        const float *const at = job->output + out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             const float *const from = at + (size_t)o * job->out_block_stride;
             const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
@@ -91,9 +94,9 @@ SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2
 
 // Sums start with the bias, the first row of the panel; returns the row after it.
 SL_INLINE const float *SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][2],
-                                         const tile_job *job) {
+                                         const tile_job *job, ptrdiff_t out_first) {
     if (job->resumes) {
-        SL_FN(load_tile)(pixels, vectors, sum, job);
+        SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
         return job->weights;
     }
     SL_UNROLL for (int o = 0; o < vectors; o++) {
@@ -104,10 +107,10 @@ SL_INLINE const float *SL_FN(start_tile)(const int pixels, const int vectors, ve
 }
 
 SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][2],
-                                   const tile_job *job) {
+                                   const tile_job *job, ptrdiff_t out_first) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->residual + job->out_first + job->out_offset[p];
+        const float *const at = job->residual + out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             const float *const from = at + (size_t)o * job->out_block_stride;
             const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
@@ -119,13 +122,13 @@ SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[
 
 // Adds the residual, clamps and stores.
 SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[][2],
-                                  const tile_job *job) {
-    if (job->residual != NULL) SL_FN(add_residual)(pixels, vectors, sum, job);
+                                  const tile_job *job, ptrdiff_t out_first) {
+    if (job->residual != NULL) SL_FN(add_residual)(pixels, vectors, sum, job, out_first);
     const vec low = vec_splat(job->low);
     const vec high = vec_splat(job->high);
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        float *const at = job->output + job->out_first + job->out_offset[p];
+        float *const at = job->output + out_first + job->out_offset[p];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             float *const to = at + (size_t)o * job->out_block_stride;
             const vec result = vec_clamp(sum[p][o], low, high);

@@ -170,15 +170,18 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
         job->prefetch = job->weights;
         job->output = plan->products + point * plan->product_stride;
         job->residual = first > 0 ? job->output : NULL;
-        for (size_t group = 0; group < cut.count; group++) {
+        for (size_t group = 0; group < cut.count; group += job->run) {
             const size_t tile = sl_tile_first(cut, group);
-            for (size_t line = 0; line < lines_per_group; line++) {
+            job->run = (group < cut.larger ? cut.larger : cut.count) - group;
+            job->pixels = cut.base + (group < cut.larger);
+            for (size_t line = 0; line < lines_per_group * job->run; line++) {
                 __builtin_prefetch(next, 0, 3);
                 next += FLOATS_PER_LINE;
             }
-            job->pixels = cut.base + (group < cut.larger);
             job->first = patches + tile * VEC_LANES;
             job->out_first = (ptrdiff_t)(tile * width);
+            job->run_step = job->pixels * VEC_LANES;
+            job->run_out_step = job->pixels * width;
             SL_FN(tile_table)[job->pixels][0][vectors - 1](job);
         }
     }

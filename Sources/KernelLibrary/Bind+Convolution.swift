@@ -75,10 +75,15 @@ extension KernelBinder {
                 scratchStride: aligned(stride)
             )
         }
+        if let workspace = context.workspace, sl_conv_gather_floats(isa, &args) > 0 {
+            args.gather_floats = workspace.byteCount / 4 / workers
+        }
         return KernelCall(
             isa.pointee.conv,
             UnsafeRawPointer(store.keep(args)),
-            taskCount: sl_conv_task_count(isa, &args)
+            taskCount: sl_conv_task_count(isa, &args),
+            scratch: context.workspace.map { floats($0) },
+            scratchStride: args.gather_floats
         )
     }
 

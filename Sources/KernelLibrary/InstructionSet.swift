@@ -76,11 +76,32 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .winograd {
-            return winogradWorkspace(kernel)
+        if case .convolution(let kernel) = node.kernel, gemm == .native {
+            if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
+            if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
         }
         let byteCount = fixedWorkspaceByteCount(of: node)
         return WorkspaceNeed(least: byteCount, best: byteCount)
+    }
+
+    /// The tile kernel does without scratch, but strided pixels are read faster side by side.
+    private func gatherWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
+        let floats = kernel.parts.reduce(0) { most, part in
+            withTaps(part.taps) { dy, dx in
+                var args = tileArguments(
+                    kernel,
+                    part: part,
+                    isa: set.table,
+                    workers: 1,
+                    unitChannels: part.outputChannels,
+                    gemm: gemm
+                )
+                args.tap_dy = dy
+                args.tap_dx = dx
+                return max(most, sl_conv_gather_floats(set.table, &args))
+            }
+        }
+        return WorkspaceNeed(least: 0, best: floats * 4)
     }
 
     private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {

@@ -34,8 +34,10 @@ private struct ConvCase {
         args.in_h = UInt32(isMatrix ? 1 : random.int(1...11))
         args.in_w = UInt32(random.chance(4) ? 1 : random.int(2...34))
         let isPlain = kernel.w == 1 && args.stride_h == 1 && args.stride_w == 1
-        args.out_h = isPlain ? args.in_h : UInt32(random.int(1...6))
-        args.out_w = isPlain ? args.in_w : UInt32(random.int(1...31))
+        // Now and then the whole input and nothing else, as plain strided convolutions read it.
+        let isWhole = isPlain || (kernel.w == 1 && random.chance(2))
+        args.out_h = isWhole ? (args.in_h - 1) / args.stride_h + 1 : UInt32(random.int(1...6))
+        args.out_w = isWhole ? (args.in_w - 1) / args.stride_w + 1 : UInt32(random.int(1...31))
         for row in 0..<kernel.h {
             for column in 0..<kernel.w {
                 tapRows.append(Int32(row * dilation - pad))
@@ -127,6 +129,8 @@ private struct ConvCase {
         var panelsPerTask = 1 << 20
         var panelsPerBlock = 1 << 20
         var residualInPlace = false
+        /// Scratch for one tile, or for as many as it wants, when the call gathers pixels.
+        var gathersTiles: Int?
     }
 
     /// Runs the call block by block, tasks in reverse, through `task`.
@@ -172,7 +176,18 @@ private struct ConvCase {
     }
 
     func runNative(_ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut) -> ConvBuffer {
-        run(isa, packed: packed, cut: cut) { isa.pointee.conv(&$0, $1, nil) }
+        run(isa, packed: packed, cut: cut) { args, number in
+            let most = sl_conv_gather_floats(isa, &args)
+            guard let tiles = cut.gathersTiles, most > 0 else {
+                return isa.pointee.conv(&args, number, nil)
+            }
+            let blocks = (channels + lanes - 1) / lanes
+            let few = tiles * blocks * lanes * Int(isa.pointee.tile_pixels)
+            args.gather_floats = min(most, few)
+            let scratch = ConvBuffer(args.gather_floats)
+            isa.pointee.conv(&args, number, scratch.base)
+            #expect(scratch.guardsAreIntact)
+        }
     }
 
     func packed(_ isa: UnsafePointer<sl_isa>) -> ConvBuffer {
@@ -247,6 +262,9 @@ struct ConvKernelTests {
             .init(tilesPerTask: 1, panelsPerTask: 1),
             .init(tilesPerTask: 3, panelsPerTask: 2, residualInPlace: true),
             .init(tilesPerTask: 2, panelsPerBlock: 1),
+            .init(gathersTiles: 100),
+            .init(tilesPerTask: 5, residualInPlace: true, gathersTiles: 1),
+            .init(panelsPerBlock: 1, gathersTiles: 3),
         ]
         for cut in cuts {
             let output = conv.runNative(isa, packed: packed, cut: cut)

@@ -90,6 +90,10 @@ typedef struct {
 // from the block's first channel (the caller offsets output, residual). A task is a run of
 // `tiles_per_task` tiles x `panels_per_task` panels of one image; task number =
 // (image * pixel_groups + pixel_group) * panel_groups + panel_group.
+//
+// A call with one tap at (0, 0) and strides gets faster with scratch: `gather_floats` floats a
+// task, at least sl_conv_gather_floats(args), hold the pixels that are read side by side. 0 works
+// without, with the same bits.
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -110,6 +114,7 @@ typedef struct {
     sl_activation activation;
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
+    size_t gather_floats;
 } sl_conv_args;
 
 // The same convolution with stride 1 and 3x3 (5x5) taps without dilation, by Winograd's algorithm
@@ -530,6 +535,8 @@ bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
 const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
 
 size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
+// Floats of scratch that gathering works best with; 0 where nothing is to be gathered.
+size_t sl_conv_gather_floats(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
 size_t sl_winograd_task_count(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_scratch_floats(const sl_isa *_Nonnull isa,
                                   const sl_winograd_args *_Nonnull args);
