@@ -5,7 +5,7 @@ SLUICE := .build/release/sluice
 SEEDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa test-asan \
+.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz bench bench-kernels test-isa test-asan \
 	test-tsan lint format bench bench-peers docs clean ci
 
 help: ## prints this list
@@ -58,6 +58,10 @@ format: ## formats Swift and C in place
 
 bench: build models ## latency and memory of the five networks at four budgets
 	$(PYTHON) benchmarks/peers.py --peers none
+
+bench-kernels: setup models ## each layer of three networks by itself: per cent of peak, warm and cold
+	swift run -c release KernelBenchmark models/resnet50.onnx models/mobilenet_v2.onnx \
+		models/squeezenet.onnx
 
 bench-peers: build models ## the same beside onnxruntime: the table in README.md
 	$(PYTHON) benchmarks/peers.py

@@ -70,6 +70,16 @@ let package = Package(
             path: "Sources/sluice",
             swiftSettings: swiftSettings
         ),
+        .target(name: "Probe", path: "benchmarks/probe"),
+        .executableTarget(
+            name: "KernelBenchmark",
+            dependencies: [
+                "Sluice", "Execution", "GraphCompiler", "GraphIR", "KernelLibrary", "TensorMemory",
+                "Probe", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "benchmarks/kernels",
+            swiftSettings: swiftSettings
+        ),
         .testTarget(name: "GraphIRTests", dependencies: ["GraphIR"]),
         .testTarget(
             name: "ModelImportTests",

@@ -5,9 +5,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 mapfile -t swift_files < <(
-    find Package.swift Sources Tests -name '*.swift' -not -path '*/Generated/*' | sort)
-mapfile -t c_files < <(find CSources -name '*.[ch]' | sort)
-mapfile -t c_units < <(find CSources -name '*.c' | sort)
+    find Package.swift Sources Tests benchmarks -name '*.swift' -not -path '*/Generated/*' | sort)
+mapfile -t c_files < <(find CSources benchmarks -name '*.[ch]' | sort)
+mapfile -t c_units < <(find CSources benchmarks -name '*.c' | sort)
 clang_format=$(command -v clang-format-19 || true)
 # The compiler that comes with Swift, which builds the C targets.
 clang=$(dirname "$(readlink -f "$(command -v swift)")")/clang
