@@ -6,7 +6,7 @@ SEEDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa test-avx512 \
-	test-asan test-tsan lint format bench bench-peers docs clean ci
+	test-asan test-tsan lint stack format bench bench-peers docs clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -48,8 +48,8 @@ test-avx512: setup ## the AVX-512 kernels where only AVX2 is: simulated by SIMDe
 	swift test -c release --disable-xctest --scratch-path .build-avx512 -Xcc -DSL_SIMULATES_AVX512 \
 		-Xcc -mavx2 -Xcc -mfma -Xcc -O1 --filter 'KernelTests|EngineTests'
 
-test-asan: setup ## Swift tests under AddressSanitizer
-	swift test --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
+test-asan: setup ## all Swift tests, kernels included, under AddressSanitizer in release mode
+	swift test -c release --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
 
 test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
 	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan -Xcc -O1 \
@@ -57,6 +57,9 @@ test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
 
 lint: ## format, warnings of the C code, dependencies between modules
 	@scripts/lint.sh
+
+stack: ## the deepest stack of the kernels of each instruction set
+	@python3 scripts/check_stack.py
 
 format: ## formats Swift and C in place
 	@scripts/lint.sh --fix

@@ -130,7 +130,7 @@ def refuse_below_minimum(sluice, network, threads):
 def refuse_impossible_memory(sluice, large, small):
     """Memory that the process may not have is refused at open; planning it is fine."""
     mebibyte = 1 << 20
-    limit = sluice.plan(large.path)["resident_device_bytes"] + 64 * mebibyte
+    limit = sluice.plan(large.path)["resident_device_bytes"] + 8 * mebibyte
     # The program itself takes address space too, so the large model cannot fit.
     limited = ["bash", "-c", f"ulimit -v {limit // 1024}; exec \"$@\"", "bash", sluice.path]
 

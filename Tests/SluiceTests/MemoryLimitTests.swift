@@ -53,10 +53,21 @@ struct ControlGroupTests {
 
 @Suite("Memory that cannot exist")
 struct MemoryLimitTests {
+    /// Three products in a row, whose weights are far larger than what flows between them.
     private func plan(_ budget: MemoryBudget) throws -> Plan {
-        try openRows.withPath { path in
+        let side = 64
+        let weights = Array(repeating: Float(0.5), count: side * side)
+        let file = ModelFile(
+            nodes: [
+                ("MatMul", ["x", "u"], "first"), ("MatMul", ["first", "v"], "second"),
+                ("MatMul", ["second", "w"], "y"),
+            ],
+            inputs: [("x", [.size(1), .size(side)])],
+            outputs: ["y"],
+            weights: ["u", "v", "w"].map { ($0, [side, side], weights) }
+        )
+        return try file.withPath { path in
             var options = RunOptions()
-            options.shapes = ["a": [100, 3]]
             options.deviceMemory = budget
             return try Plan(model: try Model(path: path), options: options)
         }
