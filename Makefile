@@ -5,8 +5,8 @@ SLUICE := .build/release/sluice
 SEEDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz bench bench-kernels test-isa test-asan \
-	test-tsan lint format bench bench-peers docs clean ci
+.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa \
+	test-avx512 test-asan test-tsan lint stack format bench bench-kernels bench-peers docs clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +43,13 @@ fuzz: build ## random networks until one fails, then the smallest failing part (
 test-isa: setup ## kernel tests on each instruction set this CPU has, and on the emulated one
 	@scripts/test_isa.sh
 
-test-asan: setup ## Swift tests under AddressSanitizer
-	swift test --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
+test-avx512: setup ## the AVX-512 kernels where only AVX2 is: simulated by SIMDe
+	@scripts/setup.sh simde
+	swift test -c release --disable-xctest --scratch-path .build-avx512 -Xcc -DSL_SIMULATES_AVX512 \
+		-Xcc -mavx2 -Xcc -mfma -Xcc -O1 --filter 'KernelTests|EngineTests'
+
+test-asan: setup ## all Swift tests, kernels included, under AddressSanitizer in release mode
+	swift test -c release --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
 
 test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
 	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan -Xcc -O1 \
@@ -52,6 +57,9 @@ test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
 
 lint: ## format, warnings of the C code, dependencies between modules
 	@scripts/lint.sh
+
+stack: ## the deepest stack of the kernels of each instruction set
+	@python3 scripts/check_stack.py
 
 format: ## formats Swift and C in place
 	@scripts/lint.sh --fix
@@ -70,7 +78,7 @@ docs: setup ## the reference of the Swift library, as text, in out/docs
 	@scripts/docs.sh
 
 clean: ## removes what was built; models and the virtual environment stay
-	rm -rf .build .build-asan .build-tsan out
+	rm -rf .build .build-asan .build-tsan .build-avx512 out
 
 ci: ## what the CI runs
 	@.ci/run

@@ -127,6 +127,25 @@ def refuse_below_minimum(sluice, network, threads):
     return f"minimum {minimum}"
 
 
+def refuse_impossible_memory(sluice, large, small):
+    """Memory that the process may not have is refused at open; planning it is fine."""
+    mebibyte = 1 << 20
+    limit = sluice.plan(large.path)["resident_device_bytes"] + 8 * mebibyte
+    # The program itself takes address space too, so the large model cannot fit.
+    limited = ["bash", "-c", f"ulimit -v {limit // 1024}; exec \"$@\"", "bash", sluice.path]
+
+    def call(*arguments):
+        return subprocess.run(
+            [*limited, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+
+    refused = call("run", large.path, "--random-inputs", 1)
+    require(refused.returncode == IMPOSSIBLE, f"exit {refused.returncode}, expected 69")
+    for word in ("memory", "left", "budget"):
+        require(word in refused.stderr, f"no '{word}' in the message: {refused.stderr.strip()!r}")
+    for run in (call("plan", large.path), call("run", small.path, "--random-inputs", 1)):
+        require(run.returncode == 0, f"exit {run.returncode}: {run.stderr.strip()!r}")
+
+
 def check_curve(sluice, network, threads):
     """Every budget from the minimum up plans, and more memory is never predicted slower."""
     ends = sluice.plan(network.path, *network.shape_option, threads=threads)
@@ -265,6 +284,8 @@ def test_commands(report, sluice, folder):
     report.case("option/random-inputs", run_random_inputs, sluice, network)
     report.case("option/repeat", run_repeated, sluice, network)
     report.case("option/interrupt", interrupt, sluice, network)
+    report.case(
+        "memory/impossible", refuse_impossible_memory, sluice, Network(folder, "vgg19"), network)
     random_run = ["run", network.path, "--random-inputs", 3]
     report.case("option/profile", print_something, sluice, *random_run, "--profile")
     report.case("option/check", print_something, sluice, *random_run, "--check")

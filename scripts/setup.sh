@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh            everything
 #   scripts/setup.sh python     only the virtual environment
+#   scripts/setup.sh simde      only what simulates AVX-512, for `make test-avx512`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,5 +64,15 @@ set_up_python() {
     cksum <scripts/requirements.txt >"$stamp"
 }
 
-[ "${1:-all}" = python ] || set_up_libraries
-set_up_python
+set_up_simde() {
+    [ -e /usr/include/simde/x86/avx512.h ] || install_packages libsimde-dev
+}
+
+case "${1:-all}" in
+simde) set_up_simde ;;
+python) set_up_python ;;
+*)
+    set_up_libraries
+    set_up_python
+    ;;
+esac

@@ -4,6 +4,9 @@
 
 #include "kernel_internal.h"
 #include "loop_nest.h"
+#if defined(SL_SIMULATES_AVX512)
+#include "simulated_avx512.h"
+#endif
 
 #define SL_ISA avx512
 #define SL_ISA_NAME "avx512"
@@ -17,7 +20,11 @@
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12
 
+#if defined(SL_SIMULATES_AVX512)
+SL_BEGIN_TARGET("avx2,fma,bmi,bmi2")
+#else
 SL_BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2")
+#endif
 #include "vec_avx512.h"
 // The kernels, on the vectors just defined.
 #include "isa_table_body.h"

@@ -26,7 +26,12 @@ const sl_isa *sl_isa_at(size_t index) {
 // The compiler's check also asks the operating system whether it saves the wide registers.
 static bool has_features(const sl_isa *isa) {
     __builtin_cpu_init();
-    if (isa == &sl_isa_avx2) {
+#if defined(SL_SIMULATES_AVX512)
+    const bool needs_avx2_only = isa == &sl_isa_avx2 || isa == &sl_isa_avx512;
+#else
+    const bool needs_avx2_only = isa == &sl_isa_avx2;
+#endif
+    if (needs_avx2_only) {
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     }

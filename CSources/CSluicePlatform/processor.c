@@ -1,8 +1,6 @@
-// Denormals, processors and limits of the container.
+// Denormals, processors, names of threads.
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -40,37 +38,6 @@ int sl_affinity_count(void) {
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     const int count = CPU_COUNT(&set);
     return count > 0 ? count : 1;
-}
-
-// Reads up to two numbers of a file; "max" counts as -1. Returns how many were read.
-static int read_numbers(const char *path, long long numbers[2]) {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return 0;
-    char text[2][32] = {"", ""};
-    const int count = fscanf(file, "%31s %31s", text[0], text[1]);
-    fclose(file);
-    for (int i = 0; i < count && i < 2; i++) {
-        if (strcmp(text[i], "max") == 0) {
-            numbers[i] = -1;
-        } else if (sscanf(text[i], "%lld", &numbers[i]) != 1) {
-            return i;
-        }
-    }
-    return count > 0 ? count : 0;
-}
-
-int sl_cgroup_cpu_limit(void) {
-    long long quota[2] = {-1, 0};
-    if (read_numbers("/sys/fs/cgroup/cpu.max", quota) != 2) {
-        long long period[2] = {0, 0};
-        if (read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota) < 1 ||
-            read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period) < 1) {
-            return 0;
-        }
-        quota[1] = period[0];
-    }
-    if (quota[0] <= 0 || quota[1] <= 0) return 0;
-    return (int)((quota[0] + quota[1] - 1) / quota[1]);
 }
 
 void sl_thread_set_name(const char *name) {

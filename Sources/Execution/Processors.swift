@@ -4,8 +4,7 @@ import KernelLibrary
 /// Threads a run uses when nobody says: what the affinity mask and the control group grant.
 package func defaultThreadCount() -> Int {
     let granted = Int(sl_affinity_count())
-    let limit = Int(sl_cgroup_cpu_limit())
-    return limit > 0 ? min(granted, limit) : granted
+    return min(granted, ControlGroup().processorLimit ?? granted)
 }
 
 /// OpenBLAS as found on this machine.

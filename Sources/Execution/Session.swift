@@ -26,6 +26,7 @@ package final class Session: @unchecked Sendable {
     private let outputRegions: [Region<DeviceSpace>?]
     /// What each phase of the job does, for profiles.
     package let phaseSteps: [[TimelineStep]]
+    /// Most host bytes that bringing in weights took beside the arena.
     private let stagingPeak: Int
 
     /// Maps the arenas, packs the weights and binds every step.
@@ -49,7 +50,7 @@ package final class Session: @unchecked Sendable {
             device: device,
             host: host
         )
-        stagingPeak = reader.stagingPeak
+        stagingPeak = reader.peakByteCount
         var builder = JobBuilder(
             program: program,
             catalog: catalog,
@@ -69,7 +70,7 @@ package final class Session: @unchecked Sendable {
     /// Highest byte of the device arena that the session uses, + 1, by the arena's own account.
     package var devicePeakBytes: Int { device.highestByteIssued }
 
-    /// Bytes of host memory for weights and staging.
+    /// Bytes of host memory for weights: the arena, and the most that opening took beside it.
     package var hostPeakBytes: Int { host.capacity + stagingPeak }
 
     /// Runs the program once.

@@ -59,6 +59,16 @@ package final class WorkerPool: Sendable {
         }
     }
 
+    /// Median seconds of a phase without work on `workers` threads: what the pool adds to a phase.
+    ///
+    /// Each phase is one round trip: all threads arrive, the last lets all go on.
+    package static func roundTripSeconds(workers: Int) -> Double {
+        let job = Job(actions: Array(repeating: [], count: 4001))
+        for _ in 0..<2 { shared.run(job.shared, workers: workers) }
+        let seconds = job.phaseSeconds.sorted()
+        return seconds[seconds.count / 2]
+    }
+
     private func startThread(number: Int, start: Signal) {
         let context = Unmanaged.passRetained(
             WorkerStart(pool: self, number: number, start: start)

@@ -34,10 +34,12 @@ package struct WeightPacker {
             target: target.pointer.assumingMemoryBound(to: Float.self),
             unit: unit
         )
-        if source.outputStride >= source.channelStride {
-            try packByOutput(job)
-        } else {
-            try packByInput(job)
+        try reader.withElements(of: source.constant) { elements throws(ConstantError) in
+            if source.outputStride >= source.channelStride {
+                try packByOutput(job, from: elements)
+            } else {
+                try packByInput(job, from: elements)
+            }
         }
     }
 
@@ -62,7 +64,10 @@ package struct WeightPacker {
     }
 
     /// Output channels are far apart in the source: a run of them is read at a time.
-    private func packByOutput(_ job: PackJob) throws(ConstantError) {
+    private func packByOutput(
+        _ job: PackJob,
+        from weights: ConstantReader.Elements
+    ) throws(ConstantError) {
         let source = job.part.weights
         let extent = job.kernel.channels * source.channelStride
         let perUnit = job.unit * max(source.outputStride, 1) * 4
@@ -74,7 +79,7 @@ package struct WeightPacker {
             let start = source.firstElement + channel * source.outputStride
             let count = (end - channel - 1) * source.outputStride + max(extent, 1)
             let elements = try reader.floats(
-                of: source.constant,
+                of: weights,
                 first: start,
                 count: min(count, source.constant.type.elementCount - start)
             )
@@ -97,7 +102,10 @@ package struct WeightPacker {
     }
 
     /// Input channels are far apart: all outputs of a run of input channels are read at a time.
-    private func packByInput(_ job: PackJob) throws(ConstantError) {
+    private func packByInput(
+        _ job: PackJob,
+        from weights: ConstantReader.Elements
+    ) throws(ConstantError) {
         let source = job.part.weights
         let rows = max(1, ConstantReader.stagingLimit / max(source.channelStride * 4, 1))
         var row = 0
@@ -108,7 +116,7 @@ package struct WeightPacker {
                 + job.channels.lowerBound * source.outputStride
             let available = source.constant.type.elementCount - start
             let elements = try reader.floats(
-                of: source.constant,
+                of: weights,
                 first: start,
                 count: min((end - row) * source.channelStride, available)
             )
@@ -177,20 +185,26 @@ package struct WeightPacker {
         target.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: target.byteCount)
         guard type.elementCount > 0 else { return }
         if type.dtype == .float32 {
-            var first = 0
             let floats = target.pointer.assumingMemoryBound(to: Float.self)
-            while first < type.elementCount {
-                let count = min(type.elementCount - first, ConstantReader.stagingLimit / 4)
-                let elements = try reader.floats(of: constant, first: first, count: count)
-                (floats + first).update(from: elements, count: count)
-                first += count
+            try reader.withElements(of: constant) { elements throws(ConstantError) in
+                var first = 0
+                while first < type.elementCount {
+                    let count = min(type.elementCount - first, ConstantReader.stagingLimit / 4)
+                    let values = try reader.floats(of: elements, first: first, count: count)
+                    (floats + first).update(from: values, count: count)
+                    first += count
+                }
             }
             return
         }
-        let bytes = try reader.evaluate(constant).littleEndianBytes
-        bytes.withUnsafeBytes { source in
-            UnsafeMutableRawBufferPointer(start: target.pointer, count: target.byteCount)
-                .copyMemory(from: source)
+        let bytesOfTarget = UnsafeMutableRawBufferPointer(
+            start: target.pointer,
+            count: target.byteCount
+        )
+        if constant.type.dtype == type.dtype, try reader.copy(constant, into: bytesOfTarget) {
+            return
         }
+        let bytes = try reader.evaluate(constant).littleEndianBytes
+        bytes.withUnsafeBytes { bytesOfTarget.copyMemory(from: $0) }
     }
 }

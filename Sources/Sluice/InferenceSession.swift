@@ -25,7 +25,11 @@ public final class InferenceSession: Sendable {
     }
 
     /// Opens a plan.
+    ///
+    /// - Throws: `SluiceError`, also when machine, container or process limit cannot give the
+    ///   memory the plan takes.
     public init(plan: Plan) throws(SluiceError) {
+        try plan.requireMemory()
         self.plan = plan
         do throws(SessionError) {
             session = try Session(
@@ -68,7 +72,7 @@ public final class InferenceSession: Sendable {
     /// Highest device byte used + 1, as the arena itself saw it.
     public var devicePeakBytes: Int { session.devicePeakBytes }
 
-    /// Host bytes for streamed weights and staging.
+    /// Host bytes for weights: those streamed, and the most that opening took beside them.
     public var hostPeakBytes: Int { session.hostPeakBytes }
 }
 

@@ -57,9 +57,23 @@ public enum Machine {
                 "multiply-add peak",
                 best.map { "\(Int($0.measurePeak(milliseconds: 50))) GFLOP/s a thread" } ?? "-"
             ),
+            ("pool round trip", poolRoundTrip),
+            ("memory left", memoryLeft),
             ("OpenBLAS core", blas.map(\.core) ?? "not installed"),
             ("OpenBLAS", blas.map(\.configuration) ?? "install libopenblas0"),
         ]
+    }
+
+    /// What a phase of two threads costs beyond its work.
+    private static var poolRoundTrip: String {
+        guard defaultThreadCount() > 1 else { return "- (one processor)" }
+        let nanoseconds = WorkerPool.roundTripSeconds(workers: 2) * 1e9
+        return "\(Int(nanoseconds.rounded())) ns, two threads"
+    }
+
+    private static var memoryLeft: String {
+        guard let memory = AvailableMemory.now() else { return "unknown" }
+        return "\(memory.byteCount >> 20) MiB, bounded by \(memory.source)"
     }
 
     /// Makes a trap of this process end it with `code` and one line on standard error, for command

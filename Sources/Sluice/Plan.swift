@@ -9,6 +9,7 @@ public struct Plan: Sendable {
     package let bound: Graph
     package let program: Program
     package let catalog: NativeCatalog
+    package let options: RunOptions
     /// Threads the run uses.
     public let threads: Int
 
@@ -17,6 +18,7 @@ public struct Plan: Sendable {
     /// Nothing is run and no weights are read.
     public init(model: Model, options: RunOptions = RunOptions()) throws(SluiceError) {
         self.model = model
+        self.options = options
         threads = try options.threadCount()
         catalog = try options.catalog()
         bound = try model.boundGraph(shapes: options.shapes)
@@ -82,6 +84,9 @@ public struct Plan: Sendable {
             return (value.name, ElementType(value.type.dtype), value.type.shape)
         }
     }
+
+    /// Bytes of all inputs and outputs together.
+    package var tensorByteCount: Int { program.summary.inputBytes + program.summary.outputBytes }
 
     /// The inputs in the model's order, checked against the plan.
     package func ordered(_ inputs: [String: Tensor]) throws(SluiceError) -> [Tensor] {

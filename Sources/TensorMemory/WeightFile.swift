@@ -99,19 +99,6 @@ package final class WeightFile: Sendable {
             }
         }
     }
-
-    /// Tells the system that these bytes will not be needed again soon.
-    ///
-    /// Its cache may then give up the pages that lie wholly inside `range`. Only a hint.
-    package func dropCache(_ range: Range<Int>) {
-        guard !range.isEmpty else { return }
-        _ = posix_fadvise(
-            descriptor,
-            off_t(range.lowerBound),
-            off_t(range.count),
-            POSIX_FADV_DONTNEED
-        )
-    }
 }
 
 extension FileError {

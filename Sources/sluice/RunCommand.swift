@@ -57,6 +57,7 @@ struct RunCommand: ParsableCommand {
             options: options.runOptions(inputShapes: tensors.mapValues(\.shape))
         )
         let planned = monotonicSeconds()
+        try plan.requireMemory(tensorByteCount: plan.tensorByteCount)
         if let seed = randomInputs {
             let made = randomTensors(for: plan, given: tensors, seed: seed)
             if let outputDir {

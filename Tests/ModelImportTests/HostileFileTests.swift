@@ -226,7 +226,6 @@ struct WeightFileTests {
                 try target.withUnsafeMutableBytes { try file.read(range, into: $0) }
                 #expect(target == Array(bytes[range]))
             }
-            file.dropCache(0..<1000)
         }
     }
 

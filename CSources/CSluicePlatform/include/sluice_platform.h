@@ -26,8 +26,6 @@ void sl_denormals_restore(uint64_t state);
 
 // Processors the calling thread may run on; at least 1.
 int sl_affinity_count(void);
-// The processors that the control group grants, rounded up, or 0 when it sets no limit.
-int sl_cgroup_cpu_limit(void);
 // Names the calling thread (at most 15 characters) for debuggers.
 void sl_thread_set_name(const char *_Nonnull name);
 
