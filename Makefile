@@ -6,7 +6,7 @@ SEEDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa \
-	test-avx512 test-asan test-tsan lint stack format bench bench-kernels bench-peers docs clean ci
+	test-avx512 test-asan test-tsan lint stack format bench bench-kernels bench-networks bench-peers docs clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,12 @@ bench-kernels: setup models ## each layer of three networks by itself: per cent 
 
 bench-peers: build models ## the same beside onnxruntime: the table in README.md
 	$(PYTHON) benchmarks/peers.py
+
+bench-networks: build ## ten networks beside onnxruntime and OpenVINO, batch 1 and 8
+	$(PYTHON) -m pip install --quiet --requirement scripts/requirements-bench.txt
+	$(PYTHON) tools/make_models.py --benchmarks
+	$(PYTHON) benchmarks/peers.py --models all --batch 1 8 --budgets 100% --rounds 3 \
+		--peers onnxruntime openvino --json out/networks.json
 
 docs: setup ## the reference of the Swift library, as text, in out/docs
 	@scripts/docs.sh

