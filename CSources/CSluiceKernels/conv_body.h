@@ -144,7 +144,10 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
         lines_left -= sl_min_size(lines_left, job->run * steps);
         next_line += job->run * steps * FLOATS_PER_LINE;
         const bool is_indirect = SL_FN(place_tile)(plan, args, first, job->pixels, job);
-        SL_FN(tile_table)[job->pixels][is_indirect][run->vectors - 1](job);
+        const tile_fn tile_kernel = is_indirect
+                                        ? SL_FN(indirect_table)[job->pixels][run->vectors - 1]
+                                        : SL_FN(strided_table)[job->pixels][run->vectors - 1];
+        tile_kernel(job);
     }
 }
 

@@ -85,14 +85,14 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
     }
 }
 
-// The addresses of a tile's pixels under some taps, and by how much each moves from one channel
+// The addresses of a tile's pixels under some taps, and whether each moves on from one channel
 // block to the next: pixels outside the image point at zeros and stay there. Wide tiles work the
 // latter out again each time, to stay within the stack a kernel may use.
 #define SL_HAS_WIDE_TILES (SL_TILE_PIXELS > 8)
 typedef struct {
     pixel_words address[TABLE_TAPS][TILE_PARTS];
 #if !SL_HAS_WIDE_TILES
-    pixel_words advance[TABLE_TAPS][TILE_PARTS];
+    pixel_flags moves[TABLE_TAPS][TILE_PARTS];
 #endif
 } address_table;
 
@@ -115,7 +115,7 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
                 (pixel_words) __builtin_convertvector(is_inside, pixel_wide_flags);
             table->address[t][part] = (inside & (job->origin[part] + base)) | (~inside & zeros);
 #if !SL_HAS_WIDE_TILES
-            table->advance[t][part] = inside & (args->in_block_stride * sizeof(float));
+            table->moves[t][part] = is_inside;
 #endif
         }
     }
@@ -145,7 +145,9 @@ SL_INLINE void SL_FN(move_table)(const int pixels, const sl_conv_args *args, add
             const pixel_words is_inside = (pixel_words)(table->address[t][part] != zeros);
             table->address[t][part] += is_inside & (args->in_block_stride * sizeof(float));
 #else
-            table->address[t][part] += table->advance[t][part];
+            const pixel_words moves =
+                (pixel_words) __builtin_convertvector(table->moves[t][part], pixel_wide_flags);
+            table->address[t][part] += moves & (args->in_block_stride * sizeof(float));
 #endif
         }
     }
@@ -260,14 +262,14 @@ static void SL_FN(tile_1x2)(const tile_job *job) {
     static void SL_FN(indirect_##pixels##x2)(const tile_job *job) { \
         SL_FN(indirect_tile)(pixels, 2, job);                       \
     }
-#define SL_TILE_ROW(pixels)                                                 \
-    [pixels] = {{SL_FN(strided_##pixels##x1), SL_FN(strided_##pixels##x2)}, \
-                {SL_FN(indirect_##pixels##x1), SL_FN(indirect_##pixels##x2)}},
+#define SL_STRIDED_ROW(pixels) \
+    [pixels] = {SL_FN(strided_##pixels##x1), SL_FN(strided_##pixels##x2)},
+#define SL_INDIRECT_ROW(pixels) \
+    [pixels] = {SL_FN(indirect_##pixels##x1), SL_FN(indirect_##pixels##x2)},
 #else
 #define SL_DEFINE_TILES(pixels)
-#define SL_TILE_ROW(pixels)                                     \
-    [pixels] = {{SL_FN(strided_any_x1), SL_FN(strided_any_x2)}, \
-                {SL_FN(indirect_any_x1), SL_FN(indirect_any_x2)}},
+#define SL_STRIDED_ROW(pixels) [pixels] = {SL_FN(strided_any_x1), SL_FN(strided_any_x2)},
+#define SL_INDIRECT_ROW(pixels) [pixels] = {SL_FN(indirect_any_x1), SL_FN(indirect_any_x2)},
 static void SL_FN(strided_any_x1)(const tile_job *job) {
     SL_FN(strided_tile)((int)job->pixels, 1, job);
 }
@@ -291,11 +293,13 @@ SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
     static void SL_FN(indirect_##pixels##x1)(const tile_job *job) { \
         SL_FN(indirect_tile)(pixels, 1, job);                       \
     }
-#define SL_HALF_PANEL_ROW(pixels) \
-    [pixels] = {{SL_FN(strided_##pixels##x1), NULL}, {SL_FN(indirect_##pixels##x1), NULL}},
+#define SL_HALF_STRIDED_ROW(pixels) [pixels] = {SL_FN(strided_##pixels##x1), NULL},
+#define SL_HALF_INDIRECT_ROW(pixels) [pixels] = {SL_FN(indirect_##pixels##x1), NULL},
 SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_HALF_PANEL_TILES)
 
-// The kernel of a tile: by pixels, whether it is indirect, and vectors of the panel less one.
-static const tile_fn SL_FN(tile_table)[SL_HALF_PANEL_PIXELS + 1][2][2] = {
-    [1] = {{SL_FN(tile_1x1), SL_FN(tile_1x2)}, {SL_FN(tile_1x1), SL_FN(tile_1x2)}},
-    SL_FOR_TILE_SIZES(SL_TILE_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_PANEL_ROW)};
+// The kernel of a tile: by pixels, and vectors of the panel less one.
+static const tile_fn SL_FN(strided_table)[SL_HALF_PANEL_PIXELS + 1][2] = {
+    SL_FOR_TILE_SIZES(SL_STRIDED_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_STRIDED_ROW)};
+static const tile_fn SL_FN(indirect_table)[SL_HALF_PANEL_PIXELS + 1][2] = {
+    [1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
+    SL_FOR_TILE_SIZES(SL_INDIRECT_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_ROW)};

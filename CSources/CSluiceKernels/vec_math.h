@@ -10,20 +10,33 @@ SL_INLINE vec vec_clamp(vec x, vec low, vec high) {
     return vec_min(high, vec_max(low, x));
 }
 
-// e^x. Below the smallest normal result it is zero, above the largest infinity.
-SL_INLINE vec vec_exp(vec x) {
-    const vec limited = vec_clamp(x, vec_splat(-88.0f), vec_splat(89.0f));
+// e^x = p * 2^n for x in [-88, 89]: the factor p, near one.
+SL_INLINE vec vec_exp_parts(vec x, vec *n) {
     // x = n ln 2 + r; ln 2 in two parts, the first exact in few bits.
-    const vec n = vec_round_even(vec_mul(limited, vec_splat(1.44269504f)));
-    vec r = vec_fnma(n, vec_splat(0.693359375f), limited);
-    r = vec_fnma(n, vec_splat(-2.12194440e-4f), r);
+    *n = vec_round_even(vec_mul(x, vec_splat(1.44269504f)));
+    vec r = vec_fnma(*n, vec_splat(0.693359375f), x);
+    r = vec_fnma(*n, vec_splat(-2.12194440e-4f), r);
     vec p = vec_splat(1.99199215e-4f);
     p = vec_fma(p, r, vec_splat(1.39472117e-3f));
     p = vec_fma(p, r, vec_splat(8.33326158e-3f));
     p = vec_fma(p, r, vec_splat(4.16662540e-2f));
     p = vec_fma(p, r, vec_splat(1.66666669e-1f));
     p = vec_fma(p, r, vec_splat(5.00000008e-1f));
-    p = vec_add(vec_fma(vec_mul(r, r), p, r), vec_splat(1.0f));
+    return vec_add(vec_fma(vec_mul(r, r), p, r), vec_splat(1.0f));
+}
+
+// e^x for x limited to where the result is a normal number.
+SL_INLINE vec vec_exp_limited(vec x) {
+    vec n;
+    const vec p =
+        vec_exp_parts(vec_clamp(x, vec_splat(-87.0f), vec_splat(88.0f)), &n);
+    return vec_mul(p, vec_power_of_two(n));
+}
+
+// e^x. Below the smallest normal result it is zero, above the largest infinity.
+SL_INLINE vec vec_exp(vec x) {
+    vec n;
+    const vec p = vec_exp_parts(vec_clamp(x, vec_splat(-88.0f), vec_splat(89.0f)), &n);
     // 2^n in two factors, since n may be 128, which has no float of its own.
     const vec half = vec_floor(vec_mul(n, vec_splat(0.5f)));
     const vec scaled =
@@ -108,15 +121,16 @@ SL_INLINE vec vec_erf(vec x) {
     return vec_select(vec_less(size, vec_splat(1.0f)), near_zero, vec_copysign(far, x));
 }
 
+// 1 / (1 + e^-x); from -88 on, where it is 6e-39, it does not get smaller.
 SL_INLINE vec vec_sigmoid(vec x) {
     const vec one = vec_splat(1.0f);
-    return vec_div(one, vec_add(one, vec_exp(vec_neg(x))));
+    return vec_div(one, vec_add(one, vec_exp_limited(vec_neg(x))));
 }
 
-// x / (1 + e^-x). Where e^-x overflows the quotient is -0; -inf gives -0 too, its limit.
+// x / (1 + e^-x). Below -88 it is less than 1e-33 and so is its error; -inf counts as -1000.
 SL_INLINE vec vec_silu(vec x) {
     const vec low = vec_max(vec_splat(-1000.0f), x);
-    return vec_div(low, vec_add(vec_splat(1.0f), vec_exp(vec_neg(low))));
+    return vec_div(low, vec_add(vec_splat(1.0f), vec_exp_limited(vec_neg(low))));
 }
 
 SL_INLINE vec vec_softplus(vec x) {

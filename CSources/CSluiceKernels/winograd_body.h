@@ -77,7 +77,7 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
     }
 }
 
-static void SL_FN(transform_patches)(const sl_winograd_args *args, const winograd_plan *plan) {
+static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args, const winograd_plan *plan) {
     // Tiles that share a cache line of the result are transformed together.
     enum { TOGETHER = VEC_LANES < FLOATS_PER_LINE ? FLOATS_PER_LINE / VEC_LANES : 1 };
     const size_t channel_blocks = sl_ceil_div(args->conv.channels, VEC_LANES);
@@ -182,7 +182,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
             job->out_first = (ptrdiff_t)(tile * width);
             job->run_step = job->pixels * VEC_LANES;
             job->run_out_step = job->pixels * width;
-            SL_FN(tile_table)[job->pixels][0][vectors - 1](job);
+            SL_FN(strided_table)[job->pixels][vectors - 1](job);
         }
     }
 }
