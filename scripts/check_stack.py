@@ -4,8 +4,8 @@
     scripts/check_stack.py CLANG
 
 Compiles each kernel source as the release build does, also for instruction sets this machine
-lacks, and adds up the frames along the deepest chain of calls. A function may call whatever it names
-and whatever stands in a table that it names.
+lacks, and adds up the frames along the deepest chain of calls. A function may call whatever it
+names and whatever stands in a table that it names.
 """
 
 import pathlib

@@ -274,6 +274,22 @@ def interrupt(sluice, network):
                 np.load(path)
 
 
+def refuse_lost_output(sluice, network):
+    """Results that cannot be written are an error, not half a success."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = [str(sluice.path), "run", str(network.path), "--random-inputs", "1"]
+        for command, words in (
+            (["bash", "-c", 'exec "$@" >/dev/full', "bash", *run], "standard output"),
+            (["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *run, "--output-dir", folder],
+             "cannot be written"),
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            require(done.returncode == IMPOSSIBLE, f"exit {done.returncode}, expected 69")
+            require(words in done.stderr, f"no '{words}' in the message: {done.stderr.strip()!r}")
+        left = [path.name for path in pathlib.Path(folder).iterdir()]
+        require(not left, f"left behind: {left}")
+
+
 def test_commands(report, sluice, folder):
     network = Network(folder, "squeezenet")
     for options in (["--no-fusion"], ["--gemm", "openblas"], ["--gemm", "native"]):
@@ -284,6 +300,7 @@ def test_commands(report, sluice, folder):
     report.case("option/random-inputs", run_random_inputs, sluice, network)
     report.case("option/repeat", run_repeated, sluice, network)
     report.case("option/interrupt", interrupt, sluice, network)
+    report.case("option/lost-output", refuse_lost_output, sluice, network)
     report.case(
         "memory/impossible", refuse_impossible_memory, sluice, Network(folder, "vgg19"), network)
     random_run = ["run", network.path, "--random-inputs", 3]

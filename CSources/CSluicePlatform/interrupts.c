@@ -42,4 +42,6 @@ void sl_crash_exit_install(int code) {
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         sigaction(signals[i], &action, NULL);
     }
+    // A file beyond the size limit of the process is then a write that fails, like a full disk.
+    signal(SIGXFSZ, SIG_IGN);
 }

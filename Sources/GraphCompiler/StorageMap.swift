@@ -100,7 +100,9 @@ private struct StorageBuilder {
     }
 
     private func isView(_ node: FusedNode) -> Bool {
-        let input = graph[node.inputs[0]]
+        // A kernel that only fills its output reads nothing.
+        guard let source = node.inputs.first else { return false }
+        let input = graph[source]
         let output = graph[node.output]
         guard input.constant == nil else { return false }
         switch node.kernel {

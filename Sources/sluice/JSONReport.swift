@@ -29,7 +29,18 @@ struct JSONReport: Encodable {
         var name: String
         var dtype: String
         var shape: [Int]
+        /// Null when outputs are not written.
         var file: String?
+
+        enum CodingKeys: String, CodingKey { case name, dtype, shape, file }
+
+        func encode(to encoder: any Encoder) throws {
+            var values = encoder.container(keyedBy: CodingKeys.self)
+            try values.encode(name, forKey: .name)
+            try values.encode(dtype, forKey: .dtype)
+            try values.encode(shape, forKey: .shape)
+            try values.encode(file, forKey: .file)
+        }
     }
 
     var plan: Plan

@@ -18,7 +18,7 @@ struct InspectCommand: ParsableCommand {
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Say what this machine offers: processors, kernels, OpenBLAS."
+        abstract: "Say what this machine offers: processors, memory, kernels, OpenBLAS."
     )
 
     func run() throws {

@@ -27,6 +27,7 @@ struct SluiceCommand: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+            try flushResults()
         } catch let error as SluiceError {
             printError("sluice: error: \(error.message)")
             Glibc.exit(error.kind.exitCode)
@@ -45,6 +46,16 @@ extension SluiceError.Kind {
         case .missingFile: 66
         case .impossible, .system: 69
         }
+    }
+}
+
+/// Makes sure that what was printed has arrived: a script must not take half a result for a whole.
+private func flushResults() throws {
+    guard fflush(nil) == 0 else {
+        throw SluiceError(
+            .system,
+            "cannot write to standard output: \(String(cString: strerror(errno)))"
+        )
     }
 }
 

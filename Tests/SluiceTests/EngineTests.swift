@@ -132,6 +132,22 @@ struct EngineTests {
         }
     }
 
+    @Test("tensors without elements pass through")
+    func emptyTensors() throws {
+        let set = try #require(supportedSets.first)
+        var net = NetworkBuilder(seed: 5)
+        let x = net.input("x", [0, 16, 4, 4])
+        let left = net.convolution("left", x, [16, 16, 1, 1])
+        let right = net.relu("right", net.convolution("deep", x, [16, 16, 3, 3]))
+        let joined = net.node("joined", .concat(axis: 1), [left, right])
+        net.graph.outputs = [net.convolution("last", joined, [8, 32, 3, 3])]
+        let network = try net.finish("empty")
+        for budget in [DeviceBudget.minimum, .unlimited] {
+            let session = try network.open(try network.program(set: set, budget: budget), set: set)
+            #expect(session.outputs(of: network.inputs) == [[]])
+        }
+    }
+
     @Test("more threads than cores, and than tasks, change nothing", arguments: [3, 7, 33])
     func manyThreads(threads: Int) throws {
         let set = try #require(supportedSets.first)

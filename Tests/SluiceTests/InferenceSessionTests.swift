@@ -58,6 +58,16 @@ struct InferenceSessionTests {
         }
     }
 
+    @Test("no rows in, no rows out")
+    func emptyTensors() throws {
+        try withModel { model in
+            let empty = Tensor(shape: [0, 3], [])
+            let session = try InferenceSession(model: model, options: options(rows: 0))
+            let outputs = try session.run(["a": empty, "b": empty])
+            #expect(outputs == ["y": Tensor(shape: [0, 2], [])])
+        }
+    }
+
     @Test("missing, unknown and wrong inputs are errors that name them")
     func wrongInputs() throws {
         try withModel { model in

@@ -34,7 +34,8 @@ void sl_thread_set_name(const char *_Nonnull name);
 void sl_signals_block(void);
 void sl_signals_unblock(void);
 // Ends the process with `code` and one line of text when it crashes: a trap or a bad access is an
-// error of the program, and scripts should see it as one.
+// error of the program, and scripts should see it as one. A write beyond the size limit for files
+// fails instead of ending the process.
 void sl_crash_exit_install(int code);
 
 // The OpenBLAS library of the system, loaded on the first call with one thread and the core type
