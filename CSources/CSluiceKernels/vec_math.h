@@ -28,8 +28,7 @@ SL_INLINE vec vec_exp_parts(vec x, vec *n) {
 // e^x for x limited to where the result is a normal number.
 SL_INLINE vec vec_exp_limited(vec x) {
     vec n;
-    const vec p =
-        vec_exp_parts(vec_clamp(x, vec_splat(-87.0f), vec_splat(88.0f)), &n);
+    const vec p = vec_exp_parts(vec_clamp(x, vec_splat(-87.0f), vec_splat(88.0f)), &n);
     return vec_mul(p, vec_power_of_two(n));
 }
 

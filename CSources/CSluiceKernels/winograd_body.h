@@ -77,7 +77,8 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
     }
 }
 
-static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args, const winograd_plan *plan) {
+static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args,
+                                                               const winograd_plan *plan) {
     // Tiles that share a cache line of the result are transformed together.
     enum { TOGETHER = VEC_LANES < FLOATS_PER_LINE ? FLOATS_PER_LINE / VEC_LANES : 1 };
     const size_t channel_blocks = sl_ceil_div(args->conv.channels, VEC_LANES);
@@ -190,9 +191,11 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
 // Transforms the products of one panel back and ends the operation.
 SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                                    const winograd_plan *plan, size_t panel, size_t vectors,
-                                   const float *bias, const tile_job *bounds) {
+                                   const float *bias) {
     const size_t size = (size_t)(PATCH + 1 - taps);
-    const vec low = vec_splat(bounds->low), high = vec_splat(bounds->high);
+    const bool is_clamp = conv->activation.kind == SL_ACTIVATION_CLAMP;
+    const vec low = vec_splat(is_clamp ? conv->activation.p0 : -INFINITY);
+    const vec high = vec_splat(is_clamp ? conv->activation.p1 : INFINITY);
     const bool acts_later = SL_FN(acts_after_store)(conv->activation);
     for (size_t t = 0; t < plan->tiles; t++) {
         const winograd_tile tile = SL_FN(locate_tile)(plan, t);
@@ -228,19 +231,17 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
 
 static __attribute__((noinline)) void SL_FN(finish_panel_3)(const sl_conv_args *conv,
                                                             const winograd_plan *plan, size_t panel,
-                                                            size_t vectors, const float *bias,
-                                                            const tile_job *bounds) {
-    SL_FN(finish_panel)(3, conv, plan, panel, vectors, bias, bounds);
+                                                            size_t vectors, const float *bias) {
+    SL_FN(finish_panel)(3, conv, plan, panel, vectors, bias);
 }
 static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *conv,
                                                             const winograd_plan *plan, size_t panel,
-                                                            size_t vectors, const float *bias,
-                                                            const tile_job *bounds) {
-    SL_FN(finish_panel)(5, conv, plan, panel, vectors, bias, bounds);
+                                                            size_t vectors, const float *bias) {
+    SL_FN(finish_panel)(5, conv, plan, panel, vectors, bias);
 }
 
 static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
-                                      size_t panel, tile_job *job, const tile_job *bounds) {
+                                      size_t panel, tile_job *job) {
     const sl_conv_args *const conv = &args->conv;
     const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
     const float *const weights =
@@ -261,9 +262,9 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
         SL_FN(multiply_points)(plan, vectors, c, channels, job);
     }
     if (plan->taps == 3) {
-        SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights, bounds);
+        SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights);
     } else {
-        SL_FN(finish_panel_5)(conv, plan, panel, vectors, weights, bounds);
+        SL_FN(finish_panel_5)(conv, plan, panel, vectors, weights);
     }
 }
 
@@ -279,7 +280,7 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
     const int32_t block_step = (int32_t)(plan.tiles * VEC_LANES);
     const sl_conv_args product = {.taps = 1};
-    tile_job job, bounds;
+    tile_job job;
     memset(&job, 0, sizeof job);
     job.args = &product;
     job.step = VEC_LANES;
@@ -288,10 +289,9 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     job.tail = VEC_LANES;
     job.low = -INFINITY;
     job.high = INFINITY;
-    SL_FN(set_bounds)(&bounds, conv->activation);
     const size_t first = task % panel_groups * conv->panels_per_task;
     const size_t end = sl_min_size(panels, first + conv->panels_per_task);
     for (size_t panel = first; panel < end; panel++) {
-        SL_FN(run_winograd_panel)(args, &plan, panel, &job, &bounds);
+        SL_FN(run_winograd_panel)(args, &plan, panel, &job);
     }
 }

@@ -76,7 +76,8 @@ typedef struct {
 } patch_source;
 
 // Transforms a patch of one channel block; point i goes to target + i * point_stride.
-static __attribute__((noinline)) void SL_FN(transform_patch)(const patch_source *source, float *target, size_t point_stride) {
+static __attribute__((noinline)) void SL_FN(transform_patch)(const patch_source *source,
+                                                             float *target, size_t point_stride) {
     vec half[PATCH][PATCH];
     for (size_t x = 0; x < PATCH; x++) {
         vec column[PATCH], d[PATCH];
