@@ -3,6 +3,8 @@
 #pragma once
 
 enum {
+    // Floats of results that stay in the first cache until their activation.
+    ACTIVATED_FLOATS = 4 * 1024,
     // Most taps of a strided tile, whose way from tap to tap is a table; others are indirect.
     STRIDED_TAPS = 49,
 };
@@ -246,7 +248,12 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     const size_t tile_floats =
         chunk * SL_TILE_PIXELS * (gathers ? 1 : args->stride_h * args->stride_w);
     const size_t room = gathers ? args->gather_floats - tile_floats : SL_PASS_INPUT_FLOATS;
-    const sl_tile_cut passes = sl_cut_tiles(end_tile - first_tile, 1 + room / tile_floats);
+    // Activations read a pass of a panel again: it should not have left the first cache.
+    const bool acts_later = SL_FN(acts_after_store)(args->activation);
+    const size_t most = 1 + room / tile_floats;
+    const size_t close = 1 + ACTIVATED_FLOATS / (SL_TILE_PIXELS * 2 * VEC_LANES);
+    const sl_tile_cut passes =
+        sl_cut_tiles(end_tile - first_tile, acts_later ? sl_min_size(most, close) : most);
     if (gathers) {
         plan.input_is_flat = true;
         job.step = VEC_LANES;
@@ -262,7 +269,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
             for (run.panel = first_panel; run.panel < end_panel; run.panel++) {
                 run.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, run.panel);
                 SL_FN(run_panel)(&plan, args, &run, &job);
-                if (is_last && SL_FN(acts_after_store)(args->activation)) {
+                if (is_last && acts_later) {
                     SL_FN(activate_run)(&plan, args, &run, &job);
                 }
             }
