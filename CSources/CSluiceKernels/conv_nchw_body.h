@@ -16,35 +16,45 @@ typedef struct {
 
 typedef void (*planar_fn)(const tile_job *job, const planar_source *source);
 
+// A run of neighbouring tiles of one row.
 SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const tile_job *job,
                                   const planar_source *source) {
     const sl_conv_nchw_args *const args = source->args;
     const size_t step = args->stride_w;
     const size_t width = (size_t)vectors * VEC_LANES;
-    vec sum[SL_TILE_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
-    for (size_t c = 0; c < args->channels; c++) {
-        for (size_t ky = 0; ky < args->kernel_h; ky++) {
-            const float *at =
-                source->first + c * source->plane + ky * args->dilation_h * source->row;
-            // Unrolled, neighbouring taps would share broadcasts and run out of registers.
-            _Pragma("clang loop unroll(disable)") for (size_t kx = 0; kx < args->kernel_w; kx++) {
-                vec w[2];
-                SL_UNROLL for (int o = 0; o < vectors; o++) {
-                    w[o] = vec_load(weights + o * VEC_LANES);
-                }
-                SL_UNROLL for (int p = 0; p < pixels; p++) {
-                    const vec x = vec_splat(at[(size_t)p * step]);
+    const size_t next_row = args->dilation_h * source->row;
+    const float *first = source->first;
+    ptrdiff_t out_first = job->out_first;
+    for (size_t tiles = job->run; tiles > 0; tiles--) {
+        vec sum[SL_TILE_PIXELS][2];
+        const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
+        for (size_t c = 0; c < args->channels; c++) {
+            const float *line = first + c * source->plane;
+            for (size_t ky = 0; ky < args->kernel_h; ky++) {
+                const float *at = line;
+                // Unrolled, neighbouring taps would share broadcasts and run out of registers.
+                _Pragma("clang loop unroll(disable)") for (size_t kx = 0; kx < args->kernel_w;
+                                                           kx++) {
+                    vec w[2];
                     SL_UNROLL for (int o = 0; o < vectors; o++) {
-                        sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                        w[o] = vec_load(weights + o * VEC_LANES);
                     }
+                    SL_UNROLL for (int p = 0; p < pixels; p++) {
+                        const vec x = vec_splat(at[(size_t)p * step]);
+                        SL_UNROLL for (int o = 0; o < vectors; o++) {
+                            sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                        }
+                    }
+                    at += args->dilation_w;
+                    weights += width;
                 }
-                at += args->dilation_w;
-                weights += width;
+                line += next_row;
             }
         }
+        SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
+        first += (size_t)pixels * step;
+        out_first += (ptrdiff_t)((size_t)pixels * args->out_pixel_stride);
     }
-    SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
 #ifndef SL_TILES_ARE_LOOPS
@@ -106,17 +116,19 @@ static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image,
 static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
                                   size_t vectors, tile_job *job) {
     const sl_tile_cut cut = sl_cut_tiles(args->out_w, SL_TILE_PIXELS);
-    for (size_t tile = 0; tile < cut.count; tile++) {
+    for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = sl_tile_first(cut, tile);
-        const size_t pixels = cut.base + (tile < cut.larger);
         planar_source source = *row;
         source.first += first * args->stride_w;
-        job->pixels = pixels;
+        job->pixels = cut.base + (tile < cut.larger);
+        job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
         SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
-        SL_FN(planar_table)[pixels][vectors - 1](job, &source);
-        if (SL_FN(acts_after_store)(args->activation)) {
-            SL_FN(activate_tile)(job, pixels, vectors, args->activation);
-        }
+        SL_FN(planar_table)[job->pixels][vectors - 1](job, &source);
+    }
+    if (SL_FN(acts_after_store)(args->activation)) {
+        SL_FN(sl_activate_rows)
+        (vectors, args->out_w * VEC_LANES, job->output, args->out_block_stride, job->output,
+         args->out_block_stride, args->activation);
     }
 }
 
