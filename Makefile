@@ -6,7 +6,8 @@ SEEDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa \
-	test-avx512 test-asan test-tsan lint stack format bench bench-kernels bench-networks bench-peers docs clean ci
+	test-avx512 test-asan test-tsan lint stack format bench bench-fusion bench-kernels bench-networks \
+	bench-peers docs clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +71,9 @@ bench: build models ## latency and memory of the five networks at four budgets
 bench-kernels: setup models ## each layer of three networks by itself: per cent of peak, warm and cold
 	swift run -c release KernelBenchmark models/resnet50.onnx models/mobilenet_v2.onnx \
 		models/squeezenet.onnx
+
+bench-fusion: build models ## what each fusion is worth in time, traffic and memory
+	$(PYTHON) benchmarks/fusion.py
 
 bench-peers: build models ## the same beside onnxruntime: the table in README.md
 	$(PYTHON) benchmarks/peers.py

@@ -10,11 +10,11 @@ package struct FusionPass: Sendable {
 ///
 /// `--no-fusion` skips them.
 package let fusionPasses: [FusionPass] = [
-    FusionPass(name: "pad into convolution", apply: foldPadding),
-    FusionPass(name: "per-channel affine into convolution", apply: foldAffines),
-    FusionPass(name: "x * sigmoid(x)", apply: recognizeSiLU),
-    FusionPass(name: "residual into convolution", apply: fuseResiduals),
-    FusionPass(name: "activation into its producer", apply: fuseActivations),
+    FusionPass(name: "pad", apply: foldPadding),
+    FusionPass(name: "affine", apply: foldAffines),
+    FusionPass(name: "silu", apply: recognizeSiLU),
+    FusionPass(name: "residual", apply: fuseResiduals),
+    FusionPass(name: "activation", apply: fuseActivations),
 ]
 
 /// Nodes of a graph while a pass removes some and replaces others.

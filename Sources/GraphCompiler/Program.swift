@@ -52,6 +52,8 @@ package struct PlanSummary: Hashable, Sendable {
     package var outputBytes: Int
     package var streamedWeightBytes: Int
     package var residentUploadBytes: Int
+    /// Bytes that kernels read and write: values and weights, each once for each kernel.
+    package var kernelTrafficBytes: Int
     package var predictedSeconds: Double
 }
 
@@ -60,6 +62,8 @@ package struct CompileOptions: Sendable {
     package var budget: DeviceBudget
     package var threads: Int
     package var fuses: Bool
+    /// Names of fusion passes to leave out.
+    package var skippedFusions: Set<String> = []
     /// Whether convolutions keep to the sums of their definition.
     package var isExact: Bool
 
@@ -76,11 +80,14 @@ package func fuse(
     _ graph: Graph,
     catalog: some KernelCatalog,
     fuses: Bool,
+    skipping skippedFusions: Set<String> = [],
     isExact: Bool = false
 ) throws(CompileError) -> FusedGraph {
     var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
     if fuses {
-        for pass in fusionPasses { fused = pass.apply(fused) }
+        for pass in fusionPasses where !skippedFusions.contains(pass.name) {
+            fused = pass.apply(fused)
+        }
     }
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
@@ -102,6 +109,7 @@ package func compile(
         graph,
         catalog: catalog,
         fuses: options.fuses,
+        skipping: options.skippedFusions,
         isExact: options.isExact
     )
     return try place(fused, catalog: catalog, profile: profile, options: options)
@@ -179,6 +187,13 @@ package func place(
             outputBytes: 0,
             streamedWeightBytes: 0,
             residentUploadBytes: 0,
+            kernelTrafficBytes: fused.nodes.indices.reduce(0) { sum, index in
+                guard !storage.isElided[index] else { return sum }
+                let node = fused.nodes[index]
+                return (node.inputs + [node.output]).reduce(sum) {
+                    $0 + fused[$1].byteCount(lanes: catalog.lanes)
+                }
+            } + items.reduce(0) { $0 + $1.byteCount },
             predictedSeconds: chosen.seconds
         )
     )

@@ -22,17 +22,19 @@ public struct Plan: Sendable {
         threads = try options.threadCount()
         catalog = try options.catalog()
         bound = try model.boundGraph(shapes: options.shapes)
+        var settings = CompileOptions(
+            budget: options.deviceMemory.compilerBudget,
+            threads: threads,
+            fuses: options.fusesOperators,
+            isExact: options.isExact
+        )
+        settings.skippedFusions = try options.checkedFusions()
         do throws(CompileError) {
             program = try compile(
                 bound,
                 catalog: catalog,
                 profile: catalog.profile,
-                options: CompileOptions(
-                    budget: options.deviceMemory.compilerBudget,
-                    threads: threads,
-                    fuses: options.fusesOperators,
-                    isExact: options.isExact
-                )
+                options: settings
             )
         } catch {
             throw SluiceError(error)
@@ -61,6 +63,8 @@ public struct Plan: Sendable {
     public var downloadedBytes: Int { program.summary.outputBytes }
     /// Weights uploaded once, when a session opens.
     public var residentUploadBytes: Int { program.summary.residentUploadBytes }
+    /// Bytes that kernels read and write in a run: values and weights, once for each kernel.
+    public var kernelTrafficBytes: Int { program.summary.kernelTrafficBytes }
     /// Seconds of a run by the cost model.
     public var predictedSeconds: Double { program.summary.predictedSeconds }
     /// Host bytes of streamed weights.

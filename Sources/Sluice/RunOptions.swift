@@ -77,6 +77,8 @@ public struct RunOptions: Sendable {
     public var threads: Int?
     /// False runs every operator by itself, for comparison.
     public var fusesOperators = true
+    /// Fusions to leave out, for comparison; `fusionNames` are those there are.
+    public var skippedFusions: Set<String> = []
     /// True computes each convolution by the sums of its definition, never by Winograd's algorithm,
     /// which is faster and rounds otherwise.
     public var isExact = false
@@ -89,6 +91,20 @@ public struct RunOptions: Sendable {
 
     /// The defaults: unlimited memory, all granted threads, everything fused.
     public init() {}
+
+    /// The names of all fusions, in the order in which they are applied.
+    public static var fusionNames: [String] { fusionPasses.map(\.name) }
+
+    package func checkedFusions() throws(SluiceError) -> Set<String> {
+        if let unknown = skippedFusions.subtracting(Self.fusionNames).min() {
+            throw SluiceError(
+                .usage,
+                "'\(unknown)' is not a fusion; there is: "
+                    + Self.fusionNames.joined(separator: ", ")
+            )
+        }
+        return skippedFusions
+    }
 
     package func catalog() throws(SluiceError) -> NativeCatalog {
         let supported = InstructionSet.all.filter(\.isSupported).map(\.set.name)

@@ -76,6 +76,7 @@ struct JSONReport: Encodable {
         case planTime = "plan_ms"
         case loadTime = "load_ms"
         case predicted = "predicted_latency_ms"
+        case traffic = "kernel_traffic_bytes"
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -99,6 +100,7 @@ struct JSONReport: Encodable {
         try values.encode(planMilliseconds, forKey: .planTime)
         try values.encode(loadMilliseconds, forKey: .loadTime)
         try values.encode(plan.predictedSeconds * 1e3, forKey: .predicted)
+        try values.encode(plan.kernelTrafficBytes, forKey: .traffic)
         try values.encode(plan.warnings, forKey: .warnings)
         if let outputs {
             try values.encode(outputs, forKey: .outputs)

@@ -32,6 +32,16 @@ struct ModelOptions: ParsableArguments {
     @Flag(name: .customLong("no-fusion"), help: "Run every operator by itself, for comparison.")
     var noFusion = false
 
+    @Option(
+        name: .customLong("skip-fusion"),
+        help: ArgumentHelp(
+            "Leave out a fusion, for comparison: "
+                + "\(RunOptions.fusionNames.joined(separator: ", ")).",
+            valueName: "name"
+        )
+    )
+    var skippedFusions: [String] = []
+
     @Flag(
         help: "Compute convolutions by the sums of their definition, never by Winograd's algorithm."
     )
@@ -56,6 +66,7 @@ struct ModelOptions: ParsableArguments {
         options.deviceMemory = try MemoryBudget(parsing: deviceMemory)
         options.threads = threads
         options.fusesOperators = !noFusion
+        options.skippedFusions = Set(skippedFusions)
         options.isExact = exact
         options.gemmCore = gemm
         options.instructionSet = isa ?? environment("SL_ISA")
