@@ -118,7 +118,7 @@ typedef struct {
 // Computes one run. Meanwhile asks for the lines the next panel's run will read: they come from
 // far away.
 static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
-                             size_t next_panel, tile_job *job) {
+                             size_t next_panel, carrier *carrier, tile_job *job) {
     const size_t steps = run->channels / VEC_LANES * args->taps;
     const float *next_line = job->weights + next_panel;
     size_t lines_left =
@@ -132,17 +132,19 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = start + sl_tile_first(cut, tile);
         job->pixels = cut.base + (tile < cut.larger);
-        // Tiles of a size that stand evenly go in one call, apart where the asking ends.
+        // Tiles of a size that stand evenly go in one call, apart where asking or carrying ends.
         job->run = 1;
         if (is_flat && job->pixels > 1) {
-            const size_t same = (tile < cut.larger ? cut.larger : cut.count) - tile;
-            const size_t asking = steps > 0 ? sl_ceil_div(lines_left, steps) : 0;
-            job->run = asking > 0 ? sl_min_size(asking, same) : same;
+            job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
+            if (lines_left > 0 && steps > 0) {
+                job->run = sl_min_size(job->run, sl_ceil_div(lines_left, steps));
+            }
             job->run_step = job->pixels * args->in_pixel_stride;
             job->run_out_step = job->pixels * args->out_pixel_stride;
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
         job->prefetch_step = lines_left > 0 ? FLOATS_PER_LINE : 0;
+        SL_FN(load_carrier)(carrier, job->pixels > 1 ? steps : 0, job);
         lines_left -= sl_min_size(lines_left, job->run * steps);
         next_line += job->run * steps * FLOATS_PER_LINE;
         const bool is_indirect = SL_FN(place_tile)(plan, args, first, job->pixels, job);
@@ -154,7 +156,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
 }
 
 static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
-                             tile_job *job) {
+                             carrier *carrier, tile_job *job) {
     const size_t width = run->vectors * VEC_LANES;
     const size_t panel_floats = 2 * VEC_LANES * (1 + (size_t)args->taps * args->channels);
     const size_t channels_left = args->out_channels - run->panel * 2 * VEC_LANES;
@@ -179,7 +181,7 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     job->high = is_clamp ? args->activation.p1 : INFINITY;
     // The next panel's rows of the same channels, when it is a full one.
     const bool has_next = channels_left >= 4 * VEC_LANES;
-    SL_FN(run_tiles)(plan, args, run, has_next ? panel_floats : 0, job);
+    SL_FN(run_tiles)(plan, args, run, has_next ? panel_floats : 0, carrier, job);
 }
 
 // The activations that are not clamps, on cells just stored.
@@ -258,6 +260,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
         plan.input_is_flat = true;
         job.step = VEC_LANES;
     }
+    carrier carrier = SL_FN(start_carrier)(&args->carried, task);
     for (size_t pass = 0; pass < passes.count; pass++) {
         cell_run run = {.first_tile = first_tile + sl_tile_first(passes, pass),
                         .end_tile = first_tile + sl_tile_first(passes, pass + 1)};
@@ -268,11 +271,12 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
             const bool is_last = channel + run.channels == args->channels;
             for (run.panel = first_panel; run.panel < end_panel; run.panel++) {
                 run.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, run.panel);
-                SL_FN(run_panel)(&plan, args, &run, &job);
+                SL_FN(run_panel)(&plan, args, &run, &carrier, &job);
                 if (is_last && acts_later) {
                     SL_FN(activate_run)(&plan, args, &run, &job);
                 }
             }
         }
     }
+    SL_FN(finish_carrier)(&carrier);
 }

@@ -10,7 +10,6 @@
 static const float SL_FN(zero_pixel)[VEC_LANES] = {0};
 
 enum {
-    FLOATS_PER_LINE = 16,
     // Taps whose addresses an indirect tile keeps at hand.
     TABLE_TAPS = 9,
     TILE_PARTS = SL_TILE_ROOM / PIXEL_WORDS,
@@ -59,6 +58,8 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
     const size_t taps = job->args->taps, channels = job->channels;
     const size_t rest = channels % VEC_LANES;
     const float *next = job->prefetch;
+    const float *carry_source = job->carry_source;
+    float *carry_target = job->carry_target;
     const float *first = job->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
@@ -69,6 +70,7 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
             __builtin_prefetch(next, 0, 2);
             next += job->prefetch_step;
+            if (job->carries) SL_FN(carry_line)(&carry_source, &carry_target);
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
             weights += VEC_LANES * vectors * VEC_LANES;
             from.first += job->tap_step[tap];
@@ -153,11 +155,18 @@ SL_INLINE void SL_FN(move_table)(const int pixels, const sl_conv_args *args, add
     }
 }
 
+// Where the next lines to ask for and to copy are.
+typedef struct {
+    const float *prefetch;
+    const float *carry_source;
+    float *carry_target;
+} line_walk;
+
 // Adds `count` channels of one block under all taps; returns the next row of weights.
 SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors, vec sum[][2],
                                                  const tile_job *job, const float *block,
                                                  address_table *table, const float *weights,
-                                                 const float **next, const size_t count) {
+                                                 line_walk *lines, const size_t count) {
     const size_t taps = job->args->taps;
     for (size_t first = 0; first < taps; first += TABLE_TAPS) {
         const size_t here = sl_min_size(TABLE_TAPS, taps - first);
@@ -167,8 +176,11 @@ SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vec
             memcpy(at, table->address[t],
                    sl_ceil_div((size_t)pixels, PIXEL_WORDS) * sizeof(pixel_words));
             const pixel_source from = {.each = at};
-            __builtin_prefetch(*next, 0, 2);
-            *next += job->prefetch_step;
+            __builtin_prefetch(lines->prefetch, 0, 2);
+            lines->prefetch += job->prefetch_step;
+            if (job->carries && count == VEC_LANES) {
+                SL_FN(carry_line)(&lines->carry_source, &lines->carry_target);
+            }
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
             weights += count * (size_t)vectors * VEC_LANES;
         }
@@ -184,18 +196,18 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
     vec sum[SL_HALF_PANEL_PIXELS][2];
     const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
-    const float *next = job->prefetch;
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
     const float *block = job->image;
     for (size_t left = job->channels / VEC_LANES; left > 0; left--) {
         weights = SL_FN(add_indirect_block)(pixels, vectors, sum, job, block, &table, weights,
-                                            &next, VEC_LANES);
+                                            &lines, VEC_LANES);
         block += args->in_block_stride;
         if (taps <= TABLE_TAPS) SL_FN(move_table)(pixels, args, &table);
     }
     const size_t rest = job->channels % VEC_LANES;
     if (rest > 0) {
         SL_FN(add_indirect_block)
-        (pixels, vectors, sum, job, block, &table, weights, &next, rest);
+        (pixels, vectors, sum, job, block, &table, weights, &lines, rest);
     }
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }

@@ -16,6 +16,11 @@ typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_HALF_PANEL_PIXELS SL_TILE_PIXELS
 #define SL_FOR_HALF_PANEL_SIZES(X)
 #endif
+enum {
+    FLOATS_PER_LINE = 16,
+    // How far ahead of itself a carried upload asks for its source.
+    CARRY_AHEAD = 1024,
+};
 #define SL_TILE_ROOM ((SL_HALF_PANEL_PIXELS + PIXEL_WORDS - 1) / PIXEL_WORDS * PIXEL_WORDS)
 
 typedef struct {
@@ -44,6 +49,10 @@ typedef struct {
     const float *weights;
     const float *prefetch;
     size_t prefetch_step;
+    // Lines to copy, one in each step, while `carries`.
+    const float *carry_source;
+    float *carry_target;
+    bool carries;
     // Output. `tail` is the number of channels the last vector stores.
     float *output;
     const float *residual;
@@ -58,6 +67,55 @@ typedef struct {
 } tile_job;
 
 typedef void (*tile_fn)(const tile_job *job);
+
+// Copies one line and goes on to the next.
+SL_INLINE void SL_FN(carry_line)(const float **source, float **target) {
+    SL_UNROLL for (size_t i = 0; i < FLOATS_PER_LINE; i += VEC_LANES) {
+        vec_store(*target + i, vec_load(*source + i));
+    }
+    // What comes from memory is asked for long before.
+    __builtin_prefetch(*source + CARRY_AHEAD, 0, 2);
+    *source += FLOATS_PER_LINE;
+    *target += FLOATS_PER_LINE;
+}
+
+// What is left of the share of a carried upload that one task has.
+typedef struct {
+    const float *source;
+    float *target;
+    size_t floats;
+} carrier;
+
+SL_INLINE carrier SL_FN(start_carrier)(const sl_carried_upload *upload, size_t task) {
+    if (upload->floats == 0) return (carrier){NULL, NULL, 0};
+    const size_t lines = sl_ceil_div(upload->floats, FLOATS_PER_LINE);
+    const size_t first = lines * task / upload->tasks * FLOATS_PER_LINE;
+    const size_t end =
+        sl_min_size(lines * (task + 1) / upload->tasks * FLOATS_PER_LINE, upload->floats);
+    return (carrier){upload->source + first, upload->target + first, end - first};
+}
+
+// Gives the next call as many lines as it has steps, `steps` in each tile of its run, and shortens
+// the run to where the lines end. What does not fill a tile waits for finish_carrier.
+SL_INLINE void SL_FN(load_carrier)(carrier *carrier, size_t steps, tile_job *job) {
+    const size_t tiles = steps > 0 ? carrier->floats / FLOATS_PER_LINE / steps : 0;
+    job->carries = tiles > 0;
+    if (!job->carries) return;
+    job->run = sl_min_size(job->run, tiles);
+    job->carry_source = carrier->source;
+    job->carry_target = carrier->target;
+    const size_t floats = job->run * steps * FLOATS_PER_LINE;
+    carrier->source += floats;
+    carrier->target += floats;
+    carrier->floats -= floats;
+}
+
+// Copies what no multiplication carried.
+SL_INLINE void SL_FN(finish_carrier)(const carrier *carrier) {
+    if (carrier->floats > 0) {
+        memcpy(carrier->target, carrier->source, carrier->floats * sizeof(float));
+    }
+}
 
 // Places the output pixels of a tile `step` floats apart from `first` on.
 SL_INLINE void SL_FN(space_evenly)(tile_job *job, size_t first, size_t step) {

@@ -155,7 +155,7 @@ static __attribute__((noinline)) void SL_FN(transform_filters_5x1)(const float *
 
 // Multiplies patches and filters of `channels` input channels from `first` on, at each point.
 static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, size_t first,
-                                   size_t channels, tile_job *job) {
+                                   size_t channels, carrier *carrier, tile_job *job) {
     const size_t width = vectors * VEC_LANES;
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
@@ -175,6 +175,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
             const size_t tile = sl_tile_first(cut, group);
             job->run = (group < cut.larger ? cut.larger : cut.count) - group;
             job->pixels = cut.base + (group < cut.larger);
+            SL_FN(load_carrier)(carrier, channels / VEC_LANES, job);
             for (size_t line = 0; line < lines_per_group * job->run; line++) {
                 __builtin_prefetch(next, 0, 3);
                 next += FLOATS_PER_LINE;
@@ -241,7 +242,7 @@ static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *
 }
 
 static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
-                                      size_t panel, tile_job *job) {
+                                      size_t panel, carrier *carrier, tile_job *job) {
     const sl_conv_args *const conv = &args->conv;
     const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
     const float *const weights =
@@ -259,7 +260,7 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
         } else {
             SL_FN(transform_filters_5x1)(weights, conv->channels, c, channels, plan);
         }
-        SL_FN(multiply_points)(plan, vectors, c, channels, job);
+        SL_FN(multiply_points)(plan, vectors, c, channels, carrier, job);
     }
     if (plan->taps == 3) {
         SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights);
@@ -291,7 +292,9 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     job.high = INFINITY;
     const size_t first = task % panel_groups * conv->panels_per_task;
     const size_t end = sl_min_size(panels, first + conv->panels_per_task);
+    carrier carrier = SL_FN(start_carrier)(&conv->carried, task);
     for (size_t panel = first; panel < end; panel++) {
-        SL_FN(run_winograd_panel)(args, &plan, panel, &job);
+        SL_FN(run_winograd_panel)(args, &plan, panel, &carrier, &job);
     }
+    SL_FN(finish_carrier)(&carrier);
 }

@@ -80,18 +80,27 @@ struct JobBuilder {
                 + content.byteCount(of: first..<units.lowerBound)
             let byteCount = content.byteCount(of: units)
             let offset = program.plan.offsets[slot]
-            return [
-                .transfer(
-                    Transfer(
-                        upload: host.region(start..<start + byteCount),
-                        to: device.region(offset..<offset + byteCount)
-                    )
-                )
-            ]
+            let source = host.region(start..<start + byteCount)
+            let target = device.region(offset..<offset + byteCount)
+            return isCarried(source, to: target)
+                ? [] : [.transfer(Transfer(upload: source, to: target))]
         case .compute(let node, let work):
             return bindCompute(step, index: index, node: program.graph.nodes[node], work: work)
                 .map { .kernel($0) }
         }
+    }
+
+    /// Whether the computation of the same phase copies the block while it multiplies: faster than
+    /// beside it, since no multiplication waits for memory meanwhile.
+    private func isCarried(
+        _ source: Region<HostSpace>,
+        to target: Region<DeviceSpace>
+    ) -> Bool {
+        for case .kernel(let call) in actions[actions.count - 1]
+        where call.carry(source, to: target, workers: program.threads) {
+            return true
+        }
+        return false
     }
 
     private func bindCompute(

@@ -78,12 +78,14 @@ extension KernelBinder {
         if let workspace = context.workspace, sl_conv_gather_floats(isa, &args) > 0 {
             args.gather_floats = workspace.byteCount / 4 / workers
         }
+        let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv,
-            UnsafeRawPointer(store.keep(args)),
+            UnsafeRawPointer(bound),
             taskCount: sl_conv_task_count(isa, &args),
             scratch: context.workspace.map { floats($0) },
-            scratchStride: args.gather_floats
+            scratchStride: args.gather_floats,
+            carried: bound.pointer(to: \.carried)
         )
     }
 

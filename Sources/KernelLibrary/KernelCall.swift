@@ -1,4 +1,5 @@
 import CSluiceKernels
+import TensorMemory
 
 /// A kernel with all its arguments: independent tasks that any threads may run.
 package struct KernelCall: @unchecked Sendable {
@@ -13,19 +14,44 @@ package struct KernelCall: @unchecked Sendable {
     /// Scratch of worker w starts w * scratchStride floats after scratch.
     private let scratch: UnsafeMutablePointer<Float>?
     private let scratchStride: Int
+    /// Where the kernel looks for an upload that it carries; nil when it carries none.
+    private let carried: UnsafeMutablePointer<sl_carried_upload>?
 
     init(
         _ function: @escaping Function,
         _ arguments: UnsafeRawPointer,
         taskCount: Int,
         scratch: UnsafeMutablePointer<Float>? = nil,
-        scratchStride: Int = 0
+        scratchStride: Int = 0,
+        carried: UnsafeMutablePointer<sl_carried_upload>? = nil
     ) {
         self.function = function
         self.arguments = arguments
         self.taskCount = taskCount
         self.scratch = scratch
         self.scratchStride = scratchStride
+        self.carried = carried
+    }
+
+    /// Lets the call copy `source` to `target` between its multiplications.
+    ///
+    /// False, and nothing happens, when the kernel cannot, carries another upload already, or has
+    /// too few tasks to share the copy among `workers`.
+    package func carry(
+        _ source: Region<HostSpace>,
+        to target: Region<DeviceSpace>,
+        workers: Int
+    ) -> Bool {
+        guard let carried, carried.pointee.floats == 0, taskCount >= workers,
+            source.byteCount == target.byteCount, source.byteCount.isMultiple(of: 4)
+        else { return false }
+        carried.pointee = sl_carried_upload(
+            source: UnsafePointer(source.pointer.assumingMemoryBound(to: Float.self)),
+            target: target.pointer.assumingMemoryBound(to: Float.self),
+            floats: source.byteCount / 4,
+            tasks: taskCount
+        )
+        return true
     }
 
     @inline(__always)

@@ -105,12 +105,14 @@ extension KernelBinder {
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
+        let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.winograd,
-            UnsafeRawPointer(store.keep(args)),
+            UnsafeRawPointer(bound),
             taskCount: sl_winograd_task_count(isa, &args),
             scratch: floats(workspace),
-            scratchStride: stride
+            scratchStride: stride,
+            carried: bound.pointer(to: \.conv.carried)
         )
     }
 }

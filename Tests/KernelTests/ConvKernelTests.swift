@@ -272,6 +272,24 @@ struct ConvKernelTests {
         }
     }
 
+    @Test("carries an upload along", arguments: convTestISAs, 0..<40 as Range<UInt64>)
+    func carriesAnUpload(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let conv = ConvCase(isa: isa, seed: seed)
+        let packed = conv.packed(isa)
+        let plain = conv.runNative(isa, packed: packed, cut: .init())
+        var random = ConvRandom(seed: seed + 1)
+        for cut in [ConvCase.Cut(), .init(tilesPerTask: 3, panelsPerTask: 1)] {
+            let upload = CarriedUpload(floats: random.int(1...40_000))
+            let output = conv.run(isa, packed: packed, cut: cut) { args, number in
+                args.carried = upload.share(tasks: sl_conv_task_count(isa, &args))
+                isa.pointee.conv(&args, number, nil)
+            }
+            #expect(conv.differences(plain, output) == 0)
+            #expect(upload.isComplete)
+        }
+    }
+
     @Test("has an openblas form that depends on cells alone", arguments: convTestISAs)
     func openblasFormMatches(name: String) throws {
         let isa = try convTestISA(name)

@@ -123,6 +123,28 @@ final class ConvBuffer {
     }
 }
 
+/// An upload for a kernel to carry: numbers that all differ, and where they go.
+struct CarriedUpload {
+    let source: ConvBuffer
+    let target: ConvBuffer
+
+    init(floats: Int) {
+        source = ConvBuffer((0..<floats).map { Float($0) })
+        target = ConvBuffer(floats)
+    }
+
+    func share(tasks: Int) -> sl_carried_upload {
+        sl_carried_upload(
+            source: UnsafePointer(source.base),
+            target: target.base,
+            floats: source.count,
+            tasks: tasks
+        )
+    }
+
+    var isComplete: Bool { target.bits == source.bits && target.guardsAreIntact }
+}
+
 /// Packs weights [out channel][channel][tap] with their bias, in ranges of channels that end where
 /// `cuts` says, from an address that is not a multiple of four.
 func convPacked(

@@ -120,7 +120,12 @@ private struct WinogradCase {
 
     /// All tasks, last one first, with blocks of `tiles` tiles and groups of `panels` panels, on
     /// scratch that holds NaN before each task.
-    func run(_ isa: UnsafePointer<sl_isa>, tiles: Int, panels: Int) -> ConvBuffer {
+    func run(
+        _ isa: UnsafePointer<sl_isa>,
+        tiles: Int,
+        panels: Int,
+        carrying upload: CarriedUpload? = nil
+    ) -> ConvBuffer {
         let output = ConvBuffer(outputCount)
         let packed = convPacked(
             isa,
@@ -137,6 +142,9 @@ private struct WinogradCase {
         args.conv.weights = UnsafePointer(packed.base)
         args.conv.residual = residual.map { UnsafePointer($0.base) }
         args.conv.output = output.base
+        if let upload {
+            args.conv.carried = upload.share(tasks: sl_winograd_task_count(isa, &args))
+        }
         for task in (0..<sl_winograd_task_count(isa, &args)).reversed() {
             let scratch = ConvBuffer(sl_winograd_scratch_floats(isa, &args))
             isa.pointee.winograd(&args, task, scratch.base)
@@ -174,6 +182,18 @@ private struct WinogradCase {
         let whole = sample.run(isa, tiles: 1000, panels: 100).bits
         for tiles in [3, 4, 5, 7, 13] {
             #expect(sample.run(isa, tiles: tiles, panels: 1 + tiles % 2).bits == whole)
+        }
+    }
+
+    @Test(arguments: convTestISAs, 1...8)
+    func carriesAnUpload(isa name: String, seed: Int) throws {
+        let isa = try convTestISA(name)
+        let sample = WinogradCase(isa: isa, seed: UInt64(200 + seed))
+        let plain = sample.run(isa, tiles: 5, panels: 1).bits
+        for floats in [1, 1000, 40_000, 300_000] {
+            let upload = CarriedUpload(floats: floats)
+            #expect(sample.run(isa, tiles: 5, panels: 1, carrying: upload).bits == plain)
+            #expect(upload.isComplete)
         }
     }
 

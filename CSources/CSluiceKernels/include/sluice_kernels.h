@@ -66,6 +66,16 @@ typedef struct {
     float p1;
 } sl_activation;
 
+// An upload that the tasks of a call carry along: `floats` floats from source to target, line by
+// line between multiplications, each task its share of `tasks` equal ones. Neither may overlap what
+// the call reads or writes. No upload: floats == 0.
+typedef struct {
+    const float *source;
+    float *target;
+    size_t floats;
+    size_t tasks;
+} sl_carried_upload;
+
 // ---------------------------------------------------------------------------------------------
 // Convolution, transposed convolution (one phase) and matrix product: the tile kernel.
 //
@@ -115,6 +125,7 @@ typedef struct {
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
     size_t gather_floats;
+    sl_carried_upload carried;
 } sl_conv_args;
 
 // The same convolution with stride 1 and 3x3 (5x5) taps without dilation, by Winograd's algorithm
