@@ -3,7 +3,8 @@
 
 The five networks run at several budgets and thread counts and must give onnxruntime's numbers,
 the same bits every time, and exactly the planned memory. Small models then cover the import
-(e2e_import.py), and random networks everything else (fuzz_models.py).
+(e2e_import.py), the committed detector the command `detect` (e2e_detect.py), and random networks
+everything else (fuzz_models.py).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 import numpy as np
 from PIL import Image
 
+import e2e_detect
 import e2e_import
 import fuzz_models
 from sluice_cli import (
@@ -331,6 +333,7 @@ def main():
     models = arguments.models.resolve()
     started = time.monotonic()
     e2e_import.test_import(report, sluice)
+    e2e_detect.test_detect(report, sluice)
     fuzz_models.test_random_networks(report, sluice, range(arguments.seeds))
     test_commands(report, sluice, models)
     test_networks(report, sluice, models)
