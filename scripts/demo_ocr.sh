@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo of real text: a trained detector finds its lines on a scanned page inside a quarter of the
-# device memory it would take. Expects the command line to be built; fetches the two files it needs.
+# The demo of real text: a trained detector finds its lines on a scanned page inside a quarter of
+# the device memory it would take. Expects the command line to be built; fetches two files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
