@@ -19,7 +19,7 @@ setup: ## installs what is missing: Debian packages, Python packages in .venv
 build: setup ## builds the command line in release mode
 	swift build -c release --product sluice
 
-models: setup ## makes the five networks and a scanned page in models/
+models: setup ## makes the five networks, those that read text, and a scanned page in models/
 	@$(PYTHON) tools/make_models.py
 
 demo: build ## finds the digits of a picture inside the smallest device budget; draws out/demo.png

@@ -16,7 +16,7 @@ struct SluiceCommand: ParsableCommand {
         version: sluiceVersion,
         subcommands: [
             RunCommand.self, PlanCommand.self, InspectCommand.self, DetectCommand.self,
-            DoctorCommand.self, KernelsCommand.self,
+            OCRCommand.self, DoctorCommand.self, KernelsCommand.self,
         ]
     )
 
