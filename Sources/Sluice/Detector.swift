@@ -9,6 +9,14 @@ public struct Detection: Sendable, Hashable {
     /// Where it is.
     public var box: Box
 
+    /// An object of a class, found at `box`.
+    public init(classIndex: Int, label: String, score: Float, box: Box) {
+        self.classIndex = classIndex
+        self.label = label
+        self.score = score
+        self.box = box
+    }
+
     /// A rectangle in pixels of the picture; the upper left corner is inside, the lower right not.
     public struct Box: Sendable, Hashable {
         /// Its left, upper, right and lower edge.
