@@ -7,6 +7,12 @@ public struct TextBox: Sendable, Hashable {
         /// Distance from the upper edge.
         public var y: Float
 
+        /// The point at these distances.
+        public init(x: Float, y: Float) {
+            self.x = x
+            self.y = y
+        }
+
         static func + (one: Point, other: Point) -> Point {
             Point(x: one.x + other.x, y: one.y + other.y)
         }
