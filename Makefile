@@ -5,8 +5,9 @@ SLUICE := .build/release/sluice
 SEEDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo test test-modules test-release test-debug e2e fuzz test-isa \
-	test-avx512 test-asan test-tsan lint stack format bench bench-fusion bench-kernels bench-networks \
+.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e fuzz \
+	test-isa test-avx512 test-asan test-tsan lint stack format bench bench-fusion \
+	bench-kernels bench-networks \
 	bench-peers docs clean ci
 
 help: ## prints this list
@@ -18,11 +19,15 @@ setup: ## installs what is missing: Debian packages, Python packages in .venv
 build: setup ## builds the command line in release mode
 	swift build -c release --product sluice
 
-models: setup ## makes the five networks and the page of the demo in models/
+models: setup ## makes the five networks, those that read text, and a scanned page in models/
 	@$(PYTHON) tools/make_models.py
 
-demo: build ## finds the text lines of a scanned page inside a small device budget
-	@scripts/demo.sh
+demo: build ## finds the digits of a picture inside the smallest device budget; draws out/demo.png
+	@mkdir -p out
+	$(SLUICE) detect tools/detector/example.png --device-memory minimum -o out/demo.png
+
+demo-ocr: build ## finds the text lines of a scanned page inside a small device budget
+	@scripts/demo_ocr.sh
 
 test: test-modules test-release test-debug e2e ## all tests: modules, Swift in release and debug, end to end
 

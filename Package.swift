@@ -31,6 +31,8 @@ let package = Package(
             ],
             linkerSettings: [.linkedLibrary("pthread"), .linkedLibrary("dl")]
         ),
+        // Reads and writes images; Debian: libstb-dev.
+        .systemLibrary(name: "CStb", path: "CSources/CStb", pkgConfig: "stb"),
         .target(name: "GraphIR", swiftSettings: swiftSettings),
         .target(name: "TensorMemory", swiftSettings: swiftSettings),
         .target(
@@ -58,7 +60,7 @@ let package = Package(
             name: "Sluice",
             dependencies: [
                 "GraphIR", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
-                "TensorMemory", .product(name: "Logging", package: "swift-log"),
+                "TensorMemory", "CStb", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings
         ),

@@ -21,7 +21,7 @@ ALLOWED = {
     "Execution": {"GraphIR", "GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform"},
     "Sluice": {
         "GraphIR", "TensorMemory", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
-        "Logging"},
+        "CStb", "Logging"},
     "sluice": {"Sluice", "ArgumentParser"},
 }
 # Modules that do no input or output, and know neither threads nor clocks.

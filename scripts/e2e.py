@@ -3,7 +3,8 @@
 
 The five networks run at several budgets and thread counts and must give onnxruntime's numbers,
 the same bits every time, and exactly the planned memory. Small models then cover the import
-(e2e_import.py), and random networks everything else (fuzz_models.py).
+(e2e_import.py), the committed detector the command `detect` (e2e_detect.py), a scanned page the
+command `ocr` (e2e_ocr.py), and random networks everything else (fuzz_models.py).
 """
 
 import argparse
@@ -17,7 +18,9 @@ import time
 import numpy as np
 from PIL import Image
 
+import e2e_detect
 import e2e_import
+import e2e_ocr
 import fuzz_models
 from sluice_cli import (
     IMPOSSIBLE, ROOT, Report, Sluice, reference_outputs, require, require_close, safe_name,
@@ -331,7 +334,9 @@ def main():
     models = arguments.models.resolve()
     started = time.monotonic()
     e2e_import.test_import(report, sluice)
+    e2e_detect.test_detect(report, sluice)
     fuzz_models.test_random_networks(report, sluice, range(arguments.seeds))
+    e2e_ocr.test_ocr(report, sluice, models)
     test_commands(report, sluice, models)
     test_networks(report, sluice, models)
     print(f"{time.monotonic() - started:.0f} s")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo: finds text lines with the PP-OCRv4 detector inside a device-memory budget.
+"""The demo of real text: finds lines with the PP-OCRv4 detector inside a device-memory budget.
 
 Runs `sluice run` on the page, draws the boxes it finds, and prints what the run used.
 """
@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--sluice", type=pathlib.Path, default=ROOT / ".build/release/sluice")
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models/ppocr_det.onnx")
     parser.add_argument("--image", type=pathlib.Path, default=ROOT / "models/page.png")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "out/demo.png")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "out/demo-ocr.png")
     parser.add_argument("--device-memory", default="25%", help="as of `sluice run`")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()

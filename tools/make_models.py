@@ -6,8 +6,9 @@
   errors: any permutation of channels gives the same result.
 * mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, inception_v3 and efficientnet_b0 too): the
   real topology with seeded weights, built by the script of that name.
-* ppocr_det and page.png: the trained text detector of PP-OCRv4 and a scanned page, taken from
-  two wheels of PyPI that are pinned by hash.
+* ppocr_det, ppocr_cls, ppocr_rec and page.png: the trained networks of PP-OCRv4 that find lines of
+  text, tell whether one is upside down and read it, and a scanned page; taken from two wheels of
+  PyPI that are pinned by hash.
 
 The same bytes come out every time: weights are exact arithmetic on the integers of PCG64, seeded
 by the name of the tensor. Nothing is made twice, and no half-written file keeps its final name.
@@ -54,10 +55,16 @@ BUILT = {
     "mobilenet_v2": mobilenet_v2, "resnet50_v1_5": resnet50_v1_5, "vgg16": vgg16,
 }
 FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
+READING = ["ppocr_cls", "ppocr_rec", "page.png"]
 
 WHEEL_FILES = {
     "ppocr_det.onnx": (
         "rapidocr_onnxruntime", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx"),
+    "ppocr_cls.onnx": (
+        "rapidocr_onnxruntime",
+        "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx"),
+    "ppocr_rec.onnx": (
+        "rapidocr_onnxruntime", "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx"),
     "page.png": ("scikit_image", "skimage/data/page.png"),
 }
 
@@ -245,14 +252,14 @@ def make(name, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME",
-                        help=f"what to make (default: {' '.join(FIVE)} page.png)")
+                        help=f"what to make (default: {' '.join(FIVE + READING)})")
     parser.add_argument("--all", action="store_true", help="all nine light networks as well")
     parser.add_argument("--benchmarks", action="store_true",
                         help="the other networks of benchmarks/peers.py as well")
     parser.add_argument("--output-dir", type=pathlib.Path, default=ROOT / "models")
     arguments = parser.parse_args()
-    known = set(GAINS) | set(FIVE) | set(BUILT) | {"page.png"}
-    names = arguments.names or FIVE + ["page.png"]
+    known = set(GAINS) | set(FIVE) | set(BUILT) | set(READING)
+    names = arguments.names or FIVE + READING
     if arguments.all:
         names = names + [name for name in sorted(GAINS) if name not in names]
     if arguments.benchmarks:

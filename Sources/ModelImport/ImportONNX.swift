@@ -11,6 +11,8 @@ package struct ImportedModel: Sendable {
     package var irVersion: Int64
     /// The program that wrote the file, when it says so.
     package var producer: String
+    /// What the file says about itself, by key: labels, dictionaries, authors.
+    package var metadata: [String: String]
 }
 
 /// Opens an ONNX model.
@@ -46,7 +48,8 @@ private func importModel(_ file: WeightFile) throws(ImportError) -> ImportedMode
         files: builder.constants.files.files,
         opsets: model.opsets,
         irVersion: model.irVersion,
-        producer: model.producer
+        producer: model.producer,
+        metadata: model.metadata
     )
 }
 

@@ -9,6 +9,8 @@ struct ModelRecord {
     var opsets: [String: Int64] = [:]
     var graph = GraphRecord()
     var hasGraph = false
+    /// What the file says about itself: labels, dictionaries, authors.
+    var metadata: [String: String] = [:]
     /// The functions the model brings along.
     var functions: Set<OperatorName> = []
 }
@@ -68,12 +70,30 @@ func readModel(_ source: FileWindow) throws(ImportError) -> ModelRecord {
             model.hasGraph = true
             try readGraph(reader.message(field, name: "graph"), into: &model.graph)
         case 8: try readOpset(field, of: reader, into: &model)
+        case 14:
+            let entry = try readMetadata(reader.message(field, name: "metadata_props"))
+            model.metadata[entry.key] = entry.value
         case 25:
             model.functions.insert(try readFunctionName(reader.message(field, name: "functions")))
         default: break  // Documentation, training and device hints change no result.
         }
     }
     return model
+}
+
+private func readMetadata(
+    _ message: WireReader
+) throws(ImportError) -> (key: String, value: String) {
+    var reader = message
+    var entry = (key: "", value: "")
+    while let field = try reader.next() {
+        switch field.number {
+        case 1: entry.key = try reader.string(field, name: "key")
+        case 2: entry.value = try reader.string(field, name: "value")
+        default: break
+        }
+    }
+    return entry
 }
 
 private func readOpset(
@@ -177,12 +197,12 @@ private func readInput(
 
 /// A declared dimension.
 ///
-/// Exporters write an open one in several ways: as a name, as nothing at all, as -1, and (before
-/// names existed) as 0.
+/// Exporters write an open one in several ways: as a name, as nothing at all, as "?", as -1, and
+/// (before names existed) as 0. Only a name says that two dimensions are the same.
 private func dimension(_ proto: Onnx_TensorShapeProto.Dimension) -> Dimension {
     switch proto.value {
     case .dimValue(let size)? where size > 0: .fixed(Int(size))
-    case .dimParam(let name)? where !name.isEmpty: .symbol(name)
+    case .dimParam(let name)? where !name.isEmpty && name != "?": .symbol(name)
     default: .unknown
     }
 }

@@ -44,6 +44,9 @@ public struct Model: Sendable {
         }
     }
 
+    /// What the file says about itself, by key: labels, dictionaries, authors.
+    public var metadata: [String: String] { imported.metadata }
+
     /// Names of the outputs, in the model's order.
     public var outputNames: [String] {
         imported.graph.outputs.map { imported.graph[$0].name }

@@ -40,6 +40,13 @@ package func writeNPY(
     }
 }
 
+/// Writes a whole file; it appears complete or not at all.
+func writeFile(_ bytes: UnsafeRawBufferPointer, to path: String) throws(NPYError) {
+    try writeAtomically(to: path) { (descriptor) throws(NPYError) in
+        try writeAll(bytes, to: descriptor, path: path)
+    }
+}
+
 /// Tells temporary files of one process apart.
 private let temporaryFileCount = Atomic<Int>(0)
 

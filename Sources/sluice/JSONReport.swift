@@ -43,6 +43,21 @@ struct JSONReport: Encodable {
         }
     }
 
+    /// What `detect` found in one picture.
+    struct Picture: Encodable {
+        var file: String
+        var width: Int
+        var height: Int
+        var detections: [Found]
+    }
+
+    struct Found: Encodable {
+        var `class`: String
+        var score: Float
+        /// Left, top, right, bottom in pixels of the picture.
+        var box: [Float]
+    }
+
     var plan: Plan
     var path: String
     var latency: Latency?
@@ -52,6 +67,7 @@ struct JSONReport: Encodable {
     var planMilliseconds = 0.0
     var loadMilliseconds = 0.0
     var outputs: [Output]?
+    var pictures: [Picture]?
 
     init(plan: Plan, path: String) {
         self.plan = plan
@@ -59,7 +75,7 @@ struct JSONReport: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case model, threads, isa, outputs, warnings
+        case model, threads, isa, outputs, warnings, pictures
         case latency = "latency_ms"
         case budget = "device_budget_bytes"
         case plannedPeak = "planned_device_peak_bytes"
@@ -102,6 +118,7 @@ struct JSONReport: Encodable {
         try values.encode(plan.predictedSeconds * 1e3, forKey: .predicted)
         try values.encode(plan.kernelTrafficBytes, forKey: .traffic)
         try values.encode(plan.warnings, forKey: .warnings)
+        try values.encodeIfPresent(pictures, forKey: .pictures)
         if let outputs {
             try values.encode(outputs, forKey: .outputs)
         } else {

@@ -15,8 +15,8 @@ struct SluiceCommand: ParsableCommand {
             """,
         version: sluiceVersion,
         subcommands: [
-            RunCommand.self, PlanCommand.self, InspectCommand.self, DoctorCommand.self,
-            KernelsCommand.self,
+            RunCommand.self, PlanCommand.self, InspectCommand.self, DetectCommand.self,
+            OCRCommand.self, DoctorCommand.self, KernelsCommand.self,
         ]
     )
 

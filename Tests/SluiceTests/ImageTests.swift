@@ -1,0 +1,129 @@
+import Glibc
+import Sluice
+import Testing
+
+@Suite("Images and detections")
+struct ImageTests {
+    /// Calls `body` with the path of a file that is removed afterwards.
+    private func withFile<Result>(_ body: (String) throws -> Result) throws -> Result {
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
+        var template = Array("\(parent)/sluice-image-XXXXXX".utf8CString)
+        let made = template.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
+        }
+        let directory = try #require(made)
+        defer {
+            unlink(directory + "/a.png")
+            // Fails, and is noticed, when anything else is left.
+            #expect(rmdir(directory) == 0)
+        }
+        return try body(directory + "/a.png")
+    }
+
+    private func pattern(width: Int, height: Int, channels: Int) -> Image {
+        let samples = (0..<(width * height * channels)).map { UInt8(truncatingIfNeeded: $0 * 37) }
+        return Image(width: width, height: height, channels: channels, samples: samples)
+    }
+
+    @Test("what is written as PNG is read back sample by sample", arguments: [1, 3])
+    func pngKeepsEverySample(channels: Int) throws {
+        let image = pattern(width: 13, height: 7, channels: channels)
+        let back = try withFile { path in
+            try image.writePNG(to: path)
+            return try Image(reading: path, channels: channels)
+        }
+        #expect(back == image)
+    }
+
+    @Test("a file that is no picture is bad data, a file that is not there is missing")
+    func brokenFilesAreRefused() throws {
+        try withFile { path in
+            let missing = #expect(throws: SluiceError.self) { try Image(reading: path) }
+            #expect(missing?.kind == .missingFile)
+            let file = try #require(fopen(path, "w"))
+            fputs("no picture", file)
+            fclose(file)
+            let broken = #expect(throws: SluiceError.self) { try Image(reading: path) }
+            #expect(broken?.kind == .badData)
+        }
+    }
+
+    @Test("a truncated PNG is refused")
+    func truncatedPNGIsRefused() throws {
+        try withFile { path in
+            try pattern(width: 40, height: 30, channels: 3).writePNG(to: path)
+            #expect(truncate(path, 60) == 0)
+            #expect(throws: SluiceError.self) { try Image(reading: path) }
+        }
+    }
+
+    @Test("resizing keeps a flat picture flat", arguments: [(1, 1), (5, 90), (64, 3), (31, 31)])
+    func flatStaysFlat(size: (Int, Int)) {
+        let flat = Image(
+            width: 31,
+            height: 17,
+            channels: 3,
+            samples: Array(repeating: 201, count: 31 * 17 * 3)
+        )
+        let resized = flat.resized(width: size.0, height: size.1)
+        #expect(resized.width == size.0 && resized.height == size.1)
+        #expect(resized.samples.allSatisfy { $0 == 201 })
+    }
+
+    @Test("shrinking to one pixel gives the mean, not one of the samples")
+    func shrinkingAverages() {
+        let stripes = Image(
+            width: 64,
+            height: 64,
+            channels: 1,
+            samples: (0..<4096).map { $0.isMultiple(of: 2) ? 0 : 200 }
+        )
+        #expect(abs(Int(stripes.resized(width: 1, height: 1).samples[0]) - 100) <= 1)
+    }
+
+    @Test("a tensor holds channel after channel, normalised")
+    func tensorIsPlanar() {
+        let image = Image(width: 2, height: 1, channels: 3, samples: [0, 51, 255, 102, 153, 204])
+        let tensor = image.tensor(mean: 0.5, deviation: 0.5)
+        #expect(tensor.shape == [1, 3, 1, 2])
+        for (found, wanted) in zip(tensor.floats, [-1, -0.2, -0.6, 0.2, 1, 0.6] as [Float]) {
+            #expect(abs(found - wanted) < 1e-6)
+        }
+    }
+
+    private func detection(_ index: Int, _ score: Float, _ left: Float) -> Detection {
+        Detection(
+            classIndex: index,
+            label: "\(index)",
+            score: score,
+            box: .init(left: left, top: 0, right: left + 10, bottom: 10)
+        )
+    }
+
+    @Test("of overlapping boxes of a class the best stays, whatever their order")
+    func bestOfOverlapping() {
+        // Overlaps with the first: 9/11, 6/14 and none.
+        let found = [detection(0, 0.6, 1), detection(0, 0.9, 0), detection(0, 0.5, 4)]
+        #expect(suppressOverlaps(found, above: 0.5).map(\.score) == [0.9, 0.5])
+        #expect(suppressOverlaps(found, above: 0.4).map(\.score) == [0.9])
+        #expect(suppressOverlaps(found.reversed(), above: 0.5).map(\.score) == [0.9, 0.5])
+    }
+
+    @Test("boxes of two classes stay unless they cover nearly the same place")
+    func classesShareAPlace() {
+        let apart = [detection(0, 0.9, 0), detection(1, 0.8, 2.5)]  // 7.5/12.5
+        #expect(suppressOverlaps(apart, above: 0.5).count == 2)
+        let same = [detection(0, 0.9, 0), detection(1, 0.8, 1)]  // 9/11
+        #expect(suppressOverlaps(same, above: 0.5).map(\.classIndex) == [0])
+    }
+
+    @Test("annotations stay inside the picture")
+    func annotationsAreClipped() {
+        var outside = detection(3, 0.5, 100)
+        outside.box = .init(left: -20, top: -5, right: 900, bottom: 700)
+        let image = pattern(width: 32, height: 20, channels: 1)
+        let drawn = image.annotated(with: [outside, detection(1, 1, 28)])
+        #expect(drawn.channels == 3)
+        #expect(drawn.width == 128 && drawn.height == 80)
+    }
+}

@@ -1,8 +1,0 @@
-#!/usr/bin/env bash
-# The demo: a trained text detector reads a scanned page inside a quarter of the device memory it
-# would take. Expects the command line to be built; fetches the two files it needs.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-
-.venv/bin/python tools/make_models.py ppocr_det page.png
-.venv/bin/python tools/demo_detect.py "$@"
