@@ -67,6 +67,11 @@ static void SL_FN(arithmetic_int64)(sl_binary_kind kind, size_t count, const int
         SL_WIDE_CASE(SL_BINARY_MODULO, SL_FN(modulo_int64)(x, y))
         SL_WIDE_CASE(SL_BINARY_MODULO_TRUNCATED, SL_FN(remainder_int64)(x, y))
         SL_WIDE_CASE(SL_BINARY_PARAMETRIC_RELU, x < 0 ? SL_WRAP(*) : x)
+        SL_WIDE_CASE(SL_BINARY_BITWISE_AND, x & y)
+        SL_WIDE_CASE(SL_BINARY_BITWISE_OR, x | y)
+        SL_WIDE_CASE(SL_BINARY_BITWISE_XOR, x ^ y)
+        SL_WIDE_CASE(SL_BINARY_SHIFT_LEFT, (uint64_t)y > 63 ? 0 : (int64_t)((uint64_t)x << y))
+        SL_WIDE_CASE(SL_BINARY_SHIFT_RIGHT, x >> ((uint64_t)y > 63 ? 63 : y))
         default:
             return;
     }
@@ -88,6 +93,11 @@ static void SL_FN(arithmetic_uint64)(sl_binary_kind kind, size_t count, const ui
         SL_WIDE_CASE(SL_BINARY_MODULO, y == 0 ? 0 : x % y)
         SL_WIDE_CASE(SL_BINARY_MODULO_TRUNCATED, y == 0 ? 0 : x % y)
         SL_WIDE_CASE(SL_BINARY_PARAMETRIC_RELU, ((void)y, x))
+        SL_WIDE_CASE(SL_BINARY_BITWISE_AND, x & y)
+        SL_WIDE_CASE(SL_BINARY_BITWISE_OR, x | y)
+        SL_WIDE_CASE(SL_BINARY_BITWISE_XOR, x ^ y)
+        SL_WIDE_CASE(SL_BINARY_SHIFT_LEFT, y > 63 ? 0 : x << y)
+        SL_WIDE_CASE(SL_BINARY_SHIFT_RIGHT, y > 63 ? 0 : x >> y)
         default:
             return;
     }

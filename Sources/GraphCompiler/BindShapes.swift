@@ -8,39 +8,232 @@ package func bindShapes(
     of graph: Graph,
     inputTypes: [TensorType]
 ) throws(CompileError) -> Graph {
+    try bindShapes(of: graph, inputTypes: inputTypes, inputValues: []).graph
+}
+
+/// The same where the values of some inputs are known.
+///
+/// Those that decide a shape are made constants of the plan, and their numbers are returned. Others
+/// stay inputs like any.
+package func bindShapes(
+    of graph: Graph,
+    inputTypes: [TensorType],
+    inputValues: [DenseTensor?]
+) throws(CompileError) -> (graph: Graph, fixedInputs: [Int]) {
     precondition(inputTypes.count == graph.inputs.count)
-    var bound = graph
-    for (input, type) in zip(graph.inputs, inputTypes) {
-        bound[input.value].type = type
+    var fixed: Set<Int> = []
+    while true {
+        var binding = ShapeBinding(graph, inputTypes)
+        for index in fixed.sorted() {
+            if let value = inputValues[index] { binding.fix(index, to: value) }
+        }
+        do throws(BindingProblem) {
+            try binding.run()
+            return (removeDeadNodes(from: binding.bound), fixed.sorted())
+        } catch {
+            let known = error.inputs.filter { index in
+                index < inputValues.count && inputValues[index] != nil && !fixed.contains(index)
+            }
+            guard !known.isEmpty else { throw error.failure }
+            fixed.formUnion(known)
+        }
     }
-    var kept: [Node] = []
-    var problems: [String] = []
-    for node in graph.nodes {
+}
+
+/// Why a graph cannot be bound, and the graph inputs whose values might help.
+private struct BindingProblem: Error {
+    var failure: CompileError
+    var inputs: Set<Int> = []
+}
+
+/// A graph on its way to types.
+private struct ShapeBinding {
+    var bound: Graph
+    private var kept: [Node] = []
+    private var problems: [String] = []
+    /// What readers of a fixed input read instead.
+    private var replacement: [ValueID: ValueID] = [:]
+    private var names: Set<String>
+
+    init(_ graph: Graph, _ inputTypes: [TensorType]) {
+        bound = graph
+        names = Set(graph.values.map(\.name))
+        for (input, type) in zip(graph.inputs, inputTypes) { bound[input.value].type = type }
+    }
+
+    /// Makes the value of a graph input a constant for all that reads it.
+    mutating func fix(_ index: Int, to value: DenseTensor) {
+        let input = bound.inputs[index].value
+        replacement[input] = addValue(bound[input].name + ".value", Constant(value))
+    }
+
+    private mutating func addValue(_ name: String, _ constant: Constant? = nil) -> ValueID {
+        var fresh = name
+        var number = 2
+        while !names.insert(fresh).inserted {
+            fresh = "\(name).\(number)"
+            number += 1
+        }
+        return bound.addValue(name: fresh, constant: constant)
+    }
+
+    mutating func run() throws(BindingProblem) {
+        for node in bound.nodes { try bind(node) }
+        guard problems.isEmpty else { throw BindingProblem(failure: .unsupported(problems)) }
+        bound.nodes = kept
+    }
+
+    private mutating func bind(_ original: Node) throws(BindingProblem) {
+        var node = original
+        node.inputs = node.inputs.map { id in id.map { replacement[$0] ?? $0 } }
         let constants = node.inputs.map { id in id.flatMap { bound[$0].constant } }
-        let types: [TensorType]
+        var types: [TensorType] = []
+        var expansion: Expansion?
         do throws(ShapeError) {
-            types = try inferTypes(
-                of: node.op,
-                inputs: node.inputs.map { id in id.flatMap { bound[$0].type } },
-                literals: constants.map { $0?.smallLiteral },
-                outputCount: node.outputs.count
-            )
+            let inputs = node.inputs.map { id in id.flatMap { bound[$0].type } }
+            node.op = withKernel(node.op, inputs: inputs, constants: constants)
+            if case .composite(let composite) = node.op {
+                expansion = try expand(
+                    composite,
+                    inputs: inputs,
+                    literals: constants.map { $0?.smallLiteral },
+                    outputCount: node.outputs.count
+                )
+            } else {
+                types = try inferTypes(
+                    of: node.op,
+                    inputs: inputs,
+                    literals: constants.map { $0?.smallLiteral },
+                    outputCount: node.outputs.count
+                )
+                try checkPadValue(node, constants)
+            }
         } catch {
             let reason = "node '\(node.name)': \(error.message)"
-            throw error.dependsOnData ? .unsupported([reason]) : .invalid(reason)
+            guard error.dependsOnData else { throw BindingProblem(failure: .invalid(reason)) }
+            throw BindingProblem(
+                failure: .unsupported([reason]),
+                inputs: deciding(original)
+            )
+        }
+        if let expansion {
+            try splice(expansion, of: node)
+            return
         }
         for (output, type) in zip(node.outputs, types) {
             guard let output else { continue }
             bound[output].type = type
         }
         if fold(node, constants: constants, types: types, in: &bound, problems: &problems) {
-            continue
+            return
         }
         kept.append(node)
     }
-    guard problems.isEmpty else { throw .unsupported(problems) }
-    bound.nodes = kept
-    return removeDeadNodes(from: bound)
+
+    /// What surrounds a tensor is part of its plan.
+    private func checkPadValue(_ node: Node, _ constants: [Constant?]) throws(ShapeError) {
+        guard case .pad(.constant) = node.op, node.inputs.count > 2, node.inputs[2] != nil,
+            constants[2] == nil
+        else { return }
+        var error = ShapeError("its pad value is known only at run time")
+        error.dependsOnData = true
+        throw error
+    }
+
+    /// Puts the simpler operators of a composite one in its place.
+    private mutating func splice(
+        _ expansion: Expansion,
+        of node: Node
+    ) throws(BindingProblem) {
+        var ids: [Slot: ValueID] = [:]
+        for (slot, id) in zip(expansion.inputs, node.inputs) {
+            if let slot, let id { ids[slot] = id }
+        }
+        func id(_ slot: Slot, _ binding: inout ShapeBinding) -> ValueID {
+            if let known = ids[slot] { return known }
+            let constant = expansion.literal(slot).map { Constant($0) }
+            let new = binding.addValue("\(node.name).\(slot.index)", constant)
+            ids[slot] = new
+            return new
+        }
+        for step in expansion.steps {
+            let inputs = step.inputs.map { slot in slot.map { id($0, &self) } }
+            let outputs = step.outputs.map { slot -> ValueID? in id(slot, &self) }
+            try bind(Node(name: node.name, op: step.op, inputs: inputs, outputs: outputs))
+        }
+        for (output, slot) in zip(node.outputs, expansion.outputs) {
+            guard let output else { continue }
+            let source = id(slot, &self)
+            try bind(Node(name: node.name, op: .identity, inputs: [source], outputs: [output]))
+        }
+    }
+
+    /// The graph inputs that what decides the shape of `node` is computed from.
+    private func deciding(_ node: Node) -> Set<Int> {
+        let isWhole =
+            switch node.op {
+            case .constantOfShape, .range: true
+            case .composite(.window): true
+            default: false
+            }
+        var pending = (isWhole ? node.inputs[...] : node.inputs.dropFirst()).compactMap { $0 }
+        var seen = Set(pending)
+        var producers: [ValueID: Int] = [:]
+        for (index, node) in bound.nodes.enumerated() {
+            for case let output? in node.outputs { producers[output] = index }
+        }
+        while let next = pending.popLast() {
+            guard let producer = producers[next] else { continue }
+            for case let input? in bound.nodes[producer].inputs where seen.insert(input).inserted {
+                pending.append(input)
+            }
+        }
+        return Set(bound.inputs.indices.filter { seen.contains(bound.inputs[$0].value) })
+    }
+}
+
+/// The operator, or its composite form where no kernel takes inputs like these.
+private func withKernel(
+    _ op: Operator,
+    inputs: [TensorType?],
+    constants: [Constant?]
+) -> Operator {
+    guard let x = inputs.first, let x else { return op }
+    let rank = x.shape.count
+    let others = zip(inputs, constants).dropFirst()
+    let areConstant = others.allSatisfy { type, constant in type == nil || constant != nil }
+    switch op {
+    case .convolution(let convolution) where !areConstant || rank > 4:
+        return .composite(.anyConvolution(convolution))
+    case .batchNormalization(let epsilon) where !areConstant:
+        return .composite(.batchNormalization(epsilon: epsilon))
+    case .pool(let pool):
+        if case .lp = pool.kind { return .composite(.windows(pool, storesColumnsFirst: false)) }
+        return rank > 4 || !x.dtype.isFloatingPoint
+            ? .composite(.windows(pool, storesColumnsFirst: false)) : op
+    case .globalPool(.lp(let order)): return .composite(.globalLpPool(order: order))
+    case .resize(let resize):
+        let literals = constants.map { $0?.smallLiteral }
+        guard
+            let output = try? inferTypes(
+                of: op,
+                inputs: inputs,
+                literals: literals,
+                outputCount: 1
+            ).first,
+            let axes = try? resizeAxes(
+                resize,
+                input: x.shape,
+                output: output.shape,
+                literals: literals
+            )
+        else { return op }
+        let hasKernel =
+            x.dtype.isFloatingPoint && rank >= 2
+            && axes.dropLast(2).allSatisfy(\.isIdentity)
+        return hasKernel ? op : .composite(.resizeAllAxes(resize))
+    default: return op
+    }
 }
 
 /// Elements up to which a folded result is computed at once rather than when a session opens.

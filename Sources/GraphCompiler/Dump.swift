@@ -61,6 +61,13 @@ extension Kernel {
         case .product(let product):
             return "product[\(product.m)x\(product.k)x\(product.n) x\(product.aIndex.count)]"
         case .localResponseNormalization: return "lrn"
+        case .map(let function): return "map.\(function)"
+        case .lineReduce(let kind, let lines):
+            return "reduce.\(kind)[\(lines.outer),\(lines.axisSize),\(lines.inner)]"
+        case .places(_, let count, let largest, _):
+            return "\(largest ? "largest" : "smallest")[\(count)]"
+        case .scan(_, let scan): return scan.isProduct ? "runningproduct" : "runningsum"
+        case .scatterRows(let reduction): return "scatter.\(reduction)"
         }
     }
 }

@@ -48,6 +48,8 @@ extension Lowering {
             try lowerGather(node, axis: axis)
         case .cast:
             try lowerCast(node)
+        case .bitCast:
+            try lowerBitCast(node)
         case .slice:
             try lowerSlice(node)
         case .pad(let mode):
@@ -60,6 +62,20 @@ extension Lowering {
             throw LoweringProblem(
                 reason: "its result depends on data known only at run time"
             )
+        case .argument(let search):
+            try lowerArgument(node, search)
+        case .topPlaces(let axis, let largest):
+            try lowerTopPlaces(node, axis: axis, largest: largest)
+        case .scan(let scan):
+            try lowerScan(node, scan)
+        case .scatterRows(let reduction):
+            emit(
+                node,
+                .scatterRows(reduction),
+                inputs: [try required(node, 0), try required(node, 1), try required(node, 2)]
+            )
+        case .composite:
+            preconditionFailure("composite operators are written out when types are bound")
         }
     }
 
@@ -89,18 +105,44 @@ extension Lowering {
             emit(node, .binary(.equal), inputs: [x, zero])
             return
         }
-        try requireFloat(x)
-        emit(node, .unary, inputs: [x], activation: Activation(function))
+        if result[x].type.dtype == .float32, function.isActivation {
+            emit(node, .unary, inputs: [x], activation: Activation(function))
+        } else {
+            emit(node, .map(function), inputs: [x])
+        }
     }
 
     private mutating func lowerBinary(
         _ node: Node,
         _ function: BinaryFunction
     ) throws(LoweringProblem) {
-        emit(
-            node,
-            .binary(function),
-            inputs: [try required(node, 0), try required(node, 1)]
+        let (a, b) = (try required(node, 0), try required(node, 1))
+        let (first, second) = (result[a].type.dtype, result[b].type.dtype)
+        guard function == .power, first != second else {
+            emit(node, .binary(function), inputs: [a, b])
+            return
+        }
+        // Powers of mixed types: as float32 where either is, else in the type of the base.
+        guard let target = node.outputs[0] else { return }
+        let isFloat = first == .float32 || second == .float32
+        let common = isFloat ? DType.float32 : first
+        let power = emitTemporary(
+            node.name + ".power",
+            .binary(.power),
+            inputs: [converted(a, to: common), converted(b, to: common)],
+            type: TensorType(common, type(target).shape)
+        )
+        define(target, as: converted(power, to: first))
+    }
+
+    /// The same elements as another type.
+    private mutating func converted(_ id: ValueID, to dtype: DType) -> ValueID {
+        if result[id].type.dtype == dtype { return id }
+        return emitTemporary(
+            "\(result[id].name).\(dtype)",
+            .cast,
+            inputs: [id],
+            type: TensorType(dtype, result[id].type.shape)
         )
     }
 
@@ -207,6 +249,23 @@ extension Lowering {
         }
     }
 
+    /// Halves are computed as float32, which keeps their bits; doubles would lose theirs.
+    private mutating func lowerBitCast(_ node: Node) throws(LoweringProblem) {
+        guard let source = node.inputs[0], let target = node.outputs[0] else { return }
+        let (from, to) = (type(source).dtype, type(target).dtype)
+        guard from != .float64, to != .float64 else {
+            throw LoweringProblem(reason: "the bits of float64 are not kept")
+        }
+        let bits = converted(try required(node, 0), to: from)
+        let copy = emitTemporary(
+            node.name + ".bits",
+            .copy(CopyKernel(boxes: [.whole(type(source).elementCount)])),
+            inputs: [bits],
+            type: type(target)
+        )
+        define(target, as: converted(copy, to: computedType(target).dtype))
+    }
+
     // MARK: Along an axis
 
     private mutating func lowerSoftmax(
@@ -237,7 +296,6 @@ extension Lowering {
         _ reduction: Reduction
     ) throws(LoweringProblem) {
         let x = try required(node, 0)
-        try requireFloat(x)
         let shape = result[x].type.shape
         var axes: [Int]
         if node.inputs.count > 1, let input = node.inputs[1] {
@@ -268,16 +326,71 @@ extension Lowering {
                 node.name + ".transposed",
                 transposeKernel(shape, permutation),
                 inputs: [x],
-                type: TensorType(.float32, permutation.map { shape[$0] })
+                type: TensorType(result[x].type.dtype, permutation.map { shape[$0] })
             )
             outer = kept.reduce(1) { $0 * shape[$1] }
             inner = 1
         }
+        if result[x].type.dtype == .float32 {
+            emit(
+                node,
+                .reduce(reduction.kind, outer: outer, axisSize: size, inner: inner),
+                inputs: [source]
+            )
+        } else {
+            let lines = AxisLines(outer: outer, axisSize: size, inner: inner)
+            emit(node, .lineReduce(reduction.kind, lines), inputs: [source])
+        }
+    }
+
+    private mutating func lowerArgument(
+        _ node: Node,
+        _ search: ArgumentSearch
+    ) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        let shape = result[x].type.shape
+        let axis = search.axis < 0 ? search.axis + shape.count : search.axis
         emit(
             node,
-            .reduce(reduction.kind, outer: outer, axisSize: size, inner: inner),
-            inputs: [source]
+            .places(
+                AxisLines(shape, axis: axis),
+                count: 1,
+                largest: !search.findsMinimum,
+                takesLast: search.takesLast
+            ),
+            inputs: [x]
         )
+    }
+
+    private mutating func lowerTopPlaces(
+        _ node: Node,
+        axis: Int,
+        largest: Bool
+    ) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let target = node.outputs[0] else { return }
+        let shape = result[x].type.shape
+        let axis = axis < 0 ? axis + shape.count : axis
+        emit(
+            node,
+            .places(
+                AxisLines(shape, axis: axis),
+                count: type(target).shape[axis],
+                largest: largest,
+                takesLast: false
+            ),
+            inputs: [x]
+        )
+    }
+
+    private mutating func lowerScan(_ node: Node, _ scan: Scan) throws(LoweringProblem) {
+        let x = try required(node, 0)
+        guard let axis = constant(node.inputs[1])?.smallLiteral?.integers?.first else {
+            throw LoweringProblem(reason: "its axis is known only at run time")
+        }
+        let shape = result[x].type.shape
+        let front = axis < 0 ? Int(axis) + shape.count : Int(axis)
+        emit(node, .scan(AxisLines(shape, axis: front), scan), inputs: [x])
     }
 
     // MARK: Pools

@@ -54,6 +54,8 @@ package enum Operator: Hashable, Sendable {
     /// Inputs: x, indices.
     case gather(axis: Int)
     case cast(to: DType)
+    /// The same bits as another type of as many bytes.
+    case bitCast(to: DType)
     /// Inputs: x, starts, ends, optional axes, optional steps.
     case slice
     /// Inputs: x, pads, optional value, optional axes.
@@ -66,6 +68,51 @@ package enum Operator: Hashable, Sendable {
     case select
     /// Inputs: start, limit, delta.
     case range
+    /// Inputs: x; where the largest or smallest element of an axis stands.
+    case argument(ArgumentSearch)
+    /// Inputs: x, axis; running sums or products.
+    case scan(Scan)
+    /// Inputs: table [rows, width], row numbers [n], updates [n, width].
+    ///
+    /// Numbers outside the table are skipped; equal ones take effect in their order.
+    case scatterRows(ScatterReduction)
+    /// Inputs: x, count; where the `count` largest or smallest elements of an axis stand, in order.
+    case topPlaces(axis: Int, largest: Bool)
+    /// Written out as simpler operators once types are known.
+    case composite(Composite)
+}
+
+package struct ArgumentSearch: Hashable, Sendable {
+    package var axis: Int
+    package var keepsDimension: Bool
+    package var findsMinimum: Bool
+    /// Of equal elements the last one counts, not the first.
+    package var takesLast: Bool
+
+    package init(
+        axis: Int,
+        keepsDimension: Bool,
+        findsMinimum: Bool = false,
+        takesLast: Bool = false
+    ) {
+        self.axis = axis
+        self.keepsDimension = keepsDimension
+        self.findsMinimum = findsMinimum
+        self.takesLast = takesLast
+    }
+}
+
+package struct Scan: Hashable, Sendable {
+    package var isProduct: Bool
+    /// Each result leaves its own element out.
+    package var isExclusive: Bool
+    package var isReversed: Bool
+
+    package init(isProduct: Bool, isExclusive: Bool, isReversed: Bool) {
+        self.isProduct = isProduct
+        self.isExclusive = isExclusive
+        self.isReversed = isReversed
+    }
 }
 
 /// A convolution or transposed convolution over any number of spatial axes.
@@ -183,6 +230,33 @@ package enum UnaryFunction: Hashable, Sendable {
     case ceil
     case round
     case not
+    case sin
+    case cos
+    case tan
+    case asin
+    case acos
+    case atan
+    case sinh
+    case cosh
+    case asinh
+    case acosh
+    case atanh
+    case sign
+    case bitwiseNot
+    case isNaN
+    case isInfinite(negative: Bool, positive: Bool)
+}
+
+extension UnaryFunction {
+    /// Whether float kernels may apply it to what they just computed.
+    package var isActivation: Bool {
+        switch self {
+        case .not, .sin, .cos, .tan, .asin, .acos, .atan, .sinh, .cosh, .asinh, .acosh, .atanh,
+            .sign, .bitwiseNot, .isNaN, .isInfinite:
+            false
+        default: true
+        }
+    }
 }
 
 /// Functions of two elements.
@@ -206,6 +280,11 @@ package enum BinaryFunction: Hashable, Sendable {
     case or
     /// `Mod` with `fmod` = 1 follows the dividend's sign, else the divisor's.
     case modulo(truncated: Bool)
+    case bitwiseAnd
+    case bitwiseOr
+    case bitwiseXor
+    case shiftLeft
+    case shiftRight
     /// `slope` (input 1) times x where x is negative: PRelu.
     case parametricRelu
 }

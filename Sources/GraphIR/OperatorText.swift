@@ -38,12 +38,30 @@ extension Operator: CustomStringConvertible {
         case .size: "size"
         case .gather(let axis): "gather(axis: \(axis))"
         case .cast(let dtype): "cast(to: \(dtype))"
+        case .bitCast(let dtype): "bitCast(to: \(dtype))"
         case .slice: "slice"
         case .pad(let mode): "pad(\(mode))"
         case .expand: "expand"
         case .tile: "tile"
         case .select: "select"
         case .range: "range"
+        case .argument(let search):
+            call(
+                search.findsMinimum ? "argMin" : "argMax",
+                [
+                    "axis: \(search.axis)", flag("keepsDimension", search.keepsDimension),
+                    flag("takesLast", search.takesLast),
+                ]
+            )
+        case .scan(let scan):
+            call(
+                scan.isProduct ? "runningProduct" : "runningSum",
+                [flag("exclusive", scan.isExclusive), flag("reversed", scan.isReversed)]
+            )
+        case .scatterRows(let reduction): "scatterRows(\(reduction))"
+        case .topPlaces(let axis, let largest):
+            call("topPlaces", ["axis: \(axis)", flag("largest", largest)])
+        case .composite(let composite): "\(composite)"
         }
     }
 }

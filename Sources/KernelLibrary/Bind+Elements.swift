@@ -183,6 +183,11 @@ extension BinaryFunction {
         case .modulo(let truncated):
             truncated ? SL_BINARY_MODULO_TRUNCATED : SL_BINARY_MODULO
         case .parametricRelu: SL_BINARY_PARAMETRIC_RELU
+        case .bitwiseAnd: SL_BINARY_BITWISE_AND
+        case .bitwiseOr: SL_BINARY_BITWISE_OR
+        case .bitwiseXor: SL_BINARY_BITWISE_XOR
+        case .shiftLeft: SL_BINARY_SHIFT_LEFT
+        case .shiftRight: SL_BINARY_SHIFT_RIGHT
         }
     }
 }

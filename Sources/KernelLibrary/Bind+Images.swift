@@ -326,7 +326,7 @@ extension KernelBinder {
 }
 
 extension ReductionKind {
-    fileprivate var code: sl_reduce_kind {
+    var code: sl_reduce_kind {
         switch self {
         case .sum: SL_REDUCE_SUM
         case .mean: SL_REDUCE_MEAN

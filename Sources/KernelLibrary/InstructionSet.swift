@@ -159,6 +159,7 @@ package struct NativeCatalog: KernelCatalog {
         if case .convolution(let kernel) = node.kernel, kernel.algorithm == .grouped {
             return "groups of \(kernel.channels) channels run on a generic kernel"
         }
+        if node.kernel.isGeneric { return "it runs on a kernel that is not tuned" }
         if !set.isTuned { return "the portable kernels are not tuned for this CPU" }
         return nil
     }

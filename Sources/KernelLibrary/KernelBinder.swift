@@ -87,6 +87,8 @@ package struct KernelBinder {
             return bindProduct(node, product, operands)
         case .softmax, .reduce, .gather, .cast, .resize, .localResponseNormalization:
             return bindRows(node, operands)
+        case .map, .lineReduce, .places, .scan, .scatterRows:
+            return [bindPlain(node, operands)]
         }
     }
 
@@ -142,7 +144,7 @@ extension UnaryFunction {
         case .floor: return plain(SL_ACTIVATION_FLOOR)
         case .ceil: return plain(SL_ACTIVATION_CEIL)
         case .round: return plain(SL_ACTIVATION_ROUND)
-        case .not: preconditionFailure("logic has no activation")
+        default: preconditionFailure("\(self) is no activation")
         }
     }
 }

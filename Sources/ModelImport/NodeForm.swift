@@ -51,6 +51,11 @@ struct NodeForm {
         if op == nil { op = try shapeOperator() }
         if op == nil { op = try dataOperator() }
         if op == nil { op = try resizeOperator() }
+        if op == nil { op = try searchOperator() }
+        if op == nil { op = try normalizationOperator() }
+        if op == nil { op = try composedOperator() }
+        if op == nil { op = try sequenceOperator() }
+        if op == nil { op = try quantizedOperator() }
         guard op != nil else { return nil }
 
         for case .missing(let name)? in inputs {
@@ -146,6 +151,11 @@ struct NodeForm {
         integers: [Int64]
     ) throws(ImportError) {
         try setInput(index, role: role, DenseTensor(shape: [integers.count], integers: integers))
+    }
+
+    /// Whether anything reads an output.
+    func usesOutput(_ index: Int) -> Bool {
+        index < usedOutputs.count && usedOutputs[index]
     }
 
     /// Keeps only the first output; the others may be named as long as nothing reads them.

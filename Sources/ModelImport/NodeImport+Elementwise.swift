@@ -23,6 +23,10 @@ extension NodeForm {
             try takes(3...3)
             return .select
         case "Cast": return try cast()
+        case "BitCast":
+            try takes(1...1)
+            guard let dtype = try elementType("to") else { throw absent("to") }
+            return .bitCast(to: dtype)
         case "Identity":
             try takes(1...1)
             try givesOne()
@@ -64,6 +68,25 @@ extension NodeForm {
         case "Ceil": return .ceil
         case "Round": return .round
         case "Not": return .not
+        case "Sin": return .sin
+        case "Cos": return .cos
+        case "Tan": return .tan
+        case "Asin": return .asin
+        case "Acos": return .acos
+        case "Atan": return .atan
+        case "Sinh": return .sinh
+        case "Cosh": return .cosh
+        case "Asinh": return .asinh
+        case "Acosh": return .acosh
+        case "Atanh": return .atanh
+        case "Sign": return .sign
+        case "BitwiseNot": return .bitwiseNot
+        case "IsNaN": return .isNaN
+        case "IsInf":
+            return .isInfinite(
+                negative: try flag("detect_negative", default: true),
+                positive: try flag("detect_positive", default: true)
+            )
         default: return nil
         }
     }
@@ -84,6 +107,15 @@ extension NodeForm {
         case "And": .and
         case "Or": .or
         case "PRelu": .parametricRelu
+        case "BitwiseAnd": .bitwiseAnd
+        case "BitwiseOr": .bitwiseOr
+        case "BitwiseXor": .bitwiseXor
+        case "BitShift":
+            try choice(
+                "direction",
+                default: "",
+                ["LEFT": BinaryFunction.shiftLeft, "RIGHT": .shiftRight]
+            )
         default: nil
         }
     }
@@ -130,11 +162,14 @@ extension NodeForm {
     private mutating func dropout() throws(ImportError) -> Operator {
         try takes(1...3)
         ignore("ratio", "seed")
-        try keepFirstOutput(others: "its second output, mask")
-        if hasInput(2), literal(2)?.integers?.first != 0 {
-            throw unsupported("in training mode")
+        let isTraining = hasInput(2) && literal(2)?.integers?.first != 0
+        let keepsAll = hasInput(1) && literal(1)?.doubles.first == 0
+        guard !isTraining || keepsAll else {
+            throw unsupported("in training mode, which is random")
         }
         truncateInputs(to: 1)
-        return .identity
+        let keepsMask = usesOutput(1)
+        if !keepsMask { try keepFirstOutput(others: "its second output, mask") }
+        return keepsMask ? .composite(.dropout(keepsMask: true)) : .identity
     }
 }

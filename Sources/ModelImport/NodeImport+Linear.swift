@@ -36,8 +36,15 @@ extension NodeForm {
 
     private mutating func batchNormalization() throws(ImportError) -> Operator {
         try takes(5...5)
-        ignore("momentum")
-        guard try !flag("training_mode") else { throw unsupported("in training mode") }
+        let momentum = try float("momentum", default: 0.9)
+        if try flag("training_mode") {
+            return .composite(
+                .batchNormalizationTraining(
+                    epsilon: try float("epsilon", default: 1e-5),
+                    momentum: momentum
+                )
+            )
+        }
         guard try flag("spatial", default: true) else {
             throw unsupported("with statistics for every position (spatial = 0)")
         }

@@ -14,10 +14,13 @@ extension NodeForm {
             return .convolution(try convolution(isTransposed: true))
         case "MaxPool":
             try takes(1...1)
-            // The order only says how indices count, and those are not supported.
-            ignore("storage_order")
+            let columnsFirst = try flag("storage_order")
+            let pool = try pool(.maximum)
+            if usesOutput(1) {
+                return .composite(.windows(pool, storesColumnsFirst: columnsFirst))
+            }
             try keepFirstOutput(others: "its second output, Indices")
-            return .pool(try pool(.maximum))
+            return .pool(pool)
         case "AveragePool":
             try takes(1...1)
             try givesOne()
@@ -39,7 +42,7 @@ extension NodeForm {
         }
     }
 
-    private mutating func convolution(isTransposed: Bool) throws(ImportError) -> Convolution {
+    mutating func convolution(isTransposed: Bool) throws(ImportError) -> Convolution {
         var result = Convolution(isTransposed: isTransposed)
         result.group = try int("group", default: 1, in: positiveSizes)
         let window = try window()

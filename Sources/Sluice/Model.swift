@@ -144,14 +144,24 @@ public struct Model: Sendable {
         dimensions.map(\.description).joined(separator: "x")
     }
 
-    /// The graph with all shapes known and constants folded.
-    package func boundGraph(shapes: [String: [Int]]) throws(SluiceError) -> Graph {
+    /// The graph with all shapes known and constants folded, and the numbers of the inputs whose
+    /// values decided a shape.
+    package func boundGraph(
+        shapes: [String: [Int]],
+        values: [String: Tensor] = [:]
+    ) throws(SluiceError) -> (graph: Graph, fixedInputs: [Int]) {
         let types = try inputTypes(shapes: shapes)
         for type in types where type.shape.contains(where: { $0 < 0 }) {
             throw SluiceError(.usage, "a shape cannot have negative sizes")
         }
         do throws(CompileError) {
-            return try bindShapes(of: imported.graph, inputTypes: types)
+            let known = zip(imported.graph.inputs, types).map { input, type -> DenseTensor? in
+                guard let value = values[imported.graph[input.value].name]?.dense,
+                    value.type == type
+                else { return nil }
+                return value
+            }
+            return try bindShapes(of: imported.graph, inputTypes: types, inputValues: known)
         } catch {
             throw SluiceError(error)
         }

@@ -165,11 +165,12 @@ struct NPYHeaderParser {
 
 /// How NumPy calls our element types, without the byte order.
 ///
-/// It has no bfloat16.
+/// It has no bfloat16; tools that add one write its elements as plain two bytes.
 private let npyTypes: [(code: String, dtype: DType)] = [
     ("f4", .float32), ("f8", .float64), ("f2", .float16),
     ("i1", .int8), ("i2", .int16), ("i4", .int32), ("i8", .int64),
     ("u1", .uint8), ("u2", .uint16), ("u4", .uint32), ("u8", .uint64), ("b1", .bool),
+    ("V2", .bfloat16),
 ]
 
 /// The first bytes of every NumPy file.

@@ -7,6 +7,8 @@ import KernelLibrary
 public struct Plan: Sendable {
     package let model: Model
     package let bound: Graph
+    /// Inputs whose values decided a shape: number and value.
+    package let fixedInputs: [(index: Int, value: Tensor)]
     package let program: Program
     package let catalog: NativeCatalog
     package let options: RunOptions
@@ -21,7 +23,12 @@ public struct Plan: Sendable {
         self.options = options
         threads = try options.threadCount()
         catalog = try options.catalog()
-        bound = try model.boundGraph(shapes: options.shapes)
+        let binding = try model.boundGraph(shapes: options.shapes, values: options.values)
+        bound = binding.graph
+        fixedInputs = binding.fixedInputs.compactMap { index in
+            let name = binding.graph[binding.graph.inputs[index].value].name
+            return options.values[name].map { (index, $0) }
+        }
         var settings = CompileOptions(
             budget: options.deviceMemory.compilerBudget,
             threads: threads,
@@ -115,6 +122,13 @@ public struct Plan: Sendable {
                 )
             }
             ordered.append(tensor)
+        }
+        for (index, value) in fixedInputs where ordered[index] != value {
+            throw SluiceError(
+                .usage,
+                "input '\(expected[index].name)' decides shapes and must have the value the "
+                    + "session was planned for; plan again for another"
+            )
         }
         return ordered
     }

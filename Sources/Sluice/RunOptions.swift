@@ -88,6 +88,10 @@ public struct RunOptions: Sendable {
     public var instructionSet: String?
     /// Shapes of inputs whose dimensions the model leaves open.
     public var shapes: [String: [Int]] = [:]
+    /// Values of inputs known when the plan is made.
+    ///
+    /// Those that decide a shape become part of the plan, and runs must give the same again.
+    public var values: [String: Tensor] = [:]
 
     /// The defaults: unlimited memory, all granted threads, everything fused.
     public init() {}

@@ -14,6 +14,9 @@ struct RunCommand: ParsableCommand {
             --random-inputs draws element i of input number n from SplitMix64 seeded with \
             SEED + n * 2^32 (both in wrapping 64-bit arithmetic): floating-point elements are \
             (top 24 bits) / 2^24, in [0, 1); integers are the top bit, 0 or 1.
+
+            An input given as a file may decide a shape (axes, sizes, a count): the plan is then \
+            made for its value.
             """
     )
 
@@ -52,10 +55,9 @@ struct RunCommand: ParsableCommand {
         let model = try Model(path: options.model)
         var tensors = try readInputs()
         let loaded = monotonicSeconds()
-        let plan = try Plan(
-            model: model,
-            options: options.runOptions(inputShapes: tensors.mapValues(\.shape))
-        )
+        var runOptions = try options.runOptions(inputShapes: tensors.mapValues(\.shape))
+        runOptions.values = tensors
+        let plan = try Plan(model: model, options: runOptions)
         let planned = monotonicSeconds()
         try plan.requireMemory(tensorByteCount: plan.tensorByteCount)
         if let seed = randomInputs {

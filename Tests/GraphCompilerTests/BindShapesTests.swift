@@ -82,6 +82,40 @@ struct BindShapesTests {
         #expect(reasons.first?.contains("'grown'") == true)
     }
 
+    @Test("a known input that decides a shape becomes part of the plan, and no other")
+    func knownInputsDecideShapes() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1])
+        let shape = sketch.input("shape", [1], .int64)
+        sketch.output(sketch.node("grown", .expand, x, shape))
+        let (bound, fixed) = try bindShapes(
+            of: sketch.graph,
+            inputTypes: [TensorType(.float32, [1]), TensorType(.int64, [1])],
+            inputValues: [
+                DenseTensor(shape: [1], floats: [2]), DenseTensor(shape: [1], integers: [5]),
+            ]
+        )
+        #expect(fixed == [1])
+        #expect(bound.nodes.count == 1)
+        #expect(bound[bound.outputs[0]].type?.shape == [5])
+        #expect(bound.firstViolation() == nil)
+    }
+
+    @Test("composite operators are written out, under names of their own")
+    func compositesAreWrittenOut() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 6])
+        sketch.output(sketch.node("y", .composite(.logSoftmax(axis: 1, flattened: false)), x))
+        sketch.output(sketch.node("z", .composite(.mish), x))
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        let isPlain = bound.nodes.allSatisfy { node in
+            if case .composite = node.op { return false }
+            return true
+        }
+        #expect(isPlain && bound.nodes.count > 2)
+    }
+
     @Test("shapes that do not fit are an error of the model")
     func shapesThatDoNotFit() throws {
         var sketch = GraphSketch()
@@ -99,11 +133,9 @@ struct BindShapesTests {
     @Test("every unsupported node is listed")
     func everyUnsupportedNodeIsListed() throws {
         var sketch = GraphSketch()
-        let x = sketch.input("x", [1, 8, 4, 4])
-        let w = sketch.input("w", [8, 8, 1, 1])
-        let a = sketch.node("a", .convolution(Convolution()), x, w)
-        let b = sketch.node("b", .globalPool(.lp(2)), a)
-        sketch.output(b)
+        let x = sketch.input("x", [4], .float64)
+        sketch.output(sketch.node("a", .bitCast(to: .int64), x))
+        sketch.output(sketch.node("b", .bitCast(to: .uint64), x))
         let bound = try sketch.bound()
         let error = try #require(throws: CompileError.self) {
             _ = try lower(bound, catalog: FixedCatalog())

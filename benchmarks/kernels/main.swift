@@ -61,7 +61,7 @@ struct KernelBenchmark: ParsableCommand {
         let bandwidth = readBandwidth()
         print("isa \(native.isaName), reads \(fixed(bandwidth * 1e-9, 1)) GB/s, one thread")
         for path in models {
-            let bound = try Model(path: path).boundGraph(shapes: options.shapes)
+            let bound = try Model(path: path).boundGraph(shapes: options.shapes).graph
             print("\n\(URL(fileURLWithPath: path).lastPathComponent)")
             print(Row.header)
             try report(bound, native: native, openBLAS: openBLAS, bandwidth: bandwidth)

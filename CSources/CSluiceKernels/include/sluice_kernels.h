@@ -341,6 +341,11 @@ typedef enum {
     SL_BINARY_MODULO,
     SL_BINARY_MODULO_TRUNCATED,
     SL_BINARY_PARAMETRIC_RELU,
+    SL_BINARY_BITWISE_AND,  // these five of integers only
+    SL_BINARY_BITWISE_OR,
+    SL_BINARY_BITWISE_XOR,
+    SL_BINARY_SHIFT_LEFT,  // counts outside the width shift all bits out
+    SL_BINARY_SHIFT_RIGHT,
 } sl_binary_kind;
 
 typedef enum {
@@ -499,6 +504,109 @@ typedef struct {
     float *output;
     size_t pixels_per_task;
 } sl_lrn_args;
+
+// ---------------------------------------------------------------------------------------------
+// Kernels for every element type, the same on every CPU and not tuned. Each has a function that
+// counts its tasks beside it.
+
+typedef enum {
+    SL_MAP_SIN,
+    SL_MAP_COS,
+    SL_MAP_TAN,
+    SL_MAP_ASIN,
+    SL_MAP_ACOS,
+    SL_MAP_ATAN,
+    SL_MAP_SINH,
+    SL_MAP_COSH,
+    SL_MAP_ASINH,
+    SL_MAP_ACOSH,
+    SL_MAP_ATANH,
+    SL_MAP_SIGN,
+    SL_MAP_RELU,  // from here to bitwise not, of integers only
+    SL_MAP_ABSOLUTE,
+    SL_MAP_NEGATE,
+    SL_MAP_BITWISE_NOT,
+    SL_MAP_IS_NAN,  // from here on the output is uint8, 0 or 1
+    SL_MAP_IS_INFINITE,
+    SL_MAP_IS_POSITIVE_INFINITE,
+    SL_MAP_IS_NEGATIVE_INFINITE,
+} sl_map_kind;
+
+// A function of every element.
+typedef struct {
+    sl_map_kind kind;
+    sl_dtype dtype;  // of the input
+    size_t count;
+    const void *input;
+    void *output;
+    size_t elements_per_task;
+} sl_map_args;
+
+// The lines along the middle axis of a row-major [outer, axis_size, inner].
+typedef struct {
+    size_t outer, axis_size, inner;
+    size_t lines_per_task;
+} sl_lines;
+
+// Reductions of integers: one element a line.
+typedef struct {
+    sl_lines lines;
+    sl_reduce_kind kind;
+    sl_dtype dtype;
+    const void *input;
+    void *output;
+} sl_line_reduce_args;
+
+// Where the `count` largest or smallest elements of each line stand, best first; the output is
+// [outer, count, inner]. Of equal elements the first counts, or the last when takes_last.
+typedef struct {
+    sl_lines lines;
+    sl_dtype dtype;
+    size_t count;
+    bool largest;
+    bool takes_last;
+    const void *input;
+    int64_t *output;
+} sl_places_args;
+
+// Running sums or products of each line.
+typedef struct {
+    sl_lines lines;
+    sl_dtype dtype;
+    bool is_product, is_exclusive, is_reversed;
+    const void *input;
+    void *output;
+} sl_scan_args;
+
+typedef enum {
+    SL_SCATTER_REPLACE,
+    SL_SCATTER_ADD,
+    SL_SCATTER_MULTIPLY,
+    SL_SCATTER_MINIMUM,
+    SL_SCATTER_MAXIMUM,
+} sl_scatter_kind;
+
+// output = table [rows, width]; then row row_numbers[i] of it is joined with updates[i][:], in
+// order; numbers outside the table are skipped.
+typedef struct {
+    sl_scatter_kind kind;
+    sl_dtype dtype;
+    size_t rows, width, count;
+    const void *table;
+    const int64_t *row_numbers;
+    const void *updates;
+    void *output;
+    size_t columns_per_task;
+} sl_scatter_args;
+
+void sl_map(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+void sl_line_reduce(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+void sl_places(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+void sl_scan(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+void sl_scatter(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+size_t sl_map_task_count(const sl_map_args *_Nonnull args);
+size_t sl_lines_task_count(const sl_lines *_Nonnull lines);
+size_t sl_scatter_task_count(const sl_scatter_args *_Nonnull args);
 
 // ---------------------------------------------------------------------------------------------
 // Kernel table

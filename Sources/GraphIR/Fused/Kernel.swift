@@ -37,6 +37,43 @@ package enum Kernel: Sendable {
     /// Inputs: a, packed b.
     case product(ProductKernel)
     case localResponseNormalization(size: Int, alpha: Float, beta: Float, bias: Float)
+    // From here on, kernels for every element type, which are not tuned.
+    case map(UnaryFunction)
+    case lineReduce(ReductionKind, AxisLines)
+    /// Where the best `count` elements of each line stand.
+    case places(AxisLines, count: Int, largest: Bool, takesLast: Bool)
+    case scan(AxisLines, Scan)
+    /// Inputs: table [rows, width], row numbers, updates.
+    case scatterRows(ScatterReduction)
+
+    /// Whether the kernel is correct but not tuned.
+    package var isGeneric: Bool {
+        switch self {
+        case .map, .lineReduce, .places, .scan, .scatterRows: true
+        case .convolution(let kernel): kernel.algorithm == .grouped
+        default: false
+        }
+    }
+}
+
+/// The lines along one axis of a row-major tensor.
+package struct AxisLines: Hashable, Sendable {
+    package var outer: Int
+    package var axisSize: Int
+    package var inner: Int
+
+    package init(outer: Int, axisSize: Int, inner: Int) {
+        self.outer = outer
+        self.axisSize = axisSize
+        self.inner = inner
+    }
+
+    /// The lines of `shape` along an axis counted from the front.
+    package init(_ shape: [Int], axis: Int) {
+        outer = shape[..<axis].reduce(1, *)
+        axisSize = shape[axis]
+        inner = shape[(axis + 1)...].reduce(1, *)
+    }
 }
 
 /// How packed weights run over input channels and taps; see the kernels' header.

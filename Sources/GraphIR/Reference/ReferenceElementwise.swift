@@ -150,7 +150,8 @@ private func arithmetic<T: BinaryFloatingPoint>(_ function: BinaryFunction) -> (
             return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest
         }
     case .parametricRelu: { $0 < 0 ? $0 * $1 : $0 }
-    case .power, .equal, .less, .lessOrEqual, .greater, .greaterOrEqual, .and, .or:
+    case .power, .equal, .less, .lessOrEqual, .greater, .greaterOrEqual, .and, .or, .bitwiseAnd,
+        .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight:
         preconditionFailure("not arithmetic")
     }
 }
@@ -175,8 +176,18 @@ private func integerArithmetic(
             return isLeaning && !isTruncated ? rest &+ y : rest
         }
     case .parametricRelu: return { x, slope in x < 0 && !isWideUnsigned ? x &* slope : x }
-    case .and: return { $0 & $1 }
-    case .or: return { $0 | $1 }
+    case .and, .bitwiseAnd: return { $0 & $1 }
+    case .or, .bitwiseOr: return { $0 | $1 }
+    case .bitwiseXor: return { $0 ^ $1 }
+    case .shiftLeft: return { x, count in UInt64(bitPattern: count) > 63 ? 0 : x << count }
+    case .shiftRight:
+        return { x, count in
+            let isOut = UInt64(bitPattern: count) > 63
+            if isWideUnsigned {
+                return isOut ? 0 : Int64(bitPattern: UInt64(bitPattern: x) >> count)
+            }
+            return x >> (isOut ? 63 : count)
+        }
     case .power, .equal, .less, .lessOrEqual, .greater, .greaterOrEqual:
         preconditionFailure("not integer arithmetic")
     }

@@ -3,6 +3,7 @@ extension Evaluation {
     func unary(_ function: UnaryFunction) -> DenseTensor {
         let x = input(0)
         let dtype = type.dtype
+        if function.isPredicate { return predicate(function, x) }
         switch x.storage {
         case .floats(let elements):
             if let operation: (Float) -> Float = arithmetic(function) {
@@ -28,12 +29,25 @@ extension Evaluation {
                 switch function {
                 case .not: value == 0 ? 1 : 0
                 case .relu: isUnsigned ? value : max(value, 0)
+                case .sign: isUnsigned ? (value == 0 ? 0 : 1) : value.signum()
+                case .bitwiseNot: dtype.wrap(~value)
                 case .negate: dtype.wrap(0 &- value)
                 default: dtype.wrap(value < 0 && !isUnsigned ? 0 &- value : value)
                 }
             }
             return DenseTensor(type: type, storage: .integers(results))
         }
+    }
+
+    private func predicate(_ function: UnaryFunction, _ x: DenseTensor) -> DenseTensor {
+        let flags = x.numbers.map { value -> Int64 in
+            switch function {
+            case .isInfinite(let negative, let positive):
+                value.isInfinite && (value < 0 ? negative : positive) ? 1 : 0
+            default: value.isNaN ? 1 : 0
+            }
+        }
+        return DenseTensor(type: type, storage: .integers(flags))
     }
 }
 
@@ -57,7 +71,8 @@ private func arithmetic<T: BinaryFloatingPoint>(_ function: UnaryFunction) -> ((
     case .floor: return { $0.rounded(.down) }
     case .ceil: return { $0.rounded(.up) }
     case .round: return { $0.rounded(.toNearestOrEven) }
-    case .sigmoid, .tanh, .elu, .softplus, .erf, .gelu, .exp, .log, .not: return nil
+    case .sign: return { $0 > 0 ? 1 : $0 < 0 ? -1 : $0 }
+    default: return nil
     }
 }
 
@@ -83,8 +98,19 @@ private func transcendental(_ function: UnaryFunction, _ x: Double) -> Double {
         return x == -.infinity ? 0 : 0.5 * x * (1 + part)
     case .exp: return Elementary.exp(x)
     case .log: return Elementary.log(x)
+    case .sin: return Elementary.sin(x)
+    case .cos: return Elementary.cos(x)
+    case .tan: return Elementary.sin(x) / Elementary.cos(x)
+    case .asin: return Elementary.asin(x)
+    case .acos: return abs(x) > 1 ? .nan : Double.pi / 2 - Elementary.asin(x)
+    case .atan: return Elementary.atan(x)
+    case .sinh: return Elementary.sinh(x)
+    case .cosh: return (Elementary.exp(x) + Elementary.exp(-x)) / 2
+    case .asinh: return Elementary.asinh(x)
+    case .acosh: return Elementary.log(x + ((x - 1) * (x + 1)).squareRoot())
+    case .atanh: return (Elementary.logOnePlus(x) - Elementary.logOnePlus(-x)) / 2
     case .relu, .leakyRelu, .hardSigmoid, .hardSwish, .sqrt, .reciprocal, .negate, .absolute,
-        .floor, .ceil, .round, .not:
+        .floor, .ceil, .round, .not, .sign, .bitwiseNot, .isNaN, .isInfinite:
         preconditionFailure("these are done in the element type")
     }
 }

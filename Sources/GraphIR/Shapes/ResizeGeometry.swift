@@ -50,6 +50,9 @@ func resolveResize(
         try applySizes(sizes, axes: axes, policy: resize.aspectPolicy, to: &result)
     } else if let scales {
         try applyScales(scales, axes: axes, to: &result)
+        if resize.coordinates == .alignCorners, resize.mode != .nearest {
+            try checkCorners(result)
+        }
     } else {
         throw ShapeError("a resize has neither scales nor sizes; one of them is needed")
     }
@@ -80,6 +83,17 @@ private func applyScales(
         }
         result[axis].scale = scale
         result[axis].outputSize = Int(size)
+    }
+}
+
+/// Corners that are aligned by a scale need a whole number of elements: of others, the standard
+/// and the runtimes in use read different pixels.
+private func checkCorners(_ result: [ResizeScale]) throws(ShapeError) {
+    for axis in result where axis.scale * Float(axis.inputSize) != Float(axis.outputSize) {
+        throw ShapeError(
+            "a resize with aligned corners scales \(axis.inputSize) elements by \(axis.scale), "
+                + "which is no whole number of elements; sizes instead of scales would work"
+        )
     }
 }
 

@@ -8,11 +8,22 @@ func inferUnary(
     let isDefined =
         switch function {
         case .not: x.dtype == .bool
-        case .relu, .negate, .absolute: x.dtype != .bool
+        case .relu, .negate, .absolute, .sign: x.dtype != .bool
+        case .bitwiseNot: !x.dtype.isFloatingPoint && x.dtype != .bool
         default: x.dtype.isFloatingPoint
         }
     guard isDefined else { throw ShapeError("\(function) of \(x.dtype) is not defined") }
-    return x
+    return function.isPredicate ? TensorType(.bool, x.shape) : x
+}
+
+extension UnaryFunction {
+    /// Whether the result is a truth value whatever the operand is.
+    package var isPredicate: Bool {
+        switch self {
+        case .isNaN, .isInfinite: true
+        default: false
+        }
+    }
 }
 
 func inferBinary(
@@ -33,6 +44,8 @@ func inferBinary(
         switch function {
         case .and, .or: isBool
         case .equal: true
+        case .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight:
+            !isBool && !a.dtype.isFloatingPoint
         default: !isBool
         }
     guard isDefined else { throw ShapeError("\(function) of \(a.dtype) is not defined") }

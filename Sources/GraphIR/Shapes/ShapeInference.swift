@@ -27,6 +27,15 @@ package func inferTypes(
     literals: [DenseTensor?],
     outputCount: Int
 ) throws(ShapeError) -> [TensorType] {
+    if case .composite(let composite) = op {
+        let expansion = try expand(
+            composite,
+            inputs: types,
+            literals: literals,
+            outputCount: outputCount
+        )
+        return expansion.outputs.map { expansion.type($0) }
+    }
     let operands = Operands(types: types, literals: literals)
     try operands.check(countIn: inputCounts(of: op), outputCount: outputCount, of: op)
     if case .split(let axis) = op {
@@ -78,12 +87,23 @@ private func inferType(
         return TensorType(.int64, [])
     case .gather(let axis): return try inferGather(operands, axis: axis)
     case .cast(let dtype): return TensorType(dtype, try operands.type(0, "x").shape)
+    case .bitCast(let dtype):
+        let x = try operands.type(0, "x")
+        guard x.dtype.byteCount == dtype.byteCount else {
+            throw ShapeError("the bits of \(x.dtype) are no \(dtype)")
+        }
+        return TensorType(dtype, x.shape)
     case .slice: return try inferSlice(operands)
     case .pad(let mode): return try inferPad(operands, mode)
     case .expand: return try inferExpand(operands)
     case .tile: return try inferTile(operands)
     case .select: return try inferSelect(operands)
     case .range: return try inferRange(operands)
+    case .argument(let search): return try inferArgument(operands, search)
+    case .scan: return try inferScan(operands)
+    case .scatterRows: return try inferScatterRows(operands)
+    case .topPlaces(let axis, _): return try inferTopPlaces(operands, axis: axis)
+    case .composite: preconditionFailure("composite operators are written out")
     }
 }
 
@@ -91,16 +111,17 @@ private func inferType(
 private func inputCounts(of op: Operator) -> ClosedRange<Int> {
     switch op {
     case .pool, .globalPool, .localResponseNormalization, .unary, .softmax, .flatten, .transpose,
-        .identity, .constantOfShape, .shape, .size, .cast:
+        .identity, .constantOfShape, .shape, .size, .cast, .bitCast, .argument:
         1...1
     case .split, .squeeze, .reduce: 1...2
     case .clip: 1...3
     case .resize: 1...4
     case .variadic, .concat: 1...Int.max
-    case .matmul, .binary, .reshape, .unsqueeze, .gather, .expand, .tile: 2...2
+    case .composite: 0...Int.max
+    case .matmul, .binary, .reshape, .unsqueeze, .gather, .expand, .tile, .scan, .topPlaces: 2...2
     case .convolution, .gemm: 2...3
     case .pad: 2...4
-    case .select, .range: 3...3
+    case .select, .range, .scatterRows: 3...3
     case .slice: 3...5
     case .batchNormalization: 5...5
     }

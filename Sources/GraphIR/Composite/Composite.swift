@@ -1,0 +1,119 @@
+/// Operators that are defined by simpler ones.
+///
+/// Inputs and parameters are those of the operator of the same name in ONNX, in its newest form.
+package indirect enum Composite: Hashable, Sendable {
+    // Element-wise.
+    case celu(alpha: Float)
+    case selu(alpha: Float, gamma: Float)
+    case mish
+    case softsign
+    case thresholdedRelu(alpha: Float)
+    case swish(alpha: Float)
+    case shrink(lambda: Float, bias: Float)
+    case xor
+    case swiGLU(alpha: Float)
+    // Normalisations.
+    case instanceNormalization(epsilon: Float)
+    case groupNormalization(groups: Int, epsilon: Float, perGroup: Bool)
+    case layerNormalization(axis: Int, epsilon: Float)
+    case rmsNormalization(axis: Int, epsilon: Float)
+    case meanVarianceNormalization(axes: [Int])
+    case lpNormalization(axis: Int, order: Int)
+    case logSoftmax(axis: Int, flattened: Bool)
+    case hardmax(axis: Int, flattened: Bool)
+    /// With statistics known only at run time.
+    case batchNormalization(epsilon: Float)
+    case batchNormalizationTraining(epsilon: Float, momentum: Float)
+    // Movement.
+    case depthToSpace(block: Int, columnsFirst: Bool)
+    case spaceToDepth(block: Int)
+    case trilu(upper: Bool)
+    case eyeLike(offset: Int, dtype: DType?)
+    case oneHot(axis: Int)
+    case gatherElements(axis: Int)
+    case gatherND(batchAxes: Int)
+    case scatterElements(axis: Int, ScatterReduction)
+    case scatterND(ScatterReduction)
+    case reverseSequence(batchAxis: Int, timeAxis: Int)
+    case centerCropPad(axes: [Int])
+    case topK(axis: Int, largest: Bool)
+    case maxUnpool(Pool)
+    case resizeAllAxes(Resize)
+    case affineGrid(alignCorners: Bool)
+    case gridSample(GridSampling)
+    case roiAlign(RegionAlignment)
+    case tensorScatter(axis: Int, circular: Bool)
+    case col2Im(strides: [Int], dilations: [Int], pads: [Int])
+    // Windows.
+    case windows(Pool, storesColumnsFirst: Bool)
+    case globalLpPool(order: Int)
+    /// Over any number of axes, and with weights known only at run time.
+    case anyConvolution(Convolution)
+    // Quantisation.
+    case quantize(axis: Int, blockSize: Int, to: DType?)
+    case dequantize(axis: Int, blockSize: Int)
+    case dynamicQuantize
+    case matmulInteger
+    case quantizedMatmul
+    case convolutionInteger(Convolution)
+    case quantizedConvolution(Convolution)
+    // Larger.
+    case einsum(String)
+    case recurrent(Recurrence)
+    case attention(Attention)
+    case rotaryEmbedding(RotaryEmbedding)
+    case linearAttention(LinearAttention)
+    case causalConvolution(activates: Bool)
+    case fourier(axis: Int?, isInverse: Bool, isOneSided: Bool)
+    case negativeLogLikelihood(LossReduction, ignored: Int?)
+    case softmaxCrossEntropy(LossReduction, ignored: Int?)
+    case window(SignalWindow, isPeriodic: Bool, dtype: DType)
+    case castLike
+    case dropout(keepsMask: Bool)
+}
+
+/// What `Scatter*` does where an index occurs more than once.
+package enum ScatterReduction: Hashable, Sendable { case none, add, multiply, minimum, maximum }
+
+/// How losses of many elements become one.
+package enum LossReduction: Hashable, Sendable { case none, mean, sum }
+
+/// The window functions of signal processing.
+package enum SignalWindow: Hashable, Sendable { case hann, hamming, blackman }
+
+extension Expansion {
+    /// Writes `composite` out; its inputs are `inputs`, its results go to `outputs`.
+    mutating func define(_ composite: Composite, outputCount: Int) throws(ShapeError) {
+        switch composite {
+        case .celu, .selu, .mish, .softsign, .thresholdedRelu, .swish, .shrink, .xor, .swiGLU,
+            .castLike, .dropout:
+            try defineElementwise(composite, outputCount: outputCount)
+        case .instanceNormalization, .groupNormalization, .layerNormalization, .rmsNormalization,
+            .meanVarianceNormalization, .lpNormalization, .logSoftmax, .hardmax,
+            .batchNormalization, .batchNormalizationTraining, .negativeLogLikelihood,
+            .softmaxCrossEntropy:
+            try defineNormalization(composite)
+        case .depthToSpace, .spaceToDepth, .trilu, .eyeLike, .oneHot, .reverseSequence,
+            .centerCropPad, .window:
+            try defineMovement(composite)
+        case .gatherElements, .gatherND, .scatterElements, .scatterND, .topK, .maxUnpool,
+            .tensorScatter, .col2Im:
+            try defineIndexing(composite)
+        case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
+            try defineSampling(composite)
+        case .windows, .globalLpPool, .anyConvolution:
+            try defineWindows(composite)
+        case .quantize, .dequantize, .dynamicQuantize, .matmulInteger, .quantizedMatmul,
+            .convolutionInteger, .quantizedConvolution:
+            try defineQuantization(composite)
+        case .einsum(let equation): try defineEinsum(equation)
+        case .recurrent(let recurrence): try defineRecurrence(recurrence)
+        case .attention(let attention): try defineAttention(attention)
+        case .linearAttention(let attention): try defineLinearAttention(attention)
+        case .causalConvolution(let activates): try defineCausalConvolution(activates: activates)
+        case .fourier(let axis, let isInverse, let isOneSided):
+            try defineFourier(axis: axis, isInverse: isInverse, isOneSided: isOneSided)
+        case .rotaryEmbedding(let rotary): try defineRotaryEmbedding(rotary)
+        }
+    }
+}

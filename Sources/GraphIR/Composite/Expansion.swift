@@ -1,0 +1,158 @@
+/// A value inside an expansion.
+package struct Slot: Hashable, Sendable {
+    package let index: Int
+}
+
+/// An operator written out as simpler ones, for inputs of known types.
+///
+/// Composite operators are defined once, as a function that fills an expansion. Their shapes, their
+/// reference and their lowering all follow from it. What is known without running is folded while
+/// the expansion is made, so that constants, shape arithmetic and index tables leave no nodes.
+package struct Expansion {
+    /// One simple operator of the expansion.
+    package struct Step: Sendable {
+        package var op: Operator
+        package var inputs: [Slot?]
+        package var outputs: [Slot]
+    }
+
+    package private(set) var steps: [Step] = []
+    private var types: [TensorType] = []
+    private var literals: [DenseTensor?] = []
+    /// The inputs of the operator; nil where an optional one is absent.
+    package private(set) var inputs: [Slot?] = []
+    /// Filled by the definition: one slot for each result.
+    package var outputs: [Slot] = []
+    /// Results of more elements are left for the run.
+    private let foldLimit: Int
+
+    /// An expansion without steps of an operator with inputs of `inputTypes`.
+    package init(inputs inputTypes: [TensorType?], literals known: [DenseTensor?], foldLimit: Int) {
+        self.foldLimit = foldLimit
+        for (index, type) in inputTypes.enumerated() {
+            guard let type else {
+                inputs.append(nil)
+                continue
+            }
+            inputs.append(Slot(index: types.count))
+            types.append(type)
+            literals.append(index < known.count ? known[index] : nil)
+        }
+    }
+
+    package func type(_ slot: Slot) -> TensorType { types[slot.index] }
+    package func shape(_ slot: Slot) -> [Int] { types[slot.index].shape }
+    package func dtype(_ slot: Slot) -> DType { types[slot.index].dtype }
+    package func literal(_ slot: Slot) -> DenseTensor? { literals[slot.index] }
+
+    // MARK: Inputs
+
+    /// An optional input.
+    func optional(_ index: Int) -> Slot? { index < inputs.count ? inputs[index] : nil }
+
+    /// An input that must be there.
+    func input(_ index: Int, _ name: String) throws(ShapeError) -> Slot {
+        guard let slot = optional(index) else {
+            throw ShapeError("input \(index) (\(name)) is missing")
+        }
+        return slot
+    }
+
+    private var operands: Operands {
+        Operands(types: inputs.map { $0.map(type) }, literals: inputs.map { $0.flatMap(literal) })
+    }
+
+    /// The integers of an input that decides shapes; nil when it is absent.
+    func integers(_ index: Int, _ name: String) throws(ShapeError) -> [Int]? {
+        try operands.integers(index, name)
+    }
+
+    /// One integer that decides shapes; nil when it is absent.
+    func integer(_ index: Int, _ name: String) throws(ShapeError) -> Int? {
+        guard let list = try integers(index, name) else { return nil }
+        guard list.count == 1 else {
+            throw ShapeError("input \(index) (\(name)) has \(list.count) elements instead of one")
+        }
+        return list[0]
+    }
+
+    // MARK: Steps
+
+    /// Adds a constant.
+    mutating func constant(_ tensor: DenseTensor) -> Slot {
+        types.append(tensor.type)
+        literals.append(tensor)
+        return Slot(index: types.count - 1)
+    }
+
+    /// Adds an operator of one result; it is evaluated at once when its inputs are known.
+    mutating func add(_ op: Operator, _ operands: [Slot?]) throws(ShapeError) -> Slot {
+        try add(op, operands, outputCount: 1)[0]
+    }
+
+    /// Adds an operator.
+    ///
+    /// Composite ones are written out in place.
+    mutating func add(
+        _ op: Operator,
+        _ operands: [Slot?],
+        outputCount: Int
+    ) throws(ShapeError) -> [Slot] {
+        if case .composite(let composite) = op {
+            let outer = (inputs, outputs)
+            inputs = operands
+            outputs = []
+            defer { (inputs, outputs) = outer }
+            try define(composite, outputCount: outputCount)
+            return outputs
+        }
+        let known = operands.map { $0.flatMap(literal) }
+        let results = try inferTypes(
+            of: op,
+            inputs: operands.map { $0.map(type) },
+            literals: known,
+            outputCount: outputCount
+        )
+        switch op {
+        case .shape(let start, let end):
+            if let x = operands.first, let x {
+                let sizes = shape(x)[shapeAxes(rank: shape(x).count, start, end)]
+                return [integers(Array(sizes))]
+            }
+        case .identity:
+            if let x = operands.first, let x { return [x] }
+        default: break
+        }
+        let allKnown = zip(operands, known).allSatisfy { $0 == nil || $1 != nil }
+        if allKnown, results.allSatisfy({ $0.elementCount <= foldLimit }) {
+            let values = try evaluateReference(op, inputs: known, outputCount: outputCount)
+            return values.map { constant($0) }
+        }
+        let slots = results.map { type -> Slot in
+            types.append(type)
+            literals.append(nil)
+            return Slot(index: types.count - 1)
+        }
+        steps.append(Step(op: op, inputs: operands, outputs: slots))
+        return slots
+    }
+}
+
+/// The expansion of `composite` for inputs of these types.
+package func expand(
+    _ composite: Composite,
+    inputs: [TensorType?],
+    literals: [DenseTensor?],
+    outputCount: Int,
+    foldLimit: Int = 8192
+) throws(ShapeError) -> Expansion {
+    var expansion = Expansion(inputs: inputs, literals: literals, foldLimit: foldLimit)
+    try expansion.define(composite, outputCount: outputCount)
+    guard expansion.outputs.count >= outputCount else {
+        throw ShapeError(
+            "the operator has \(outputCount) results; it gives \(expansion.outputs.count)"
+        )
+    }
+    expansion.outputs.removeLast(expansion.outputs.count - outputCount)
+    return expansion
+}

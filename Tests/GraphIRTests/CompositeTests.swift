@@ -1,0 +1,94 @@
+import GraphIR
+import Testing
+
+@Suite("composite operators") struct CompositeTests {
+    @Test("an expansion of known inputs leaves no steps")
+    func foldsWhatIsKnown() throws {
+        let x = floats([1, 4], [-1, 0, 1, 2])
+        let expansion = try expand(
+            .softsign,
+            inputs: [x.type],
+            literals: [x],
+            outputCount: 1
+        )
+        #expect(expansion.steps.isEmpty)
+        #expect(expansion.literal(expansion.outputs[0])?.floats == [-0.5, 0, 0.5, 2.0 / 3])
+    }
+
+    @Test("unknown inputs leave steps that end in the results' types")
+    func keepsWhatIsUnknown() throws {
+        let expansion = try expand(
+            .topK(axis: -1, largest: true),
+            inputs: [TensorType(.float32, [2, 5]), TensorType(.int64, [1])],
+            literals: [nil, integers([3])],
+            outputCount: 2
+        )
+        #expect(!expansion.steps.isEmpty)
+        #expect(expansion.outputs.map { expansion.type($0).shape } == [[2, 3], [2, 3]])
+    }
+
+    @Test("scatters join equal indices in their order")
+    func scatter() throws {
+        let data = floats([4], [1, 1, 1, 1])
+        let indices = integers([0, 0, -1])
+        let updates = floats([3], [2, 3, 5])
+        func scattered(_ reduction: ScatterReduction) throws -> [Float] {
+            try evaluate(
+                .composite(.scatterElements(axis: 0, reduction)),
+                data,
+                indices,
+                updates
+            ).floats
+        }
+        #expect(try scattered(.none) == [3, 1, 1, 5])
+        #expect(try scattered(.add) == [6, 1, 1, 6])
+        #expect(try scattered(.multiply) == [6, 1, 1, 5])
+        #expect(try scattered(.maximum) == [3, 1, 1, 5])
+    }
+
+    @Test("einsum multiplies, sums, and takes diagonals")
+    func einsum() throws {
+        let a = counting([2, 3])
+        #expect(try evaluate(.composite(.einsum("ij,kj->ik")), a, a).floats == [5, 14, 14, 50])
+        #expect(try evaluate(.composite(.einsum("ij->")), a).floats == [15])
+        #expect(try evaluate(.composite(.einsum("ii->i")), counting([3, 3])).floats == [0, 4, 8])
+        #expect(try evaluate(.composite(.einsum("...j->j...")), a).shape == [3, 2])
+        #expect(throws: ShapeError.self) { try evaluate(.composite(.einsum("ij,j")), a) }
+    }
+
+    @Test("integers stay exact in long quantised products")
+    func exactProducts() throws {
+        let ones = DenseTensor(
+            shape: [1, 1000],
+            integers: Array(repeating: 255, count: 1000),
+            dtype: .uint8
+        )
+        let column = DenseTensor(type: TensorType(.uint8, [1000, 1]), storage: ones.storage)
+        #expect(try evaluate(.composite(.matmulInteger), ones, column).integers == [65_025_000])
+    }
+
+    @Test("angles agree with known values", arguments: [0.0, 0.5, 1, 3, -7, 100, 12345])
+    func angles(angle: Double) throws {
+        let x = DenseTensor.repeating(angle, type: TensorType(.float64, [1]))
+        let sine = try evaluate(.unary(.sin), x).doubles[0]
+        let cosine = try evaluate(.unary(.cos), x).doubles[0]
+        #expect(abs(sine * sine + cosine * cosine - 1) < 1e-14)
+        let tangent = try evaluate(.unary(.tan), x)
+        let back = try evaluate(.unary(.atan), tangent).doubles[0]
+        let turns = (angle - back) / Double.pi
+        #expect(abs(turns - turns.rounded()) < 1e-9)
+    }
+
+    @Test("the first or the last of equal elements is found")
+    func arguments() throws {
+        let x = floats([1, 4], [2, 7, 7, 1])
+        func place(_ last: Bool) throws -> [Int64]? {
+            try evaluate(
+                .argument(ArgumentSearch(axis: 1, keepsDimension: false, takesLast: last)),
+                x
+            ).integers
+        }
+        #expect(try place(false) == [1])
+        #expect(try place(true) == [2])
+    }
+}

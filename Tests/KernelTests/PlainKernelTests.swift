@@ -1,0 +1,113 @@
+import CSluiceKernels
+import GraphIR
+import Testing
+
+/// Kernels that are written once for every element type.
+@Suite("plain kernels") struct PlainKernelTests {
+    /// The cuts of lines into tasks, none of which may change a result.
+    private let cuts = [1, 2, 5, 100]
+
+    private func run<Arguments>(_ kernel: sl_task_fn, _ arguments: Arguments, tasks: Int) {
+        withUnsafePointer(to: arguments) { pointer in
+            for task in (0..<tasks).reversed() { kernel(pointer, task, nil) }
+        }
+    }
+
+    @Test("the best places of each line, in order, ties by their order")
+    func places() {
+        let input: [Int32] = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]  // [2, 3, 2]
+        for cut in cuts {
+            let output = GuardedBuffer([Int64](repeating: -1, count: 8))
+            var args = sl_places_args()
+            args.lines = sl_lines(outer: 2, axis_size: 3, inner: 2, lines_per_task: cut)
+            args.dtype = SL_I32
+            args.count = 2
+            args.largest = true
+            input.withUnsafeBytes { bytes in
+                args.input = bytes.baseAddress
+                args.output = output.pointer
+                run(sl_places, args, tasks: sl_lines_task_count(&args.lines))
+            }
+            #expect(output.values == [2, 2, 1, 0, 1, 2, 2, 0])
+            #expect(output.isIntact)
+        }
+    }
+
+    @Test("running sums in both directions, with and without their own element")
+    func scan() {
+        let input: [Float] = [1, 2, 3, 4]
+        let wanted: [(exclusive: Bool, reversed: Bool, sums: [Float])] = [
+            (false, false, [1, 3, 6, 10]), (true, false, [0, 1, 3, 6]),
+            (false, true, [10, 9, 7, 4]), (true, true, [9, 7, 4, 0]),
+        ]
+        for (exclusive, reversed, sums) in wanted {
+            let output = GuardedBuffer([Float](repeating: -1, count: 4))
+            var args = sl_scan_args()
+            args.lines = sl_lines(outer: 1, axis_size: 4, inner: 1, lines_per_task: 1)
+            args.dtype = SL_F32
+            args.is_exclusive = exclusive
+            args.is_reversed = reversed
+            input.withUnsafeBytes { bytes in
+                args.input = bytes.baseAddress
+                args.output = UnsafeMutableRawPointer(output.pointer)
+                run(sl_scan, args, tasks: sl_lines_task_count(&args.lines))
+            }
+            #expect(output.values == sums)
+            #expect(output.isIntact)
+        }
+    }
+
+    @Test("scatters join in order, skip what is outside, and do not depend on the cut")
+    func scatter() {
+        let table: [Float] = [1, 2, 3, 4, 5, 6]  // [2, 3]
+        let updates: [Float] = [10, 20, 30, 40, 50, 60, 70, 80, 90]
+        let rows: [Int64] = [1, 5, 1]
+        for cut in cuts {
+            let output = GuardedBuffer([Float](repeating: -1, count: 6))
+            var args = sl_scatter_args()
+            args.kind = SL_SCATTER_ADD
+            args.dtype = SL_F32
+            args.rows = 2
+            args.width = 3
+            args.count = 3
+            args.columns_per_task = cut
+            table.withUnsafeBytes { tableBytes in
+                updates.withUnsafeBytes { updateBytes in
+                    rows.withUnsafeBufferPointer { rowNumbers in
+                        args.table = tableBytes.baseAddress
+                        args.updates = updateBytes.baseAddress
+                        args.row_numbers = rowNumbers.baseAddress
+                        args.output = UnsafeMutableRawPointer(output.pointer)
+                        run(sl_scatter, args, tasks: sl_scatter_task_count(&args))
+                    }
+                }
+            }
+            #expect(output.values == [1, 2, 3, 84, 105, 126])
+            #expect(output.isIntact)
+        }
+    }
+
+    @Test("reductions of integers wrap, and of nothing give the limit of the type")
+    func reductions() {
+        let input: [Int8] = [100, 27, 1, -5]
+        func reduced(_ kind: sl_reduce_kind, size: Int) -> Int8 {
+            let output = GuardedBuffer([Int8(0)])
+            var args = sl_line_reduce_args()
+            args.lines = sl_lines(outer: 1, axis_size: size, inner: 1, lines_per_task: 1)
+            args.kind = kind
+            args.dtype = SL_I8
+            input.withUnsafeBytes { bytes in
+                args.input = bytes.baseAddress
+                args.output = UnsafeMutableRawPointer(output.pointer)
+                run(sl_line_reduce, args, tasks: sl_lines_task_count(&args.lines))
+            }
+            #expect(output.isIntact)
+            return output.values[0]
+        }
+        #expect(reduced(SL_REDUCE_SUM, size: 3) == -128)
+        #expect(reduced(SL_REDUCE_L1, size: 4) == -123)
+        #expect(reduced(SL_REDUCE_MINIMUM, size: 4) == -5)
+        #expect(reduced(SL_REDUCE_MINIMUM, size: 0) == .max)
+        #expect(reduced(SL_REDUCE_MAXIMUM, size: 0) == .min)
+    }
+}
