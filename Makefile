@@ -5,8 +5,8 @@ SLUICE := .build/release/sluice
 SEEDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e fuzz \
-	test-isa test-avx512 test-asan test-tsan lint stack format bench bench-fusion \
+.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e conformance \
+	operators fuzz test-isa test-avx512 test-asan test-tsan lint stack format bench bench-fusion \
 	bench-kernels bench-networks \
 	bench-peers docs clean ci
 
@@ -42,6 +42,12 @@ test-debug: setup ## Swift tests with assertions on; kernels are left to the rel
 
 e2e: build models ## the command against onnxruntime: networks, budgets, imports, random models
 	$(PYTHON) scripts/e2e.py --seeds $(SEEDS)
+
+conformance: build ## the node tests of ONNX, against the list of what is expected of each
+	$(PYTHON) scripts/conformance.py
+
+operators: ## writes docs/OPERATORS.md from the importer and the expected node tests
+	@python3 scripts/operators.py
 
 fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)
 	$(PYTHON) scripts/fuzz_models.py --seeds $(SEEDS) --shrink --keep out/fuzz

@@ -447,6 +447,49 @@ class Network:
         size = self.pick([3, 5])
         return self.add("LRN", [x], self.shapes[x], size=size, alpha=0.01, beta=0.75, bias=1.0)
 
+    def composed(self):
+        """Operators that are written out as others."""
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        op = self.pick(
+            ["InstanceNormalization", "LayerNormalization", "Softsign", "Selu", "Celu", "Sin",
+             "DepthToSpace", "SpaceToDepth", "LpPool", "LogSoftmax", "CumSum"])
+        if op == "InstanceNormalization":
+            # One pixel has no deviation to divide by.
+            if h * w < 4:
+                return self.nothing()
+            scale, bias = self.uniform([c], 0.5, 1.5), self.uniform([c], -1, 1)
+            return self.add(op, [x, scale, bias], self.shapes[x], epsilon=0.01)
+        if op == "LayerNormalization":
+            if self.opset < 17 or c * h * w < 4:
+                return self.nothing()
+            inputs = [x, self.uniform([c, h, w], 0.5, 1.5), self.uniform([c, h, w], -1, 1)]
+            return self.add(op, inputs, self.shapes[x], axis=1, epsilon=0.01)
+        if op == "DepthToSpace":
+            if c % 4:
+                return self.nothing()
+            mode = self.pick(["DCR", "CRD"])
+            return self.add(op, [x], [n, c // 4, h * 2, w * 2], blocksize=2, mode=mode)
+        if op == "SpaceToDepth":
+            if h % 2 or w % 2:
+                return self.nothing()
+            return self.add(op, [x], [n, c * 4, h // 2, w // 2], blocksize=2)
+        if op == "LpPool":
+            if min(h, w) < 2:
+                return self.nothing()
+            return self.add(
+                op, [x], [n, c, h - 1, w - 1], kernel_shape=[2, 2], strides=[1, 1], p=2)
+        if op == "LogSoftmax":
+            # Before operator set 13 it works on all axes from one on.
+            return self.add(op, [x], self.shapes[x], axis=1)
+        if op == "CumSum":
+            axis = self.store(np.array(self.between(1, 3), dtype=np.int64), "i")
+            y = self.add(op, [x, axis], self.shapes[x], reverse=int(self.chance(0.5)))
+            return self.add("Tanh", [y], self.shapes[x])
+        if op == "Celu" and self.opset < 12:
+            op = "Selu"
+        return self.add(op, [x], self.shapes[x])
+
     def nothing(self):
         """Operators that mean nothing at inference."""
         x = self.image()
@@ -505,7 +548,7 @@ MOVES = [
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.transposed, 1.5),
     (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1), (Network.split, 1),
     (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
-    (Network.nothing, 0.7), (Network.global_pool, 0.3), (Network.reduce_mean, 0.4),
+    (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3), (Network.reduce_mean, 0.4),
 ]
 
 

@@ -74,4 +74,5 @@ fi
 check c-warnings strict_c "${c_units[@]}" --
 check c-aarch64 generic_aarch64
 check modules python3 scripts/check_modules.py
+check operators python3 scripts/operators.py --check
 exit "$status"

@@ -1,0 +1,106 @@
+"""Writes docs/OPERATORS.md from the importer's sources and the results of the node tests.
+
+    scripts/operators.py            writes the file
+    scripts/operators.py --check    fails when the file is not what would be written
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "OPERATORS.md"
+IMPORTER = ROOT / "Sources" / "ModelImport"
+EXPECTED = ROOT / "scripts" / "conformance_expected.txt"
+
+# Operators of the graph that run on kernels without tuning, by how the importer names them.
+GENERIC = re.compile(
+    r"\.(sin|cos|tan|asin|acos|atan|sinh|cosh|asinh|acosh|atanh|sign|bitwise\w+|shift\w+|isNaN|"
+    r"isInfinite|argument|scan)\b|argument\(|scan\(")
+COMPOSED = re.compile(r"\.composite\(|-> Composite")
+
+HEAD = """\
+# Operators
+
+Written by `make operators` from the importer and from scripts/conformance_expected.txt, which
+`make conformance` checks; not edited by hand.
+
+All forms of operator sets 7 to 28 are read and brought to the newest one. Floating point of every
+width is computed in float32. *Tuned* operators have kernels for each instruction set, *generic*
+ones a kernel that is the same everywhere, and *composed* ones are written out as others when a plan
+is made. Integer inputs of element-wise operators, reductions and movement keep their type. An
+input that decides a shape must be a constant or be known when the plan is made.
+
+| operator | computed | refused in the node tests |
+|---|---|---|
+"""
+
+
+def cases():
+    """The text of each case of the importer's switches over operator names."""
+    found = {"Constant": ("tuned", "")}
+    for path in sorted(IMPORTER.glob("NodeImport+*.swift")):
+        text = path.read_text()
+        for function in re.split(r"\n    (?=(?:private )?(?:mutating )?(?:func|var) )", text):
+            switch = re.search(r"switch node\.type \{(.*)", function, re.S)
+            if not switch:
+                continue
+            signature = function.splitlines()[0]
+            for block in re.split(r"\n        (?=case |default)", switch.group(1)):
+                label = re.match(r'case ((?:"\w+"(?:, )?)+):', block)
+                if not label:
+                    continue
+                body = block[label.end():]
+                how = "tuned"
+                if COMPOSED.search(body) or "-> Composite" in signature \
+                        or "Composite?" in signature:
+                    how = "composed"
+                elif GENERIC.search(body):
+                    how = "generic"
+                for name in re.findall(r'"(\w+)"', label.group(1)):
+                    # A pool is composed only for what its kernels lack.
+                    mixed = name in ("MaxPool", "Dropout", "BatchNormalization")
+                    found[name] = ("tuned" if mixed else how, path.name)
+    return found
+
+
+def refusals():
+    """For each operator, the reasons why node tests of it are refused."""
+    reasons = {}
+    for line in EXPECTED.read_text().splitlines():
+        match = re.match(r"\S+ \[(\w+)\] refuses: (.*)", line)
+        if not match:
+            continue
+        name, reason = match.groups()
+        reason = re.sub(r".*does not have: ", "", reason)
+        reason = re.sub(r"\(\d+ nodes?\): .*", "", reason)
+        reason = re.sub(r".*what Sluice cannot run: - ", "", reason)
+        reason = re.sub(r"node '[^']*': ", "", reason).replace("|", "/").strip()
+        reasons.setdefault(name, set()).add(reason[:100])
+    return reasons
+
+
+def text():
+    known, refused = cases(), refusals()
+    lines = []
+    for name in sorted(known):
+        limits = "; ".join(sorted(refused.get(name, ())))
+        lines.append(f"| {name} | {known[name][0]} | {limits} |")
+    missing = sorted(set(refused) - set(known))
+    rest = "\n## Not there\n\nStandard operators with node tests that are refused: "
+    return HEAD + "\n".join(lines) + "\n" + rest + ", ".join(missing) + ".\n"
+
+
+def main():
+    made = text()
+    if "--check" in sys.argv[1:]:
+        if not TARGET.exists() or TARGET.read_text() != made:
+            print("docs/OPERATORS.md is stale: run make operators")
+            return 1
+        return 0
+    TARGET.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
