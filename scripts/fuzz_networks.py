@@ -548,7 +548,8 @@ MOVES = [
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.transposed, 1.5),
     (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1), (Network.split, 1),
     (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
-    (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3), (Network.reduce_mean, 0.4),
+    (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3),
+    (Network.reduce_mean, 0.4),
 ]
 
 

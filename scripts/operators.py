@@ -31,6 +31,9 @@ ones a kernel that is the same everywhere, and *composed* ones are written out a
 is made. Integer inputs of element-wise operators, reductions and movement keep their type. An
 input that decides a shape must be a constant or be known when the plan is made.
 
+Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
+plan is made for the value given; with those values unknown until the run they would be refused.
+
 | operator | computed | refused in the node tests |
 |---|---|---|
 """

@@ -84,7 +84,10 @@ private struct LayoutPass {
             return
         }
         node.inputs = node.inputs.map { id in
-            isPerChannelConstant(id, shape: shape) || isScalar(id) ? id : inBlocks(id)
+            if isPerChannelConstant(id, shape: shape) { return id }
+            // A single element in a block would be read as the first of many channels.
+            let isRepeated = isScalar(id) && source[id].type.shape != shape
+            return isRepeated ? inRowMajor(id) : inBlocks(id)
         }
         emit(node, .blocked)
     }

@@ -77,6 +77,29 @@ struct LayoutTests {
         let id = try #require(fused.value("joined"))
         #expect((fused[id].layout == .blocked) == isBlocked)
     }
+
+    @Test("a single element that was computed in a block leaves it before it is repeated")
+    func scalarsLeaveBlocks() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 8)
+        let one = sketch.node(
+            "one",
+            .globalPool(.average),
+            sketch.convolution("b", x, from: 8, to: 1)
+        )
+        sketch.output(sketch.node("y", .binary(.multiply), a, one))
+        let fused = try sketch.fused()
+        let product = try #require(
+            fused.nodes.first { node in
+                if case .binary = node.kernel { return true }
+                return false
+            }
+        )
+        #expect(fused[product.output].layout == .blocked)
+        let scalar = try #require(product.inputs.first { fused[$0].type.elementCount == 1 })
+        #expect(fused[scalar].layout == .rowMajor)
+    }
 }
 
 @Suite("Storage")
