@@ -4,8 +4,10 @@ import Testing
 @Suite("Worker pool")
 struct WorkerPoolTests {
     #if !DEBUG
-        /// A lost wake-up would show as a hang or as milliseconds. How many nanoseconds a quiet
-        /// machine needs is what `sluice doctor` prints; here other tests take the processors.
+        /// A lost wake-up would show as a hang or as milliseconds.
+        ///
+        /// How many nanoseconds a quiet machine needs is what `sluice doctor` prints; here other
+        /// tests take the processors.
         @Test(
             "no phase of two threads waits for a lost wake-up",
             .enabled(if: defaultThreadCount() > 1, "two threads need two processors")
