@@ -16,11 +16,11 @@ static atomic_int armed;
 static atomic_long count;
 static _Thread_local bool is_watched;
 
-bool ac_is_available(void) {
+bool ac_is_sanitized(void) {
 #ifdef AC_SANITIZED
-    return false;
-#else
     return true;
+#else
+    return false;
 #endif
 }
 

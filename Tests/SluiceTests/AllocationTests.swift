@@ -8,7 +8,7 @@ import Testing
 @Suite(
     "Allocation",
     .serialized,
-    .enabled(if: ac_is_available(), "the allocator belongs to a sanitizer")
+    .disabled(if: ac_is_sanitized(), "the allocator belongs to a sanitizer")
 )
 struct AllocationTests {
     @Test("a warmed run allocates nothing", arguments: [1, 2])

@@ -1,3 +1,4 @@
+import CAllocationCounter
 import Execution
 import Glibc
 import GraphCompiler
@@ -8,7 +9,10 @@ import Testing
 /// Each test is a process of its own: page faults are counted for all its threads.
 @Suite("Page faults")
 struct PageFaultTests {
-    @Test("a warmed run faults no page, streamed or resident, on one thread or two")
+    @Test(
+        "a warmed run faults no page, streamed or resident, on one thread or two",
+        .disabled(if: ac_is_sanitized(), "a sanitizer touches pages of its own")
+    )
     func warmedRunFaultsNoPage() async {
         await #expect(processExitsWith: .success) {
             let set = try #require(supportedSets.first)

@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-// Whether this build counts: not where a sanitizer owns the allocator.
-bool ac_is_available(void);
+// Whether a sanitizer is part of this process: it owns the allocator, takes address space and pages
+// of its own, and slows everything. Nothing is counted then.
+bool ac_is_sanitized(void);
 
 // From here to ac_end, counts allocations of the calling thread and of the worker threads of the
 // engine. Other threads are left out, so that tests may run beside each other.
