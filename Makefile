@@ -52,7 +52,7 @@ operators: ## writes docs/OPERATORS.md from the importer and the expected node t
 fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)
 	$(PYTHON) scripts/fuzz_models.py --seeds $(SEEDS) --shrink --keep out/fuzz
 
-test-isa: setup ## kernel tests on each instruction set this CPU has, and on the emulated one
+test-isa: setup ## kernels and engine on each instruction set this CPU has, and on the emulated one
 	@scripts/test_isa.sh
 
 test-avx512: setup ## the AVX-512 kernels where only AVX2 is: simulated by SIMDe

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the kernel tests once for each instruction set: those this CPU has, and `emulated512`, which
-# has the vector width of AVX-512 on any machine.
+# Runs the tests of kernels, engine and allocation once for each instruction set, named by SL_ISA:
+# those this CPU has, and `emulated512`, which has the vector width of AVX-512 on any machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,5 +19,6 @@ if has avx512f avx512bw avx512vl avx512dq; then sets+=(avx512); fi
 swift build -c release --build-tests
 for isa in "${sets[@]}"; do
     echo "== SL_ISA=$isa"
-    SL_ISA=$isa swift test -c release --disable-xctest --skip-build --filter KernelTests
+    SL_ISA=$isa swift test -c release --disable-xctest --skip-build \
+        --filter 'KernelTests|EngineTests|AllocationTests'
 done

@@ -1,11 +1,8 @@
 import CSluiceKernels
 import Testing
 
-/// The instruction sets this machine can run, by name, so that a failing case replays by name.
-let convTestISAs: [String] = (0..<sl_isa_count()).compactMap { index in
-    let isa = sl_isa_at(index)
-    return sl_isa_is_supported(isa) ? String(cString: isa.pointee.name) : nil
-}
+/// The instruction sets under test, by name, so that a failing case replays by name.
+let convTestISAs: [String] = KernelISA.supported.map(\.testDescription)
 
 func convTestISA(_ name: String) throws -> UnsafePointer<sl_isa> {
     try #require(sl_isa_select(name))

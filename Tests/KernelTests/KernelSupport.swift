@@ -1,4 +1,5 @@
 import CSluiceKernels
+import Glibc
 import Testing
 
 /// One kernel table that this machine can run, for parameterised tests.
@@ -8,9 +9,11 @@ struct KernelISA: Sendable, CustomTestStringConvertible {
     var lanes: Int { Int(table.pointee.lanes) }
     var testDescription: String { String(cString: table.pointee.name) }
 
+    /// All that this CPU runs, or the one among them that `SL_ISA` names.
     static let supported: [KernelISA] = (0..<sl_isa_count()).compactMap { index in
-        let table = sl_isa_at(index)
-        return sl_isa_is_supported(table) ? KernelISA(table: table) : nil
+        let isa = KernelISA(table: sl_isa_at(index))
+        let wanted = getenv("SL_ISA").map { String(cString: $0) } ?? isa.testDescription
+        return sl_isa_is_supported(isa.table) && isa.testDescription == wanted ? isa : nil
     }
 
     /// The sizes that break vector loops.

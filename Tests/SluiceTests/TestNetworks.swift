@@ -1,4 +1,5 @@
 import Execution
+import Glibc
 import GraphCompiler
 import GraphIR
 import KernelLibrary
@@ -260,5 +261,10 @@ func attention() throws -> TestNetwork {
 
 func testNetworks() throws -> [TestNetwork] { [try classifier(), try detector(), try attention()] }
 
-/// The instruction sets this CPU runs.
-let supportedSets = InstructionSet.all.filter(\.isSupported).map(\.set)
+/// The instruction sets this CPU runs, best first, or the one among them that `SL_ISA` names.
+let supportedSets: [InstructionSet] = {
+    let wanted = getenv("SL_ISA").map { String(cString: $0) }
+    return InstructionSet.all.filter { set, isSupported in
+        isSupported && set.name == wanted ?? set.name
+    }.map(\.set)
+}()
