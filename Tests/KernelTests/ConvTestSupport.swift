@@ -89,6 +89,7 @@ final class ConvBuffer {
 
     let count: Int
     private let storage: UnsafeMutablePointer<Float>
+    private let guards: [ForbiddenBytes]
 
     var base: UnsafeMutablePointer<Float> { storage + Self.guardCount }
 
@@ -96,6 +97,12 @@ final class ConvBuffer {
         self.count = count
         storage = .allocate(capacity: count + 2 * Self.guardCount)
         storage.initialize(repeating: Self.fill, count: count + 2 * Self.guardCount)
+        guards = [0, Self.guardCount + count].map { [storage] start in
+            ForbiddenBytes(
+                storage + start,
+                count: Self.guardCount * MemoryLayout<Float>.stride
+            )
+        }
     }
 
     convenience init(_ values: [Float]) {
@@ -113,9 +120,10 @@ final class ConvBuffer {
     var bits: [UInt32] { (0..<count).map { base[$0].bitPattern } }
 
     var guardsAreIntact: Bool {
-        (0..<Self.guardCount).allSatisfy {
-            storage[$0].bitPattern == Self.fill.bitPattern
-                && base[count + $0].bitPattern == Self.fill.bitPattern
+        guards.allSatisfy { guarded in
+            guarded.satisfy { bytes in
+                bytes.bindMemory(to: UInt32.self).allSatisfy { $0 == Self.fill.bitPattern }
+            }
         }
     }
 }

@@ -31,10 +31,11 @@ struct KernelISA: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// A buffer between two guards that tell whether a kernel wrote past either end.
+/// A buffer between two guards that tell whether a kernel went past either end.
 final class GuardedBuffer<Element: BitwiseCopyable> {
     private static var guardBytes: Int { 128 }
     private let base: UnsafeMutableRawPointer
+    private let guards: [ForbiddenBytes]
     let count: Int
 
     init(_ values: [Element]) {
@@ -42,6 +43,9 @@ final class GuardedBuffer<Element: BitwiseCopyable> {
         let bytes = count * MemoryLayout<Element>.stride
         base = .allocate(byteCount: bytes + 2 * Self.guardBytes, alignment: 64)
         base.initializeMemory(as: UInt8.self, repeating: 0xA5, count: bytes + 2 * Self.guardBytes)
+        guards = [0, Self.guardBytes + bytes].map { [base] start in
+            ForbiddenBytes(base + start, count: Self.guardBytes)
+        }
         for (index, value) in values.enumerated() { pointer[index] = value }
     }
 
@@ -54,11 +58,7 @@ final class GuardedBuffer<Element: BitwiseCopyable> {
     var values: [Element] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
 
     var isIntact: Bool {
-        let end = Self.guardBytes + count * MemoryLayout<Element>.stride
-        return (0..<Self.guardBytes).allSatisfy {
-            base.load(fromByteOffset: $0, as: UInt8.self) == 0xA5
-                && base.load(fromByteOffset: end + $0, as: UInt8.self) == 0xA5
-        }
+        guards.allSatisfy { $0.satisfy { bytes in bytes.allSatisfy { $0 == 0xA5 } } }
     }
 }
 
