@@ -60,16 +60,12 @@ test-avx512: setup ## the AVX-512 kernels where only AVX2 is: simulated by SIMDe
 	swift test -c release --disable-xctest --scratch-path .build-avx512 -Xcc -DSL_SIMULATES_AVX512 \
 		-Xcc -mavx2 -Xcc -mfma -Xcc -O1 --filter 'KernelTests|EngineTests'
 
-# Sanitizers have page faults, address space and time of their own.
-UNSANITIZED := PageFaultTests|MemoryLimitTests
-
 test-asan: setup ## all Swift tests, kernels included, under AddressSanitizer in release mode
-	swift test -c release --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1 \
-		--skip '$(UNSANITIZED)'
+	swift test -c release --disable-xctest --sanitize=address --scratch-path .build-asan -Xcc -O1
 
 test-tsan: setup ## Swift tests under ThreadSanitizer, without the kernels alone
 	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan -Xcc -O1 \
-		--skip 'KernelTests|$(UNSANITIZED)'
+		--skip KernelTests
 
 lint: ## format, warnings of the C code, dependencies between modules
 	@scripts/lint.sh
