@@ -5,8 +5,6 @@
 enum {
     // Floats of results that stay in the first cache until their activation.
     ACTIVATED_FLOATS = 4 * 1024,
-    // Most taps of a strided tile, whose way from tap to tap is a table; others are indirect.
-    STRIDED_TAPS = 49,
 };
 
 // What all tiles of a task have in common.
@@ -15,55 +13,70 @@ typedef struct {
     size_t image;
     // Whether input (output) pixels are evenly spaced over the whole image, rows included.
     bool input_is_flat, output_is_flat;
-    // Where pixel 0 of the image would be beside the pixels that were gathered; NULL when none are.
-    const float *gathered;
+    // The input tiles read: the image, or what was gathered of it, where all taps are inside.
+    bool is_gathered;
+    size_t row_stride, pixel_stride, block_stride;
+    sl_gather_axis rows, columns;
     // From each tap to the next in floats, from the last to the first of the next channel block.
-    int32_t tap_step[STRIDED_TAPS];
-    ptrdiff_t first_tap;
-    int32_t min_dy, max_dy, min_dx, max_dx;
+    int32_t tap_step[SL_STRIDED_TAPS];
+    // From the start of what tiles read to pixel (0, 0) of the image under the first tap.
+    ptrdiff_t origin;
 } conv_plan;
 
-SL_INLINE ptrdiff_t SL_FN(tap_offset)(const sl_conv_args *args, size_t tap) {
-    return args->tap_dy[tap] * (ptrdiff_t)args->in_row_stride +
-           args->tap_dx[tap] * (ptrdiff_t)args->in_pixel_stride;
+SL_INLINE ptrdiff_t SL_FN(tap_offset)(const conv_plan *plan, const sl_conv_args *args, size_t tap) {
+    return args->tap_dy[tap] * (ptrdiff_t)plan->row_stride +
+           args->tap_dx[tap] * (ptrdiff_t)plan->pixel_stride;
 }
 
 static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *plan) {
     plan->image = image;
-    plan->gathered = NULL;
     plan->cut = sl_cut_tiles((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
-    plan->min_dy = plan->min_dx = INT32_MAX;
-    plan->max_dy = plan->max_dx = INT32_MIN;
-    for (uint32_t t = 0; t < args->taps; t++) {
-        const int32_t dy = args->tap_dy[t], dx = args->tap_dx[t];
-        if (dy < plan->min_dy) plan->min_dy = dy;
-        if (dy > plan->max_dy) plan->max_dy = dy;
-        if (dx < plan->min_dx) plan->min_dx = dx;
-        if (dx > plan->max_dx) plan->max_dx = dx;
+    plan->is_gathered = args->gather_tiles > 0;
+    plan->rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
+    plan->columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
+    const bool is_pointwise = plan->rows.min_tap == 0 && plan->rows.max_tap == 0 &&
+                              plan->columns.min_tap == 0 && plan->columns.max_tap == 0;
+    size_t width = args->in_w;
+    bool all_is_inside = is_pointwise && args->in_w == args->out_w && args->in_h == args->out_h;
+    plan->origin = 0;
+    if (plan->is_gathered) {
+        width = sl_gathered_places(plan->columns, args->out_w);
+        const size_t rows = sl_gathered_places(plan->rows, sl_gather_rows(args, SL_TILE_PIXELS));
+        plan->pixel_stride = VEC_LANES;
+        plan->row_stride = width * VEC_LANES;
+        plan->block_stride = rows * plan->row_stride;
+        all_is_inside = width == args->out_w;
+        plan->origin = -(plan->rows.min_tap * (ptrdiff_t)plan->row_stride +
+                         plan->columns.min_tap * (ptrdiff_t)plan->pixel_stride);
+    } else {
+        plan->rows.stride = args->stride_h;
+        plan->columns.stride = args->stride_w;
+        plan->pixel_stride = args->in_pixel_stride;
+        plan->row_stride = args->in_row_stride;
+        plan->block_stride = args->in_block_stride;
     }
-    plan->first_tap = SL_FN(tap_offset)(args, 0);
-    for (size_t t = 0; t < args->taps && args->taps <= STRIDED_TAPS; t++) {
+    plan->origin += args->taps > 0 ? SL_FN(tap_offset)(plan, args, 0) : 0;
+    for (size_t t = 0; t < args->taps && args->taps <= SL_STRIDED_TAPS; t++) {
         const bool is_last = t + 1 == args->taps;
-        const ptrdiff_t next = is_last ? (ptrdiff_t)args->in_block_stride + plan->first_tap
-                                       : SL_FN(tap_offset)(args, t + 1);
-        plan->tap_step[t] = (int32_t)(next - SL_FN(tap_offset)(args, t));
+        const ptrdiff_t next = SL_FN(tap_offset)(plan, args, is_last ? 0 : t + 1) +
+                               (is_last ? (ptrdiff_t)plan->block_stride : 0);
+        plan->tap_step[t] = (int32_t)(next - SL_FN(tap_offset)(plan, args, t));
     }
-    const bool is_pointwise = plan->min_dy == 0 && plan->max_dy == 0 && plan->min_dx == 0 &&
-                              plan->max_dx == 0 && args->stride_h == 1 && args->stride_w == 1;
-    plan->input_is_flat = is_pointwise && args->taps <= STRIDED_TAPS && args->in_w == args->out_w &&
-                          args->in_h == args->out_h &&
-                          args->in_row_stride == args->in_w * args->in_pixel_stride;
+    plan->input_is_flat = all_is_inside && args->taps > 0 && args->taps <= SL_STRIDED_TAPS &&
+                          plan->rows.stride == 1 && plan->columns.stride == 1 &&
+                          plan->row_stride == width * plan->pixel_stride;
     plan->output_is_flat = args->out_row_stride == args->out_w * args->out_pixel_stride;
 }
 
-// Fills in where the tile's pixels are; returns whether the tile needs the indirect kernel.
-SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args, size_t first,
-                                 size_t pixels, tile_job *job) {
+// Fills in where the tile's pixels are.
+SL_INLINE tile_kind SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args, size_t first,
+                                      size_t pixels, tile_job *job) {
+    job->first = job->image + plan->origin;
     if (plan->output_is_flat) {
         SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
         if (plan->input_is_flat && pixels > 1) {
-            job->first = job->image + first * args->in_pixel_stride;
-            return false;
+            job->first += first * plan->pixel_stride;
+            return TILE_STRIDED;
         }
     }
     const uint32_t width = args->out_w;
@@ -75,13 +88,15 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
     }
     const int64_t y0 = (int64_t)oy * args->stride_h, x0 = (int64_t)ox * args->stride_w;
     const int64_t x_last = x0 + (int64_t)(pixels - 1) * args->stride_w;
-    const bool is_inside = is_one_row && y0 + plan->min_dy >= 0 && x0 + plan->min_dx >= 0 &&
-                           y0 + plan->max_dy < (int64_t)args->in_h &&
-                           x_last + plan->max_dx < (int64_t)args->in_w;
-    if (is_inside && pixels > 1 && args->taps <= STRIDED_TAPS) {
-        job->first = job->image + (y0 * (ptrdiff_t)args->in_row_stride +
-                                   x0 * (ptrdiff_t)args->in_pixel_stride + plan->first_tap);
-        return false;
+    const bool is_inside =
+        plan->is_gathered ||
+        (is_one_row && y0 + plan->rows.min_tap >= 0 && x0 + plan->columns.min_tap >= 0 &&
+         y0 + plan->rows.max_tap < (int64_t)args->in_h &&
+         x_last + plan->columns.max_tap < (int64_t)args->in_w);
+    if (is_inside && is_one_row && pixels > 1 && args->taps <= SL_STRIDED_TAPS) {
+        job->first += oy * plan->rows.stride * plan->row_stride +
+                      ox * plan->columns.stride * plan->pixel_stride;
+        return TILE_STRIDED;
     }
     const bool is_even = plan->output_is_flat || is_one_row;
     if (!is_even) {
@@ -89,12 +104,11 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
         job->even_step = 0;
     }
     for (size_t p = 0; p < pixels; p++) {
-        const uint32_t y = oy * args->stride_h, x = ox * args->stride_w;
+        const uint32_t y = oy * plan->rows.stride, x = ox * plan->columns.stride;
         const size_t part = p / PIXEL_WORDS, word = p % PIXEL_WORDS;
         job->row[part][word] = y;
         job->column[part][word] = x;
-        job->origin[part][word] =
-            (y * args->in_row_stride + x * args->in_pixel_stride) * sizeof(float);
+        job->origin[part][word] = (y * plan->row_stride + x * plan->pixel_stride) * sizeof(float);
         if (!is_even) {
             job->out_offset[p] =
                 (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
@@ -104,7 +118,7 @@ SL_INLINE bool SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args *args
             oy++;
         }
     }
-    return true;
+    return plan->is_gathered ? TILE_PLACED : TILE_INDIRECT;
 }
 
 // Part of a task: tiles [first_tile, end_tile) of one panel, input channels from first_channel on.
@@ -139,7 +153,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
             if (lines_left > 0 && steps > 0) {
                 job->run = sl_min_size(job->run, sl_ceil_div(lines_left, steps));
             }
-            job->run_step = job->pixels * args->in_pixel_stride;
+            job->run_step = job->pixels * plan->pixel_stride;
             job->run_out_step = job->pixels * args->out_pixel_stride;
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
@@ -147,11 +161,8 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
         SL_FN(load_carrier)(carrier, job->pixels > 1 ? steps : 0, job);
         lines_left -= sl_min_size(lines_left, job->run * steps);
         next_line += job->run * steps * FLOATS_PER_LINE;
-        const bool is_indirect = SL_FN(place_tile)(plan, args, first, job->pixels, job);
-        const tile_fn tile_kernel = is_indirect
-                                        ? SL_FN(indirect_table)[job->pixels][run->vectors - 1]
-                                        : SL_FN(strided_table)[job->pixels][run->vectors - 1];
-        tile_kernel(job);
+        const tile_kind kind = SL_FN(place_tile)(plan, args, first, job->pixels, job);
+        SL_FN(tile_table)[kind][job->pixels][run->vectors - 1](job);
     }
 }
 
@@ -170,10 +181,10 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     job->channels = run->channels;
     job->resumes = !is_first;
     job->weights = args->weights + run->panel * panel_floats + rows_before * width;
-    job->image = plan->gathered != NULL
-                     ? plan->gathered
-                     : args->input + plan->image * args->in_image_stride +
-                           run->first_channel / VEC_LANES * args->in_block_stride;
+    if (!plan->is_gathered) {
+        job->image = args->input + plan->image * args->in_image_stride +
+                     run->first_channel / VEC_LANES * args->in_block_stride;
+    }
     job->output = args->output + offset;
     job->residual = is_last && args->residual != NULL ? args->residual + offset : NULL;
     job->tail = args->mask_tail && last_channels < VEC_LANES ? last_channels : VEC_LANES;
@@ -194,30 +205,48 @@ static void SL_FN(activate_run)(const conv_plan *plan, const sl_conv_args *args,
     }
 }
 
-// Copies the input pixels of tiles [first_tile, end_tile) and of the run's channels side by side:
-// [channel block][pixel][lane].
-static void SL_FN(gather_pixels)(const sl_conv_args *args, const cell_run *run, conv_plan *plan,
-                                 float *scratch) {
-    const size_t first = sl_tile_first(plan->cut, run->first_tile);
-    const size_t end = sl_tile_first(plan->cut, run->end_tile);
-    const size_t blocks = sl_ceil_div(run->channels, VEC_LANES);
-    const float *const image = args->input + plan->image * args->in_image_stride +
-                               run->first_channel / VEC_LANES * args->in_block_stride;
-    float *to = scratch;
-    for (size_t block = 0; block < blocks; block++) {
-        const float *const from = image + block * args->in_block_stride;
-        size_t y = first / args->out_w, x = first % args->out_w;
-        for (size_t pixel = first; pixel < end; pixel++, to += VEC_LANES) {
-            const size_t row = y * args->stride_h * args->in_row_stride;
-            vec_store(to, vec_load(from + row + x * args->stride_w * args->in_pixel_stride));
-            if (++x == args->out_w) {
-                x = 0;
-                y++;
+// Copies what is inside the image of a gathered row, which starts at column `first`, and puts zeros
+// beside it. `row` is where column 0 is.
+SL_INLINE void SL_FN(gather_row)(const sl_conv_args *args, sl_gather_axis columns, size_t width,
+                                 const float *row, float *to) {
+    const int64_t step = columns.step, first = columns.min_tap, past = args->in_w;
+    const int64_t before = first < 0 ? (step - 1 - first) / step : 0;
+    const int64_t inside = past > first ? (past - first + step - 1) / step : 0;
+    const size_t start = sl_min_size(width, (size_t)before);
+    const size_t end = sl_min_size(width, inside > before ? (size_t)inside : (size_t)before);
+    memset(to, 0, start * VEC_LANES * sizeof(float));
+    const float *from = row + (first + (int64_t)start * step) * VEC_LANES;
+    for (size_t x = start; x < end; x++, from += step * VEC_LANES) {
+        vec_store(to + x * VEC_LANES, vec_load(from));
+    }
+    memset(to + end * VEC_LANES, 0, (width - end) * VEC_LANES * sizeof(float));
+}
+
+// Gathers the input of the run's tiles and channels: [channel block][row][column][lane].
+static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
+                                const conv_plan *plan, float *scratch, tile_job *job) {
+    const size_t first_row = sl_tile_first(plan->cut, run->first_tile) / args->out_w;
+    const size_t last_row = (sl_tile_first(plan->cut, run->end_tile) - 1) / args->out_w;
+    const size_t rows = sl_gathered_places(plan->rows, last_row - first_row + 1);
+    const size_t width = plan->row_stride / VEC_LANES;
+    const int64_t start = (int64_t)first_row * args->stride_h + plan->rows.min_tap;
+    const float *block = args->input + plan->image * args->in_image_stride +
+                         run->first_channel / VEC_LANES * args->in_block_stride;
+    for (size_t b = 0; b < sl_ceil_div(run->channels, VEC_LANES); b++) {
+        for (size_t r = 0; r < rows; r++) {
+            const int64_t y = start + (int64_t)(r * plan->rows.step);
+            float *const to = scratch + b * plan->block_stride + r * plan->row_stride;
+            if (y >= 0 && y < (int64_t)args->in_h) {
+                SL_FN(gather_row)
+                (args, plan->columns, width, block + y * (int64_t)args->in_row_stride, to);
+            } else {
+                memset(to, 0, plan->row_stride * sizeof(float));
             }
         }
+        block += args->in_block_stride;
     }
-    plan->tap_step[0] = (int32_t)((end - first) * VEC_LANES);
-    plan->gathered = scratch - first * VEC_LANES;
+    // Tiles count rows from the image's first one.
+    job->image = scratch - first_row * plan->rows.stride * plan->row_stride;
 }
 
 static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
@@ -239,27 +268,21 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     memset(&job, 0, sizeof job);
     job.args = args;
     job.out_block_stride = args->out_block_stride;
-    job.step = args->in_pixel_stride * args->stride_w;
+    job.step = plan.pixel_stride * plan.columns.stride;
     job.tap_step = plan.tap_step;
 
     // Channels in chunks, so that a panel's part stays close while tiles pass by; as many tiles at
     // a time as leave their input in the L2 cache while the panels pass by.
     const size_t chunk = sl_chunk_channels(args, VEC_LANES);
     const size_t first_tile = pixel_group * args->tiles_per_task;
-    const bool gathers = args->gather_floats > 0;
-    const size_t tile_floats =
-        chunk * SL_TILE_PIXELS * (gathers ? 1 : args->stride_h * args->stride_w);
-    const size_t room = gathers ? args->gather_floats - tile_floats : SL_PASS_INPUT_FLOATS;
+    const size_t tile_floats = chunk * SL_TILE_PIXELS * args->stride_h * args->stride_w;
     // Activations read a pass of a panel again: it should not have left the first cache.
     const bool acts_later = SL_FN(acts_after_store)(args->activation);
-    const size_t most = 1 + room / tile_floats;
+    const size_t most =
+        plan.is_gathered ? args->gather_tiles : 1 + SL_PASS_INPUT_FLOATS / tile_floats;
     const size_t close = 1 + ACTIVATED_FLOATS / (SL_TILE_PIXELS * 2 * VEC_LANES);
     const sl_tile_cut passes =
         sl_cut_tiles(end_tile - first_tile, acts_later ? sl_min_size(most, close) : most);
-    if (gathers) {
-        plan.input_is_flat = true;
-        job.step = VEC_LANES;
-    }
     carrier carrier = SL_FN(start_carrier)(&args->carried, task);
     for (size_t pass = 0; pass < passes.count; pass++) {
         cell_run run = {.first_tile = first_tile + sl_tile_first(passes, pass),
@@ -267,7 +290,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
         for (size_t channel = 0; channel < args->channels; channel += chunk) {
             run.first_channel = channel;
             run.channels = sl_min_size(chunk, args->channels - channel);
-            if (gathers) SL_FN(gather_pixels)(args, &run, &plan, scratch);
+            if (plan.is_gathered) SL_FN(gather_input)(args, &run, &plan, scratch, &job);
             const bool is_last = channel + run.channels == args->channels;
             for (run.panel = first_panel; run.panel < end_panel; run.panel++) {
                 run.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, run.panel);

@@ -8,19 +8,32 @@ size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
            sl_ceil_div(panels, args->panels_per_task);
 }
 
-size_t sl_conv_gather_floats(const sl_isa *isa, const sl_conv_args *args) {
-    const bool is_strided = args->stride_h > 1 || args->stride_w > 1;
-    const bool is_pointwise = args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0;
+// Floats that one gathered row takes, all channels of a chunk.
+static size_t gathered_row_floats(const sl_isa *isa, const sl_conv_args *args) {
+    const sl_gather_axis columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
+    return sl_gathered_places(columns, args->out_w) * sl_chunk_channels(args, isa->lanes);
+}
+
+size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t floats) {
     const size_t pixels = (size_t)args->out_h * args->out_w;
-    // The output must stand evenly, and a single pixel has nothing beside it.
-    const bool is_dense = args->out_row_stride == args->out_w * args->out_pixel_stride;
-    const bool is_inside = (size_t)(args->out_h - 1) * args->stride_h < args->in_h &&
-                           (size_t)(args->out_w - 1) * args->stride_w < args->in_w;
-    if (!is_strided || !is_pointwise || !is_dense || !is_inside || pixels <= 1) return 0;
-    const size_t tile = sl_chunk_channels(args, isa->lanes) * isa->tile_pixels;
-    const size_t tiles =
-        sl_min_size(1 + SL_PASS_INPUT_FLOATS / tile, sl_ceil_div(pixels, isa->tile_pixels));
-    return tiles * tile;
+    // A single pixel has nothing beside it, and a plain product is read as it is.
+    if (pixels <= 1 || args->taps == 0 || args->taps > SL_STRIDED_TAPS) return 0;
+    const bool is_pointwise = args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0;
+    if (is_pointwise && args->stride_h == 1 && args->stride_w == 1) return 0;
+    const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
+    const size_t fit = floats / gathered_row_floats(isa, args);
+    if (fit >= sl_gathered_places(rows, args->out_h)) return sl_ceil_div(pixels, isa->tile_pixels);
+    const size_t first = sl_gathered_places(rows, 1);
+    if (fit < first) return 0;
+    const size_t more_rows = (fit - first) / rows.stride;
+    return (more_rows * args->out_w + 1) / isa->tile_pixels;
+}
+
+size_t sl_conv_gather_floats(const sl_isa *isa, const sl_conv_args *args) {
+    if (args->gather_tiles == 0) return 0;
+    const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
+    return sl_gathered_places(rows, sl_gather_rows(args, isa->tile_pixels)) *
+           gathered_row_floats(isa, args);
 }
 
 size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {

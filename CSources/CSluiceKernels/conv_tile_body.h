@@ -15,11 +15,13 @@ enum {
     TILE_PARTS = SL_TILE_ROOM / PIXEL_WORDS,
 };
 
-// Where the pixels of a tile are: `step` floats apart from `first` on, or each at its own address.
+// Where the pixels of a tile are: `step` floats apart from `first` on, or each `walk` floats after
+// an address of its own.
 typedef struct {
     const float *first;
     size_t step;
     const float *const *each;
+    ptrdiff_t walk;
 } pixel_source;
 
 // Multiplies channel k of the pixels with row k of the panel.
@@ -31,7 +33,7 @@ SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[
     }
     SL_UNROLL for (int p = 0; p < pixels; p++) {
         const float *const at =
-            from.each == NULL ? from.first + (size_t)p * from.step : from.each[p];
+            from.each == NULL ? from.first + (size_t)p * from.step : from.each[p] + from.walk;
         const vec x = vec_splat(at[k]);
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_fma(x, w[o], sum[p][o]);
     }
@@ -85,6 +87,42 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         first += job->run_step;
         out_first += (ptrdiff_t)job->run_out_step;
     }
+}
+
+// Where the next lines to ask for and to copy are.
+typedef struct {
+    const float *prefetch;
+    const float *carry_source;
+    float *carry_target;
+} line_walk;
+
+// A tile whose pixels stand anywhere, all taps inside: the same walk from tap to tap for each.
+SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const tile_job *job) {
+    const size_t taps = job->args->taps, channels = job->channels;
+    const float *at[SL_TILE_ROOM];
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const uint64_t place = job->origin[p / PIXEL_WORDS][p % PIXEL_WORDS];
+        at[p] = job->first + place / sizeof(float);
+    }
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
+    vec sum[SL_HALF_PANEL_PIXELS][2];
+    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
+    pixel_source from = {.each = at};
+    for (size_t left = sl_ceil_div(channels, VEC_LANES); left > 0; left--) {
+        const size_t count =
+            left > 1 || channels % VEC_LANES == 0 ? VEC_LANES : channels % VEC_LANES;
+        for (size_t tap = 0; tap < taps; tap++) {
+            __builtin_prefetch(lines.prefetch, 0, 2);
+            lines.prefetch += job->prefetch_step;
+            if (job->carries && count == VEC_LANES) {
+                SL_FN(carry_line)(&lines.carry_source, &lines.carry_target);
+            }
+            SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
+            weights += count * (size_t)vectors * VEC_LANES;
+            from.walk += job->tap_step[tap];
+        }
+    }
+    SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
 // The addresses of a tile's pixels under some taps, and whether each moves on from one channel
@@ -154,13 +192,6 @@ SL_INLINE void SL_FN(move_table)(const int pixels, const sl_conv_args *args, add
         }
     }
 }
-
-// Where the next lines to ask for and to copy are.
-typedef struct {
-    const float *prefetch;
-    const float *carry_source;
-    float *carry_target;
-} line_walk;
 
 // Adds `count` channels of one block under all taps; returns the next row of weights.
 SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors, vec sum[][2],
@@ -261,57 +292,57 @@ static void SL_FN(tile_1x2)(const tile_job *job) {
 }
 
 #ifndef SL_TILES_ARE_LOOPS
-#define SL_DEFINE_TILES(pixels)                                     \
-    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {  \
-        SL_FN(strided_tile)(pixels, 1, job);                        \
-    }                                                               \
-    static void SL_FN(strided_##pixels##x2)(const tile_job *job) {  \
-        SL_FN(strided_tile)(pixels, 2, job);                        \
-    }                                                               \
-    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) { \
-        SL_FN(indirect_tile)(pixels, 1, job);                       \
-    }                                                               \
-    static void SL_FN(indirect_##pixels##x2)(const tile_job *job) { \
-        SL_FN(indirect_tile)(pixels, 2, job);                       \
+#define SL_DEFINE_TILE(kind, pixels, vectors)                             \
+    static void SL_FN(kind##_##pixels##x##vectors)(const tile_job *job) { \
+        SL_FN(kind##_tile)(pixels, vectors, job);                         \
     }
-#define SL_STRIDED_ROW(pixels) \
-    [pixels] = {SL_FN(strided_##pixels##x1), SL_FN(strided_##pixels##x2)},
-#define SL_INDIRECT_ROW(pixels) \
-    [pixels] = {SL_FN(indirect_##pixels##x1), SL_FN(indirect_##pixels##x2)},
+#define SL_TILE(kind, pixels, vectors) SL_FN(kind##_##pixels##x##vectors)
 #else
-#define SL_DEFINE_TILES(pixels)
-#define SL_STRIDED_ROW(pixels) [pixels] = {SL_FN(strided_any_x1), SL_FN(strided_any_x2)},
-#define SL_INDIRECT_ROW(pixels) [pixels] = {SL_FN(indirect_any_x1), SL_FN(indirect_any_x2)},
-static void SL_FN(strided_any_x1)(const tile_job *job) {
-    SL_FN(strided_tile)((int)job->pixels, 1, job);
-}
-static void SL_FN(strided_any_x2)(const tile_job *job) {
-    SL_FN(strided_tile)((int)job->pixels, 2, job);
-}
-static void SL_FN(indirect_any_x1)(const tile_job *job) {
-    SL_FN(indirect_tile)((int)job->pixels, 1, job);
-}
-static void SL_FN(indirect_any_x2)(const tile_job *job) {
-    SL_FN(indirect_tile)((int)job->pixels, 2, job);
-}
+#define SL_DEFINE_TILE(kind, pixels, vectors)
+#define SL_TILE(kind, pixels, vectors) SL_FN(kind##_any_x##vectors)
+#define SL_DEFINE_ANY_TILE(kind, vectors)                           \
+    static void SL_FN(kind##_any_x##vectors)(const tile_job *job) { \
+        SL_FN(kind##_tile)((int)job->pixels, vectors, job);         \
+    }
+SL_DEFINE_ANY_TILE(strided, 1)
+SL_DEFINE_ANY_TILE(strided, 2)
+SL_DEFINE_ANY_TILE(placed, 1)
+SL_DEFINE_ANY_TILE(placed, 2)
+SL_DEFINE_ANY_TILE(indirect, 1)
+SL_DEFINE_ANY_TILE(indirect, 2)
 #endif
 
+#define SL_DEFINE_HALF_PANEL_TILES(pixels) \
+    SL_DEFINE_TILE(strided, pixels, 1)     \
+    SL_DEFINE_TILE(placed, pixels, 1)      \
+    SL_DEFINE_TILE(indirect, pixels, 1)
+#define SL_DEFINE_TILES(pixels)        \
+    SL_DEFINE_HALF_PANEL_TILES(pixels) \
+    SL_DEFINE_TILE(strided, pixels, 2) \
+    SL_DEFINE_TILE(placed, pixels, 2)  \
+    SL_DEFINE_TILE(indirect, pixels, 2)
 SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
-
-#define SL_DEFINE_HALF_PANEL_TILES(pixels)                          \
-    static void SL_FN(strided_##pixels##x1)(const tile_job *job) {  \
-        SL_FN(strided_tile)(pixels, 1, job);                        \
-    }                                                               \
-    static void SL_FN(indirect_##pixels##x1)(const tile_job *job) { \
-        SL_FN(indirect_tile)(pixels, 1, job);                       \
-    }
-#define SL_HALF_STRIDED_ROW(pixels) [pixels] = {SL_FN(strided_##pixels##x1), NULL},
-#define SL_HALF_INDIRECT_ROW(pixels) [pixels] = {SL_FN(indirect_##pixels##x1), NULL},
 SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_HALF_PANEL_TILES)
 
-// The kernel of a tile: by pixels, and vectors of the panel less one.
-static const tile_fn SL_FN(strided_table)[SL_HALF_PANEL_PIXELS + 1][2] = {
-    SL_FOR_TILE_SIZES(SL_STRIDED_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_STRIDED_ROW)};
-static const tile_fn SL_FN(indirect_table)[SL_HALF_PANEL_PIXELS + 1][2] = {
-    [1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
-    SL_FOR_TILE_SIZES(SL_INDIRECT_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_ROW)};
+// How a tile finds its pixels.
+typedef enum { TILE_STRIDED, TILE_PLACED, TILE_INDIRECT } tile_kind;
+
+#define SL_STRIDED_ROW(pixels) \
+    [pixels] = {SL_TILE(strided, pixels, 1), SL_TILE(strided, pixels, 2)},
+#define SL_PLACED_ROW(pixels) [pixels] = {SL_TILE(placed, pixels, 1), SL_TILE(placed, pixels, 2)},
+#define SL_INDIRECT_ROW(pixels) \
+    [pixels] = {SL_TILE(indirect, pixels, 1), SL_TILE(indirect, pixels, 2)},
+#define SL_HALF_STRIDED_ROW(pixels) [pixels] = {SL_TILE(strided, pixels, 1), NULL},
+#define SL_HALF_PLACED_ROW(pixels) [pixels] = {SL_TILE(placed, pixels, 1), NULL},
+#define SL_HALF_INDIRECT_ROW(pixels) [pixels] = {SL_TILE(indirect, pixels, 1), NULL},
+
+// The kernel of a tile: by kind, pixels, and vectors of the panel less one. A single pixel is
+// always indirect.
+static const tile_fn SL_FN(tile_table)[][SL_HALF_PANEL_PIXELS + 1][2] = {
+    [TILE_STRIDED] = {SL_FOR_TILE_SIZES(SL_STRIDED_ROW)
+                          SL_FOR_HALF_PANEL_SIZES(SL_HALF_STRIDED_ROW)},
+    [TILE_PLACED] = {SL_FOR_TILE_SIZES(SL_PLACED_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_PLACED_ROW)},
+    [TILE_INDIRECT] = {[1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
+                       SL_FOR_TILE_SIZES(SL_INDIRECT_ROW)
+                           SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_ROW)},
+};

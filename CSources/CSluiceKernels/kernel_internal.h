@@ -52,6 +52,8 @@ enum {
     SL_PASS_INPUT_FLOATS = 48 * 1024,
     // Rows of a panel that one chunk of channels covers, more or less.
     SL_CHUNK_ROWS = 1024,
+    // Most taps whose way from tap to tap is a table; tiles with more are indirect.
+    SL_STRIDED_TAPS = 49,
 };
 
 // Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of
@@ -60,13 +62,45 @@ enum {
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
     const size_t blocks = sl_ceil_div(args->channels, lanes);
     const bool is_single = (size_t)args->out_h * args->out_w == 1;
-    const bool may_split = args->residual != args->output && !is_single;
+    const bool is_in_place = args->residual != NULL && args->residual == args->output;
+    const bool may_split = !is_in_place && !is_single;
     // A phase of a transposed convolution may have no taps at all: its results are the bias.
     const size_t rows_per_block = (size_t)args->taps * lanes;
     const size_t most =
         may_split && rows_per_block > 0 ? 1 + SL_CHUNK_ROWS / rows_per_block : blocks;
     const size_t chunks = sl_ceil_div(blocks, most);
     return sl_ceil_div(blocks, chunks) * lanes;
+}
+
+// What a convolution needs along one axis of its input, gathered so that nothing else stands
+// between: outputs are `stride` apart there, and what is side by side was `step` apart.
+typedef struct {
+    int32_t min_tap, max_tap;
+    uint32_t stride, step;
+} sl_gather_axis;
+
+SL_INLINE sl_gather_axis sl_gather_along(const int32_t *taps, size_t count, uint32_t stride) {
+    sl_gather_axis axis = {.min_tap = INT32_MAX, .max_tap = INT32_MIN};
+    for (size_t t = 0; t < count; t++) {
+        if (taps[t] < axis.min_tap) axis.min_tap = taps[t];
+        if (taps[t] > axis.max_tap) axis.max_tap = taps[t];
+    }
+    // One tap skips what lies between; several read it all.
+    const bool is_single = axis.min_tap == axis.max_tap;
+    axis.stride = is_single ? 1 : stride;
+    axis.step = is_single ? stride : 1;
+    return axis;
+}
+
+// Places along the axis that `outputs` neighbours read.
+SL_INLINE size_t sl_gathered_places(sl_gather_axis axis, size_t outputs) {
+    return (outputs - 1) * axis.stride + (size_t)(axis.max_tap - axis.min_tap) + 1;
+}
+
+// Output rows that args->gather_tiles tiles may touch, wherever they start.
+SL_INLINE size_t sl_gather_rows(const sl_conv_args *args, size_t tile_pixels) {
+    const size_t pixels = args->gather_tiles * tile_pixels, width = args->out_w;
+    return sl_min_size(args->out_h, (pixels + width - 2) / width + 1);
 }
 
 // The first pixel of a tile; tile == cut.count gives the end.

@@ -184,7 +184,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
             job->out_first = (ptrdiff_t)(tile * width);
             job->run_step = job->pixels * VEC_LANES;
             job->run_out_step = job->pixels * width;
-            SL_FN(strided_table)[job->pixels][vectors - 1](job);
+            SL_FN(tile_table)[TILE_STRIDED][job->pixels][vectors - 1](job);
         }
     }
 }

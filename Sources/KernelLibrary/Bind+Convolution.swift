@@ -75,16 +75,15 @@ extension KernelBinder {
                 scratchStride: aligned(stride)
             )
         }
-        if let workspace = context.workspace, sl_conv_gather_floats(isa, &args) > 0 {
-            args.gather_floats = workspace.byteCount / 4 / workers
-        }
+        let scratch = (context.workspace?.byteCount ?? 0) / 4 / workers
+        args.gather_tiles = sl_conv_gather_tiles(isa, &args, scratch)
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv,
             UnsafeRawPointer(bound),
             taskCount: sl_conv_task_count(isa, &args),
             scratch: context.workspace.map { floats($0) },
-            scratchStride: args.gather_floats,
+            scratchStride: scratch,
             carried: bound.pointer(to: \.carried)
         )
     }

@@ -84,8 +84,10 @@ package struct NativeCatalog: KernelCatalog {
         return WorkspaceNeed(least: byteCount, best: byteCount)
     }
 
-    /// The tile kernel does without scratch, but strided pixels are read faster side by side.
+    /// The tile kernel does without scratch, but is faster on a padded copy of what it reads next.
     private func gatherWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
+        // A part of the second cache, which weights and output share.
+        let mostFloats = 48 << 10
         let floats = kernel.parts.reduce(0) { most, part in
             withTaps(part.taps) { dy, dx in
                 var args = tileArguments(
@@ -98,6 +100,7 @@ package struct NativeCatalog: KernelCatalog {
                 )
                 args.tap_dy = dy
                 args.tap_dx = dx
+                args.gather_tiles = sl_conv_gather_tiles(set.table, &args, mostFloats)
                 return max(most, sl_conv_gather_floats(set.table, &args))
             }
         }

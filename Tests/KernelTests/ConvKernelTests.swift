@@ -129,7 +129,7 @@ private struct ConvCase {
         var panelsPerTask = 1 << 20
         var panelsPerBlock = 1 << 20
         var residualInPlace = false
-        /// Scratch for one tile, or for as many as it wants, when the call gathers pixels.
+        /// Tiles whose input is gathered at a time, when the call gathers any.
         var gathersTiles: Int?
     }
 
@@ -177,14 +177,14 @@ private struct ConvCase {
 
     func runNative(_ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut) -> ConvBuffer {
         run(isa, packed: packed, cut: cut) { args, number in
-            let most = sl_conv_gather_floats(isa, &args)
+            let most = sl_conv_gather_tiles(isa, &args, 1 << 30)
             guard let tiles = cut.gathersTiles, most > 0 else {
                 return isa.pointee.conv(&args, number, nil)
             }
-            let blocks = (channels + lanes - 1) / lanes
-            let few = tiles * blocks * lanes * Int(isa.pointee.tile_pixels)
-            args.gather_floats = min(most, few)
-            let scratch = ConvBuffer(args.gather_floats)
+            args.gather_tiles = min(most, tiles)
+            let floats = sl_conv_gather_floats(isa, &args)
+            #expect(sl_conv_gather_tiles(isa, &args, floats) >= args.gather_tiles)
+            let scratch = ConvBuffer(floats)
             isa.pointee.conv(&args, number, scratch.base)
             #expect(scratch.guardsAreIntact)
         }

@@ -101,9 +101,9 @@ typedef struct {
 // `tiles_per_task` tiles x `panels_per_task` panels of one image; task number =
 // (image * pixel_groups + pixel_group) * panel_groups + panel_group.
 //
-// A call with one tap at (0, 0) and strides gets faster with scratch: `gather_floats` floats a
-// task, at least sl_conv_gather_floats(args), hold the pixels that are read side by side. 0 works
-// without, with the same bits.
+// A call whose taps leave the image or whose pixels are strided gets faster with scratch:
+// sl_conv_gather_floats(args) floats a task hold the padded input of `gather_tiles` tiles at a
+// time. 0 reads the input where it is, with the same bits.
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -124,7 +124,7 @@ typedef struct {
     sl_activation activation;
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
-    size_t gather_floats;
+    size_t gather_tiles;
     sl_carried_upload carried;
 } sl_conv_args;
 
@@ -654,7 +654,10 @@ bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
 const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
 
 size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
-// Floats of scratch that gathering works best with; 0 where nothing is to be gathered.
+// The most tiles whose input `floats` of scratch hold; 0 where none fit or nothing is gathered.
+size_t sl_conv_gather_tiles(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args,
+                            size_t floats);
+// Floats of scratch that args->gather_tiles tiles need.
 size_t sl_conv_gather_floats(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
 size_t sl_winograd_task_count(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_scratch_floats(const sl_isa *_Nonnull isa,
