@@ -269,6 +269,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     job.args = args;
     job.out_block_stride = args->out_block_stride;
     job.step = plan.pixel_stride * plan.columns.stride;
+    job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;
 
     // Channels in chunks, so that a panel's part stays close while tiles pass by; as many tiles at

@@ -8,6 +8,10 @@ size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
            sl_ceil_div(panels, args->panels_per_task);
 }
 
+// Products with a vector of weights, for each channel of a pixel, that make a copy of it worth
+// while.
+enum { LEAST_PRODUCTS = 8 };
+
 // Floats that one gathered row takes, all channels of a chunk.
 static size_t gathered_row_floats(const sl_isa *isa, const sl_conv_args *args) {
     const sl_gather_axis columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
@@ -21,6 +25,10 @@ size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t 
     const bool is_pointwise = args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0;
     if (is_pointwise && args->stride_h == 1 && args->stride_w == 1) return 0;
     const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
+    const sl_gather_axis columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
+    const size_t panels =
+        sl_min_size(sl_panel_count(args->out_channels, isa->lanes), args->panels_per_task);
+    if (panels * args->taps < (size_t)LEAST_PRODUCTS * rows.stride * columns.stride) return 0;
     const size_t fit = floats / gathered_row_floats(isa, args);
     if (fit >= sl_gathered_places(rows, args->out_h)) return sl_ceil_div(pixels, isa->tile_pixels);
     const size_t first = sl_gathered_places(rows, 1);

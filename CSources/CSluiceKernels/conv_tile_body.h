@@ -243,6 +243,17 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
+// The next `count` floats of the panel, in place or copied close by.
+SL_INLINE const float *SL_FN(take_weights)(const tile_job *job, const float *weights,
+                                           size_t count) {
+    if (job->chunk == NULL) return weights;
+    for (size_t i = 0; i < count; i += VEC_LANES) {
+        if (i % FLOATS_PER_LINE == 0) __builtin_prefetch(weights + i + CARRY_AHEAD, 0, 2);
+        vec_store(job->chunk + i, vec_load(weights + i));
+    }
+    return job->chunk;
+}
+
 // One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
 // latency of the additions set the pace.
 SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
@@ -252,7 +263,10 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     SL_UNROLL for (int chain = 0; chain < 4; chain++) {
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
     }
-    const float *weights = SL_FN(start_tile)(1, vectors, sum, job, job->out_first);
+    const float *weights = job->weights;
+    const float *const bias = SL_FN(take_weights)(job, weights, width);
+    SL_UNROLL for (int o = 0; o < vectors; o++) sum[0][o] = vec_load(bias + o * VEC_LANES);
+    weights += width;
     const float *block = job->image;
     for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
         const size_t count = sl_min_size(left, VEC_LANES);
@@ -263,15 +277,16 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
             const float *const inside =
                 block + y * (ptrdiff_t)args->in_row_stride + x * (ptrdiff_t)args->in_pixel_stride;
             const pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
+            const float *const rows = SL_FN(take_weights)(job, weights, count * width);
             size_t k = 0;
             for (; k + 4 <= count; k += 4) {
                 SL_UNROLL for (size_t chain = 0; chain < 4; chain++) {
-                    SL_FN(add_products)(1, vectors, sum + chain, from, weights, k + chain);
+                    SL_FN(add_products)(1, vectors, sum + chain, from, rows, k + chain);
                 }
             }
             SL_UNROLL for (size_t chain = 0; chain < 3; chain++) {
                 if (k + chain < count) {
-                    SL_FN(add_products)(1, vectors, sum + chain, from, weights, k + chain);
+                    SL_FN(add_products)(1, vectors, sum + chain, from, rows, k + chain);
                 }
             }
             weights += count * width;

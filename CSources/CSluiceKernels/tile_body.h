@@ -53,6 +53,8 @@ typedef struct {
     const float *carry_source;
     float *carry_target;
     bool carries;
+    // Where a chunk of weights is copied before it is multiplied; NULL reads them in place.
+    float *chunk;
     // Output. `tail` is the number of channels the last vector stores.
     float *output;
     const float *residual;

@@ -73,21 +73,23 @@ struct JobBuilder {
             return [.transfer(Transfer(placeholder: region))]
         case .uploadWeights(let item, let units):
             guard let slot = step.slot else { preconditionFailure("a block has a slot") }
-            let content = program.items[item]
-            let first = program.streaming.residentUnits[item]
-            let start =
-                program.hostOffset[item]
-                + content.byteCount(of: first..<units.lowerBound)
-            let byteCount = content.byteCount(of: units)
+            let source = hostRegion(item, units)
             let offset = program.plan.offsets[slot]
-            let source = host.region(start..<start + byteCount)
-            let target = device.region(offset..<offset + byteCount)
+            let target = device.region(offset..<offset + source.byteCount)
             return isCarried(source, to: target)
                 ? [] : [.transfer(Transfer(upload: source, to: target))]
         case .compute(let node, let work):
             return bindCompute(step, index: index, node: program.graph.nodes[node], work: work)
                 .map { .kernel($0) }
         }
+    }
+
+    /// Where streamed units of an item are kept.
+    private func hostRegion(_ item: Int, _ units: Range<Int>) -> Region<HostSpace> {
+        let content = program.items[item]
+        let first = program.streaming.residentUnits[item]
+        let start = program.hostOffset[item] + content.byteCount(of: first..<units.lowerBound)
+        return host.region(start..<start + content.byteCount(of: units))
     }
 
     /// Whether the computation of the same phase copies the block while it multiplies: faster than
@@ -137,6 +139,14 @@ struct JobBuilder {
                 step.slot.map { program.plan.offsets[$0] }
                 ?? program.residentOffset[item]
             operands.weights = device.region(offset..<offset + byteCount)
+            return binder.bind(node, .units(part: part, range: range), operands)
+        case .chunks(let item, let part, let range):
+            guard let slot = step.slot else { preconditionFailure("chunks have a slot") }
+            let offset = program.plan.offsets[slot]
+            operands.chunkedWeights = hostRegion(item, range)
+            operands.workspace = device.region(
+                offset..<offset + program.plan.buffers[slot].byteCount
+            )
             return binder.bind(node, .units(part: part, range: range), operands)
         }
     }

@@ -5,6 +5,10 @@ package struct CostModel: Sendable {
     /// How much longer a kernel takes that gets the least scratch it works with.
     package static let frugalSlowdown = 1.25
 
+    /// Part of the seconds of an upload that show when a kernel copies in chunks: its reads take the
+    /// place of those it would have made anyway.
+    package static let chunkShare = 0.1
+
     package var profile: CostProfile
     package var threads: Int
     package var lanes: Int
@@ -47,8 +51,27 @@ package struct CostModel: Sendable {
         }
     }
 
+    /// Seconds of one thread for what a node does again for each block of its weights: Winograd's
+    /// algorithm transforms all patches of the input.
+    package func repeatedSeconds(of node: FusedNode) -> Double {
+        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .winograd else {
+            return 0
+        }
+        // About 24 operations for each of the 36 points of a patch.
+        let size = kernel.kernelHeight == 3 ? 4 : 2
+        let tiles = { (pixels: Int) in (pixels + size - 1) / size }
+        let patches =
+            kernel.images * tiles(kernel.outputHeight) * tiles(kernel.outputWidth)
+        return Double(patches * kernel.channels * 36 * 24) / profile.operationsPerSecond
+    }
+
     package func uploadSeconds(_ byteCount: Int) -> Double {
         Double(byteCount) / profile.uploadBytesPerSecond
+    }
+
+    /// Seconds that copying weights chunk by chunk adds to reading them in place.
+    package func chunkSeconds(_ byteCount: Int) -> Double {
+        uploadSeconds(byteCount) * Self.chunkShare / Double(threads)
     }
 
     /// Seconds a phase takes when its work is spread over all threads.

@@ -100,9 +100,11 @@ extension Program {
                 )
             }
             if resident < item.unitCount {
+                let pieces =
+                    item.chunkByteCount == nil
+                    ? "blocks of \(streaming.unitsPerBlock[index]) units" : "chunks"
                 lines.append(
-                    "streamed \(item.byteCount - bytes) bytes in blocks of "
-                        + "\(streaming.unitsPerBlock[index]) units  # \(item.name)"
+                    "streamed \(item.byteCount - bytes) bytes in \(pieces)  # \(item.name)"
                 )
             }
         }
@@ -151,6 +153,11 @@ extension Program {
             var text = "\(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
             if case .units(_, let part, let units) = work {
                 text += " part \(part) units \(units.lowerBound)..<\(units.upperBound)"
+            } else if case .chunks(let item, let part, let units) = work {
+                let offset = step.slot.map { plan.offsets[$0] } ?? 0
+                text +=
+                    " part \(part) units \(units.lowerBound)..<\(units.upperBound), uploaded in "
+                    + "chunks through \(range(offset, items[item].chunkByteCount ?? 0))"
             }
             return text
         }

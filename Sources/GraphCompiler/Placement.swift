@@ -30,9 +30,13 @@ struct PlacementSearch {
     let workspaces: [WorkspaceNeed]
     /// Seconds of compute of each node, with the best scratch and with the least.
     private let nodeSeconds: [(best: Double, least: Double)]
+    /// Seconds of compute that every block of an item after the first costs again.
+    private let repeatedSeconds: [Double]
 
     /// Blocks are not made larger than this: they should stay in a core's cache.
     private static let largestBlock = 384 << 10
+    /// Unless each block repeats work: then it has at least so many units, when there is room.
+    private static let unitsPerRepetition = 16
 
     init(
         graph: FusedGraph,
@@ -46,6 +50,7 @@ struct PlacementSearch {
         self.items = items
         self.cost = cost
         self.workspaces = workspaces
+        repeatedSeconds = items.map { cost.repeatedSeconds(of: graph.nodes[$0.firstNode]) }
         nodeSeconds = graph.nodes.indices.map { index in
             guard !storage.isElided[index] else { return (0, 0) }
             let seconds = cost.seconds(of: graph.nodes[index], in: graph, share: 1)
@@ -95,7 +100,8 @@ struct PlacementSearch {
     }
 
     private func largestUnit(_ item: WeightItem) -> Int {
-        (0..<item.unitCount).reduce(0) { max($0, item.byteCount(of: $1..<$1 + 1)) }
+        item.chunkByteCount
+            ?? (0..<item.unitCount).reduce(0) { max($0, item.byteCount(of: $1..<$1 + 1)) }
     }
 
     /// Blocks whose slots fit below `target` beside what lives at their steps: two slots, when
@@ -112,10 +118,24 @@ struct PlacementSearch {
             let roomForTwo = (target - max(own, before)) / 2
             streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
             guard case .packed = item.content else { continue }
+            if item.chunkByteCount != nil {
+                // No blocks: the pieces that become resident, each worth a phase of its own.
+                let isWorth = {
+                    cost.chunkSeconds(item.byteCount(of: 0..<$0)) > cost.profile.phaseSeconds
+                }
+                streaming.unitsPerBlock[index] =
+                    (1...item.unitCount).first(where: isWorth) ?? item.unitCount
+                streaming.prefetches[index] = false
+                continue
+            }
             let room = streaming.prefetches[index] ? roomForTwo : target - own
-            let limit = min(room, Self.largestBlock)
+            let repeats = repeatedSeconds[index] > 0
             var units = 1
-            while units < item.unitCount, aligned(item.byteCount(of: 0..<units + 1)) <= limit {
+            while units < item.unitCount {
+                let byteCount = aligned(item.byteCount(of: 0..<units + 1))
+                let isLarge =
+                    byteCount > Self.largestBlock && (!repeats || units >= Self.unitsPerRepetition)
+                if byteCount > room || isLarge { break }
                 units += 1
             }
             // The same number of blocks, as equal as can be.
@@ -169,7 +189,10 @@ struct PlacementSearch {
         guard candidate.height <= budget else { return nil }
         var streaming = candidate.streaming
         var bytes = 0
+        // Chunks come almost for free: blocks go first.
         let order = items.indices.sorted { left, right in
+            let isChunked = items[left].chunkByteCount != nil
+            guard isChunked == (items[right].chunkByteCount != nil) else { return !isChunked }
             let a = blockBytes(left, streaming)
             let b = blockBytes(right, streaming)
             return a == b ? left < right : a < b
@@ -207,7 +230,13 @@ struct PlacementSearch {
                 (streamed + streaming.unitsPerBlock[index] - 1)
                 / streaming.unitsPerBlock[index]
             guard blocks > 0 else { continue }
+            let parts = blocks + (resident > 0 ? 1 : 0)
+            seconds += Double(parts - 1) * repeatedSeconds[index] / Double(cost.threads)
             let bytes = item.byteCount(of: resident..<item.unitCount)
+            if item.chunkByteCount != nil {
+                seconds += cost.chunkSeconds(bytes) + (resident > 0 ? cost.profile.phaseSeconds : 0)
+                continue
+            }
             let phases = blocks * (streaming.prefetches[index] ? 1 : 2)
             seconds +=
                 cost.uploadSeconds(bytes) / Double(cost.threads)

@@ -123,7 +123,12 @@ package func place(
     options: CompileOptions
 ) throws(CompileError) -> Program {
     let storage = StorageMap(graph: fused, lanes: catalog.lanes)
-    let items = weightItems(of: fused, storage: storage, catalog: catalog)
+    let items = weightItems(
+        of: fused,
+        storage: storage,
+        catalog: catalog,
+        threads: options.threads
+    )
     let search = PlacementSearch(
         graph: fused,
         storage: storage,
@@ -337,17 +342,22 @@ private func offsetsKept(from candidate: Candidate, for timeline: Timeline) -> [
         }
         offsets[slot] = offset
     }
-    // The workspace of a step stands where the step that ends with the same unit had it.
-    var workspaceOf: [WorkspaceKey: Int] = [:]
-    for (step, buffer) in candidate.timeline.workspace {
-        if let key = WorkspaceKey(candidate.timeline.steps[step].action) {
-            workspaceOf[key] = candidate.offsets[buffer]
+    // The scratch of a step stands where the step that ends with the same unit had it.
+    for (scratch, planned) in [
+        (timeline.workspace, candidate.timeline.workspace),
+        (timeline.chunkSlot, candidate.timeline.chunkSlot),
+    ] {
+        var offsetOf: [WorkspaceKey: Int] = [:]
+        for (step, buffer) in planned {
+            if let key = WorkspaceKey(candidate.timeline.steps[step].action) {
+                offsetOf[key] = candidate.offsets[buffer]
+            }
         }
-    }
-    for (step, buffer) in timeline.workspace {
-        guard let key = WorkspaceKey(timeline.steps[step].action), let offset = workspaceOf[key]
-        else { preconditionFailure("a workspace was planned") }
-        offsets[buffer] = offset
+        for (step, buffer) in scratch {
+            guard let key = WorkspaceKey(timeline.steps[step].action), let offset = offsetOf[key]
+            else { preconditionFailure("the scratch of a step was planned") }
+            offsets[buffer] = offset
+        }
     }
     return offsets
 }
@@ -365,7 +375,8 @@ private struct WorkspaceKey: Hashable {
         case .whole: (part, lastUnit) = (-1, 0)
         case .fill: (part, lastUnit) = (-1, 1)
         case .boxes: (part, lastUnit) = (-1, 2)
-        case .units(_, let part, let range): (self.part, lastUnit) = (part, range.upperBound)
+        case .units(_, let part, let range), .chunks(_, let part, let range):
+            (self.part, lastUnit) = (part, range.upperBound)
         }
     }
 }

@@ -125,6 +125,10 @@ extension Program {
                 let offset = plan.offsets[buffer]
                 writes.append(offset..<offset + plan.buffers[buffer].byteCount)
             }
+            if case .chunks(let item, _, _) = work, let slot = step.slot {
+                let offset = plan.offsets[slot]
+                writes.append(offset..<offset + (items[item].chunkByteCount ?? 0))
+            }
             if case .fill = work { return ([], writes) }
             var reads = node.inputs.map { valueBytes($0) }
             if case .units(let item, _, let range) = work {

@@ -44,6 +44,16 @@ package struct TimelineStep: Hashable, Sendable {
         case fill
         case boxes
         case units(item: Int, part: Int, range: Range<Int>)
+        /// Streamed units, which the kernel copies chunk by chunk through the slot as it goes.
+        case chunks(item: Int, part: Int, range: Range<Int>)
+
+        /// The item and the units of it that are multiplied.
+        package var units: (item: Int, range: Range<Int>)? {
+            switch self {
+            case .whole, .fill, .boxes: nil
+            case .units(let item, _, let range), .chunks(let item, _, let range): (item, range)
+            }
+        }
     }
 
     package var moment: Int
@@ -62,6 +72,15 @@ package struct Timeline: Sendable {
     /// Workspace of each compute step, by index into `steps`.
     package var workspace: [Int: Int] = [:]
     package var momentCount = 0
+
+    /// Slot through which weights pass in chunks, of each compute step that has one.
+    package var chunkSlot: [Int: Int] {
+        var slots: [Int: Int] = [:]
+        for (index, step) in steps.enumerated() {
+            if case .compute(_, .chunks) = step.action { slots[index] = step.slot }
+        }
+        return slots
+    }
 }
 
 /// Lays out the steps of a run for one way of streaming.
@@ -256,6 +275,14 @@ struct TimelineBuilder {
         let resident = streaming.residentUnits[item]
         if resident > 0 {
             compute(node, .units(item: item, part: part, range: 0..<resident))
+        }
+        if let chunk = items[item].chunkByteCount, resident < total {
+            let slot = addBuffer(chunk, nextComputeMoment...nextComputeMoment)
+            return compute(
+                node,
+                .chunks(item: item, part: part, range: resident..<total),
+                slot: slot
+            )
         }
         var start = resident
         while start < total {

@@ -19,6 +19,10 @@ package struct WeightItem: Sendable {
     /// than there are pieces.
     package var unitOffsets: [Int]
 
+    /// Bytes of all workers' scratch through which streamed units pass in chunks; nil when they
+    /// come in blocks.
+    package var chunkByteCount: Int?
+
     package var unitCount: Int { unitOffsets.count - 1 }
     package var byteCount: Int { unitOffsets[unitCount] }
 
@@ -31,7 +35,8 @@ package struct WeightItem: Sendable {
 package func weightItems(
     of graph: FusedGraph,
     storage: StorageMap,
-    catalog: some KernelCatalog
+    catalog: some KernelCatalog,
+    threads: Int
 ) -> [WeightItem] {
     var items: [WeightItem] = []
     var operandItem: [ValueID: Int] = [:]
@@ -64,7 +69,8 @@ package func weightItems(
                     content: .packed(node: index, part: number),
                     firstNode: index,
                     lastNode: index,
-                    unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog)
+                    unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog),
+                    chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads }
                 )
             )
         }

@@ -11,7 +11,10 @@ extension KernelBinder {
         _ operands: KernelOperands
     ) -> [KernelCall] {
         let part = kernel.parts[number]
-        guard let weights = operands.weights else { preconditionFailure("weights are bound") }
+        let chunked = operands.chunkedWeights.map { $0.pointer.assumingMemoryBound(to: Float.self) }
+        guard let weights = operands.weights.map({ floats($0) }) ?? chunked else {
+            preconditionFailure("weights are bound")
+        }
         let unit = catalog.unitChannels(kernel.order)
         let firstChannel = units.lowerBound * unit
         let channelCount = min(units.upperBound * unit, part.outputChannels) - firstChannel
@@ -26,7 +29,8 @@ extension KernelBinder {
             input: floats(operands.inputs[0]),
             residual: kernel.hasResidual ? floats(operands.inputs[1]) : nil,
             output: floats(operands.output),
-            weights: floats(weights),
+            weights: weights,
+            hasChunkedWeights: chunked != nil,
             workspace: operands.workspace
         )
         switch kernel.algorithm {
@@ -48,6 +52,7 @@ extension KernelBinder {
         var residual: UnsafeMutablePointer<Float>?
         var output: UnsafeMutablePointer<Float>
         var weights: UnsafeMutablePointer<Float>
+        var hasChunkedWeights: Bool
         var workspace: Region<DeviceSpace>?
     }
 
@@ -77,6 +82,7 @@ extension KernelBinder {
         }
         let scratch = (context.workspace?.byteCount ?? 0) / 4 / workers
         args.gather_tiles = sl_conv_gather_tiles(isa, &args, scratch)
+        args.chunks_weights = context.hasChunkedWeights
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv,

@@ -75,6 +75,15 @@ package struct NativeCatalog: KernelCatalog {
         gemm == .native && isFasterByWinograd(kernel) ? .winograd : kernel.algorithm
     }
 
+    /// A single pixel reads each weight once, so no block has to wait for another use.
+    package func chunkByteCount(of node: FusedNode) -> Int? {
+        guard gemm == .native, case .convolution(let kernel) = node.kernel,
+            kernel.algorithm == .tile || kernel.algorithm == .matrix, kernel.images == 1,
+            kernel.parts.allSatisfy({ $0.outputHeight == 1 && $0.outputWidth == 1 })
+        else { return nil }
+        return Int(SL_CHUNK_FLOATS) * 4
+    }
+
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
         if case .convolution(let kernel) = node.kernel, gemm == .native {
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }

@@ -12,12 +12,14 @@ package enum KernelWork: Hashable, Sendable {
     case units(part: Int, range: Range<Int>)
 }
 
-/// The bytes a call works on: regions of the device arena, nothing else.
+/// The bytes a call works on: regions of the device arena, and what it copies there itself.
 package struct KernelOperands: Sendable {
     package var inputs: [Region<DeviceSpace>]
     package var output: Region<DeviceSpace>
     package var weights: Region<DeviceSpace>?
     package var workspace: Region<DeviceSpace>?
+    /// Weights on the host that the call copies through its workspace chunk by chunk.
+    package var chunkedWeights: Region<HostSpace>?
 
     package init(
         inputs: [Region<DeviceSpace>],

@@ -48,9 +48,7 @@ extension InferenceSession {
                 isCompute = true
                 let node = program.graph.nodes[number]
                 names.insert(program.describe(step), at: 0)
-                if case .convolution(let kernel) = node.kernel,
-                    case .units(let item, _, let range) = work
-                {
+                if case .convolution(let kernel) = node.kernel, let (item, range) = work.units {
                     let content = program.items[item]
                     let share = Double(content.byteCount(of: range)) / Double(content.byteCount)
                     operations +=

@@ -28,6 +28,13 @@ struct FixedCatalog: KernelCatalog {
         }
     }
 
+    func chunkByteCount(of node: FusedNode) -> Int? {
+        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .matrix,
+            kernel.images * kernel.outputHeight * kernel.outputWidth == 1
+        else { return nil }
+        return 64
+    }
+
     func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm {
         let isWide = kernel.channels >= 32 && kernel.kernelHeight == 3 && kernel.strideHeight == 1
         return isWide ? .winograd : kernel.algorithm

@@ -109,6 +109,8 @@ struct PlacementTests {
                 switch step.action {
                 case .uploadWeights(let item, let units):
                     streamed += program.items[item].byteCount(of: units)
+                case .compute(_, .chunks(let item, _, let units)):
+                    streamed += program.items[item].byteCount(of: units)
                 case .uploadInput(let number):
                     inputs += graph[graph.inputs[number]].type.byteCount
                 default:
@@ -119,6 +121,29 @@ struct PlacementTests {
             #expect(streamed == program.summary.streamedWeightBytes)
             #expect(inputs == program.summary.inputBytes)
             #expect(streamed + program.summary.residentUploadBytes == all)
+        }
+    }
+
+    @Test("weights read once come in chunks, and become resident last", arguments: 0..<20)
+    func chunks(seed: UInt64) throws {
+        let graph = try randomNetwork(seed: seed).fused()
+        let minimum = try program(graph, .minimum)
+        let chunked = Set(minimum.items.indices.filter { minimum.items[$0].chunkByteCount != nil })
+        let isOneRow = graph[try #require(graph.outputs.last)].type.shape[0] == 1
+        #expect(chunked.isEmpty == !isOneRow)
+        for budget in [DeviceBudget.minimum, .percent(50), .percent(75), .percent(95)] {
+            let program = try program(graph, budget)
+            let missing = program.items.indices.filter {
+                program.streaming.residentUnits[$0] < program.items[$0].unitCount
+            }
+            for step in program.steps {
+                if case .uploadWeights(let item, _) = step.action {
+                    #expect(!chunked.contains(item))
+                }
+            }
+            for item in chunked where program.streaming.residentUnits[item] > 0 {
+                #expect(Set(missing).isSubset(of: chunked))
+            }
         }
     }
 
@@ -235,6 +260,9 @@ private func touched(
         }
         var writes = [bytes(node.output)]
         if let workspace = program.workspace[index] { writes.append(buffer(workspace)) }
+        if case .compute(_, .chunks) = step.action, let slot = step.slot {
+            writes.append(buffer(slot))
+        }
         return (reads, writes)
     }
 }

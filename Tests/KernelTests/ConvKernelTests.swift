@@ -18,7 +18,7 @@ private struct ConvCase {
     var outChannels: Int { Int(args.out_channels) }
     var taps: Int { Int(args.taps) }
 
-    init(isa: UnsafePointer<sl_isa>, seed: UInt64) {
+    init(isa: UnsafePointer<sl_isa>, seed: UInt64, isSinglePixel: Bool = false) {
         var random = ConvRandom(seed: seed)
         lanes = Int(isa.pointee.lanes)
         let isMatrix = random.chance(3)
@@ -38,6 +38,7 @@ private struct ConvCase {
         let isWhole = isPlain || (kernel.w == 1 && random.chance(2))
         args.out_h = isWhole ? (args.in_h - 1) / args.stride_h + 1 : UInt32(random.int(1...6))
         args.out_w = isWhole ? (args.in_w - 1) / args.stride_w + 1 : UInt32(random.int(1...31))
+        if isSinglePixel { (args.images, args.out_h, args.out_w) = (1, 1, 1) }
         for row in 0..<kernel.h {
             for column in 0..<kernel.w {
                 tapRows.append(Int32(row * dilation - pad))
@@ -288,6 +289,24 @@ struct ConvKernelTests {
             #expect(conv.differences(plain, output) == 0)
             #expect(upload.isComplete)
         }
+    }
+
+    @Test("copies the weights of a single pixel in chunks", arguments: convTestISAs, 0..<20)
+    func chunksWeights(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let conv = ConvCase(isa: isa, seed: seed, isSinglePixel: true)
+        let packed = conv.packed(isa)
+        let inPlace = conv.run(isa, packed: packed, cut: .init()) { args, number in
+            isa.pointee.conv(&args, number, nil)
+        }
+        #expect(conv.mismatches(in: inPlace) == 0)
+        let chunked = conv.run(isa, packed: packed, cut: .init(panelsPerTask: 1)) { args, number in
+            args.chunks_weights = true
+            let scratch = ConvBuffer(Int(SL_CHUNK_FLOATS))
+            isa.pointee.conv(&args, number, scratch.base)
+            #expect(scratch.guardsAreIntact)
+        }
+        #expect(conv.differences(inPlace, chunked) == 0)
     }
 
     @Test("has an openblas form that depends on cells alone", arguments: convTestISAs)

@@ -104,6 +104,12 @@ typedef struct {
 // A call whose taps leave the image or whose pixels are strided gets faster with scratch:
 // sl_conv_gather_floats(args) floats a task hold the padded input of `gather_tiles` tiles at a
 // time. 0 reads the input where it is, with the same bits.
+//
+// A call with one image of one pixel reads each weight once. With `chunks_weights` they may be
+// anywhere: each task copies them chunk by chunk into its scratch of SL_CHUNK_FLOATS floats and
+// multiplies what it just copied, with the same bits.
+enum { SL_CHUNK_FLOATS = 256 };
+
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -125,6 +131,7 @@ typedef struct {
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
     size_t gather_tiles;
+    bool chunks_weights;
     sl_carried_upload carried;
 } sl_conv_args;
 

@@ -20,6 +20,10 @@ package protocol KernelCatalog: Sendable {
     /// Scratch each worker needs while it computes `node`.
     func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed
 
+    /// Scratch through which a worker can copy the weights of `node` chunk by chunk while it
+    /// multiplies; nil when the kernel wants them in a block.
+    func chunkByteCount(of node: FusedNode) -> Int?
+
     /// The fastest algorithm for a convolution that was lowered to the tile kernel. It follows from
     /// the shape and the instruction set alone, never from a budget.
     func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm
