@@ -89,7 +89,7 @@ bench-fusion: build models ## what each fusion is worth in time, traffic and mem
 bench-peers: build models ## the same beside onnxruntime: the table in README.md
 	$(PYTHON) benchmarks/peers.py
 
-bench-networks: build ## ten networks beside onnxruntime and OpenVINO, batch 1 and 8
+bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 1 and 8
 	$(PYTHON) -m pip install --quiet --requirement scripts/requirements-bench.txt
 	$(PYTHON) tools/make_models.py --benchmarks
 	$(PYTHON) benchmarks/peers.py --models all --batch 1 8 --budgets 100% --rounds 3 \

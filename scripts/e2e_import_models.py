@@ -35,6 +35,10 @@ add_body("conv-shared-weight", 11, "a = Conv(x, w)  b = Relu(x)  c = Conv(b, w) 
          {"w": (10, 6, 3, 3)})
 add_body("conv-transposed", [7, 11], "y = ConvTranspose <strides=[2,2]> (x, w, b)",
          {"w": (6, 5, 2, 2), "b": (5,)})
+add_body("conv-transposed-oblong", 11,
+         "a = ConvTranspose <strides=[2,3]> (x, w, b)  c = Mul(a, s)  d = Add(c, t)"
+         "  y = Sigmoid(d)",
+         {"w": (6, 3, 2, 3), "b": (3,), "s": (3, 1, 1), "t": (3, 1, 1)})
 add_body("conv-transposed-all", 11,
          "y = ConvTranspose <strides=[3,2], pads=[1,0,1,2], output_padding=[1,0], group=2,"
          " dilations=[2,1]> (x, w)", {"w": (6, 4, 3, 4)})

@@ -89,6 +89,7 @@ package func fuse(
             fused = pass.apply(fused)
         }
     }
+    fused = joinPhases(of: fused, lanes: catalog.lanes)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in

@@ -81,7 +81,7 @@ package struct NativeCatalog: KernelCatalog {
             kernel.algorithm == .tile || kernel.algorithm == .matrix, kernel.images == 1,
             kernel.parts.allSatisfy({ $0.outputHeight == 1 && $0.outputWidth == 1 })
         else { return nil }
-        return Int(SL_CHUNK_FLOATS) * 4
+        return 2 * lanes * lanes * 4
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {

@@ -302,7 +302,7 @@ struct ConvKernelTests {
         #expect(conv.mismatches(in: inPlace) == 0)
         let chunked = conv.run(isa, packed: packed, cut: .init(panelsPerTask: 1)) { args, number in
             args.chunks_weights = true
-            let scratch = ConvBuffer(Int(SL_CHUNK_FLOATS))
+            let scratch = ConvBuffer(2 * conv.lanes * conv.lanes)
             isa.pointee.conv(&args, number, scratch.base)
             #expect(scratch.guardsAreIntact)
         }

@@ -106,10 +106,8 @@ typedef struct {
 // time. 0 reads the input where it is, with the same bits.
 //
 // A call with one image of one pixel reads each weight once. With `chunks_weights` they may be
-// anywhere: each task copies them chunk by chunk into its scratch of SL_CHUNK_FLOATS floats and
+// anywhere: each task copies them chunk by chunk into its scratch of 2 * lanes * lanes floats and
 // multiplies what it just copied, with the same bits.
-enum { SL_CHUNK_FLOATS = 256 };
-
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
