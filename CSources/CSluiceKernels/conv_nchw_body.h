@@ -5,55 +5,45 @@
 // multiply-adds an element, in the order (channel, tap).
 #pragma once
 
-// Where a tile finds its input in the scratch: padded rows of `row` floats, `plane` floats a
-// channel.
+// Where a tile finds its input in the scratch, and how far it is from each tap to the next.
 typedef struct {
-    const sl_conv_nchw_args *args;
     const float *first;
-    size_t plane;
-    size_t row;
+    size_t step;
+    size_t taps;
+    const int32_t *tap_step;
 } planar_source;
 
 typedef void (*planar_fn)(const tile_job *job, const planar_source *source);
 
-// A run of neighbouring tiles of one row.
+// A run of neighbouring tiles of one row. One flat loop over channels and taps.
 SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const tile_job *job,
                                   const planar_source *source) {
-    const sl_conv_nchw_args *const args = source->args;
-    const size_t step = args->stride_w;
-    const size_t width = (size_t)vectors * VEC_LANES;
-    const size_t next_row = args->dilation_h * source->row;
+    const size_t step = source->step, taps = source->taps;
+    const int32_t *const tap_step = source->tap_step;
     const float *first = source->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
         vec sum[SL_TILE_PIXELS][2];
         const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
-        for (size_t c = 0; c < args->channels; c++) {
-            const float *line = first + c * source->plane;
-            for (size_t ky = 0; ky < args->kernel_h; ky++) {
-                const float *at = line;
-                // Unrolled, neighbouring taps would share broadcasts and run out of registers.
-                _Pragma("clang loop unroll(disable)") for (size_t kx = 0; kx < args->kernel_w;
-                                                           kx++) {
-                    vec w[2];
-                    SL_UNROLL for (int o = 0; o < vectors; o++) {
-                        w[o] = vec_load(weights + o * VEC_LANES);
-                    }
-                    SL_UNROLL for (int p = 0; p < pixels; p++) {
-                        const vec x = vec_splat(at[(size_t)p * step]);
-                        SL_UNROLL for (int o = 0; o < vectors; o++) {
-                            sum[p][o] = vec_fma(x, w[o], sum[p][o]);
-                        }
-                    }
-                    at += args->dilation_w;
-                    weights += width;
-                }
-                line += next_row;
+        const float *at = first;
+        // Unrolled, neighbouring taps would share broadcasts and run out of registers.
+        _Pragma("clang loop unroll(disable)") for (size_t t = 0; t < taps; t++) {
+            vec w[2];
+            SL_UNROLL for (int o = 0; o < vectors; o++) {
+                w[o] = vec_load(weights + o * VEC_LANES);
             }
+            SL_UNROLL for (int p = 0; p < pixels; p++) {
+                const vec x = vec_splat(at[(size_t)p * step]);
+                SL_UNROLL for (int o = 0; o < vectors; o++) {
+                    sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                }
+            }
+            at += tap_step[t];
+            weights += (size_t)vectors * VEC_LANES;
         }
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
         first += (size_t)pixels * step;
-        out_first += (ptrdiff_t)((size_t)pixels * args->out_pixel_stride);
+        out_first += (ptrdiff_t)job->run_out_step;
     }
 }
 
@@ -112,6 +102,24 @@ static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image,
     }
 }
 
+// Fills in the way from tap to tap, in the order (channel, row, column), through padded rows of
+// `row` floats, `plane` floats a channel.
+static void SL_FN(walk_taps)(const sl_conv_nchw_args *args, size_t plane, size_t row,
+                             int32_t *tap_step) {
+    const size_t next_row = args->dilation_h * row;
+    const size_t row_width = (size_t)(args->kernel_w - 1) * args->dilation_w;
+    const size_t height = (args->kernel_h - 1) * next_row;
+    for (size_t c = 0; c < args->channels; c++) {
+        for (size_t ky = 0; ky < args->kernel_h; ky++) {
+            for (size_t kx = 0; kx + 1 < args->kernel_w; kx++) {
+                *tap_step++ = (int32_t)args->dilation_w;
+            }
+            const bool is_last = ky + 1 == args->kernel_h;
+            *tap_step++ = (int32_t)((is_last ? plane - height : next_row) - row_width);
+        }
+    }
+}
+
 // One output row of one panel.
 static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
                                   size_t vectors, tile_job *job) {
@@ -122,6 +130,7 @@ static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_so
         source.first += first * args->stride_w;
         job->pixels = cut.base + (tile < cut.larger);
         job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
+        job->run_out_step = job->pixels * args->out_pixel_stride;
         SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
         SL_FN(planar_table)[job->pixels][vectors - 1](job, &source);
     }
@@ -147,13 +156,16 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const size_t in_rows = sl_planar_rows(args, end_row - first_row);
     const size_t row_floats = sl_planar_row_floats(args);
     SL_FN(copy_padded_rows)(args, image, first_row, in_rows, row_floats, scratch);
+    const size_t plane = in_rows * row_floats;
+    const size_t k = (size_t)args->channels * args->kernel_h * args->kernel_w;
+    int32_t *const tap_step = (int32_t *)(scratch + args->channels * plane);
+    SL_FN(walk_taps)(args, plane, row_floats, tap_step);
 
     tile_job job;
     memset(&job, 0, sizeof job);
     job.out_block_stride = args->out_block_stride;
     job.tail = VEC_LANES;
     SL_FN(set_bounds)(&job, args->activation);
-    const size_t k = (size_t)args->channels * args->kernel_h * args->kernel_w;
     for (size_t panel = first_panel; panel < end_panel; panel++) {
         job.weights = args->weights + panel * (k + 1) * 2 * VEC_LANES;
         const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
@@ -163,10 +175,10 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
             job.output = args->output + offset;
             job.residual = args->residual == NULL ? NULL : args->residual + offset;
             const planar_source row = {
-                .args = args,
                 .first = scratch + (oy - first_row) * args->stride_h * row_floats,
-                .plane = in_rows * row_floats,
-                .row = row_floats,
+                .step = args->stride_w,
+                .taps = k,
+                .tap_step = tap_step,
             };
             SL_FN(run_planar_row)(args, &row, vectors, &job);
         }

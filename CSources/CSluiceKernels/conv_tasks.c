@@ -80,7 +80,9 @@ size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args)
 size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *args) {
     (void)isa;
     const size_t rows = sl_min_size(args->rows_per_task, args->out_h);
-    return args->channels * sl_planar_rows(args, rows) * sl_planar_row_floats(args);
+    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
+    // Padded rows, then a step for each tap.
+    return args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
 }
 
 size_t sl_depthwise_task_count(const sl_isa *isa, const sl_depthwise_args *args) {
