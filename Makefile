@@ -3,12 +3,14 @@
 PYTHON := .venv/bin/python
 SLUICE := .build/release/sluice
 SEEDS ?= 60
+PREFIX ?= $(HOME)/.local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e conformance \
+.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e readme \
+	conformance \
 	operators fuzz test-isa test-avx512 test-asan test-tsan lint stack format bench bench-fusion \
 	bench-kernels bench-networks \
-	bench-peers docs clean ci
+	bench-peers docs man picture install clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +31,7 @@ demo: build ## finds the digits of a picture inside the smallest device budget; 
 demo-ocr: build ## finds the text lines of a scanned page inside a small device budget
 	@scripts/demo_ocr.sh
 
-test: test-modules test-release test-debug e2e ## all tests: modules, Swift in release and debug, end to end
+test: test-modules test-release test-debug e2e readme ## all tests: modules, Swift in release and debug, end to end
 
 test-modules: ## the direction of dependencies between modules
 	@python3 scripts/check_modules.py
@@ -39,6 +41,9 @@ test-release: setup ## Swift tests in release mode, kernels included
 
 test-debug: setup ## Swift tests with assertions on; kernels are left to the release build
 	swift test --disable-xctest --skip KernelTests -Xcc -O2
+
+readme: build models ## every command of README.md as printed, and its Swift example
+	@$(PYTHON) scripts/check_readme.py
 
 e2e: build models ## the command against onnxruntime: networks, budgets, imports, random models
 	$(PYTHON) scripts/e2e.py --seeds $(SEEDS)
@@ -86,8 +91,8 @@ bench-kernels: setup models ## each layer of three networks by itself: per cent 
 bench-fusion: build models ## what each fusion is worth in time, traffic and memory
 	$(PYTHON) benchmarks/fusion.py
 
-bench-peers: build models ## the same beside onnxruntime: the table in README.md
-	$(PYTHON) benchmarks/peers.py
+bench-peers: build models ## the same beside onnxruntime; replaces the table in README.md
+	$(PYTHON) benchmarks/peers.py --readme README.md
 
 bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 1 and 8
 	$(PYTHON) -m pip install --quiet --requirement scripts/requirements-bench.txt
@@ -97,6 +102,15 @@ bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 
 
 docs: setup ## the reference of the Swift library, as text, in out/docs
 	@scripts/docs.sh
+
+man: build ## the manual page of the command, out/man/sluice.1
+	@python3 scripts/manual.py $(SLUICE) out/man/sluice.1
+
+picture: build models ## the picture in README.md, drawn by the tool
+	$(SLUICE) plan models/resnet50.onnx --device-memory 10% --threads 1 --chart docs/memory.svg
+
+install: man ## the command, its manual page and shell completions below PREFIX (~/.local)
+	@scripts/install.sh $(SLUICE) $(PREFIX)
 
 clean: ## removes what was built; models and the virtual environment stay
 	rm -rf .build .build-asan .build-tsan .build-avx512 out

@@ -68,6 +68,7 @@ let package = Package(
             name: "SluiceCommand",
             dependencies: [
                 "Sluice", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/sluice",
             swiftSettings: swiftSettings

@@ -7,7 +7,7 @@ to one core; with more, none is. Budgets that come out as the same bytes are one
 Markdown table, below it the geometric mean of Sluice's latency over that of the better peer where
 everything is resident, and writes JSON.
 
-    benchmarks/peers.py                          the table of README.md
+    benchmarks/peers.py --readme README.md       measures and replaces the table of README.md
     benchmarks/peers.py --models resnet50 --threads 1 --peers onnxruntime openvino
     benchmarks/peers.py --models all --batch 1 8 --budgets 100% --peers onnxruntime openvino
 """
@@ -247,6 +247,25 @@ def means(rows, peers):
                f"({1 / mean:.2f} times as fast), worst {worst} at {ratios[worst]:.2f}.")
 
 
+def write_whole(path, text):
+    """The file appears complete or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def replace_between_markers(text, name, body):
+    """`text` with `body` between the comments `<!-- name:begin -->` and `<!-- name:end -->`."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->\n"
+    for marker in (begin, end):
+        if text.count(marker) != 1:
+            raise SystemExit(f"peers.py: '{marker.strip()}' must stand in the file exactly once")
+    head, rest = text.split(begin)
+    if end not in rest:
+        raise SystemExit(f"peers.py: '{end.strip()}' stands before '{begin.strip()}'")
+    return head + begin + body.rstrip("\n") + "\n" + end + rest.split(end)[1]
+
+
 def main():
     if sys.argv[1:2] == ["--child"]:
         return serve_rounds(sys.argv[2:])
@@ -263,7 +282,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of the slowest in a round")
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "out/peers.json")
+    parser.add_argument("--readme", type=pathlib.Path, metavar="FILE",
+                        help="also put the table between the 'peers' markers of a Markdown file")
     arguments = parser.parse_args()
+    if arguments.readme:  # Find out before hours of measuring, not after.
+        replace_between_markers(arguments.readme.read_text(encoding="utf-8"), "peers", "")
     arguments.peers = [engine for engine in arguments.peers if engine != "none"]
     if "all" in arguments.models:
         arguments.models = list(INPUTS)
@@ -277,16 +300,20 @@ def main():
                 print(f"measuring {name}, {threads} thread(s), batch {batch}", file=sys.stderr)
                 rows += measure(arguments, name, threads, batch)
     versions = {e: rows[0][e]["version"] for e in arguments.peers}
-    print(f"{about['cpu']}, {about['cores']} cores, {about['date']}; {rows[0]['isa']}; "
-          + "; ".join(f"{engine} {version}" for engine, version in versions.items()))
-    print("Sizes in MiB; latencies are medians, interleaved; one thread is pinned to one core.\n")
-    print(table(rows, arguments.peers))
+    text = (
+        f"{about['cpu']}, {about['cores']} cores, {about['date']}; {rows[0]['isa']}; "
+        + "; ".join(f"{engine} {version}" for engine, version in versions.items())
+        + "\nSizes in MiB; latencies are medians, interleaved; one thread is pinned to one core."
+        + "\n\n"
+        + table(rows, arguments.peers) + "\n")
     if arguments.peers:
-        print("\n" + "\n".join(means(rows, arguments.peers)))
+        text += "\n" + "\n".join(means(rows, arguments.peers)) + "\n"
+    print(text, end="")
+    if arguments.readme:
+        readme = arguments.readme.read_text(encoding="utf-8")
+        write_whole(arguments.readme, replace_between_markers(readme, "peers", text))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    temporary = arguments.json.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"machine": about, "rows": rows}, indent=1), encoding="utf-8")
-    os.replace(temporary, arguments.json)
+    write_whole(arguments.json, json.dumps({"machine": about, "rows": rows}, indent=1))
     return 0
 
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "Sluice": {
         "GraphIR", "TensorMemory", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
         "CStb", "Logging"},
-    "sluice": {"Sluice", "ArgumentParser"},
+    "sluice": {"Sluice", "ArgumentParser", "Logging"},
 }
 # Modules that do no input or output, and know neither threads nor clocks.
 PURE = {"GraphIR", "GraphCompiler"}

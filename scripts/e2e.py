@@ -18,6 +18,7 @@ import time
 import numpy as np
 from PIL import Image
 
+import e2e_commands
 import e2e_detect
 import e2e_import
 import e2e_ocr
@@ -335,6 +336,7 @@ def main():
     started = time.monotonic()
     e2e_import.test_import(report, sluice)
     e2e_detect.test_detect(report, sluice)
+    e2e_commands.test_commands(report, sluice, models)
     fuzz_models.test_random_networks(report, sluice, range(arguments.seeds))
     e2e_ocr.test_ocr(report, sluice, models)
     test_commands(report, sluice, models)

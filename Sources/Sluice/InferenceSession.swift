@@ -76,8 +76,8 @@ public final class InferenceSession: Sendable {
     public var hostPeakBytes: Int { session.hostPeakBytes }
 }
 
-/// What sessions say to whoever set up logging.
-private let log = Logger(label: "sluice")
+/// What plans and sessions say to whoever set up logging.
+let log = Logger(label: "sluice")
 
 /// Calls `body` with the bytes of all tensors at once.
 private func withBytes(

@@ -39,6 +39,11 @@ public enum Machine {
         }
     }
 
+    /// Names of the instruction sets this CPU runs, best first.
+    public static var instructionSetNames: [String] {
+        InstructionSet.all.filter(\.isSupported).map(\.set.name)
+    }
+
     /// Lines for `sluice doctor`.
     public static var report: [(String, String)] {
         let tables = InstructionSet.all

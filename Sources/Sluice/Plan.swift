@@ -46,6 +46,14 @@ public struct Plan: Sendable {
         } catch {
             throw SluiceError(error)
         }
+        log.debug(
+            "planned",
+            metadata: [
+                "model": "\(model.path)", "calls": "\(program.graph.nodes.count)",
+                "steps": "\(program.steps.count)", "peak": "\(plannedDevicePeakBytes)",
+                "resident": "\(residentDeviceBytes)", "minimum": "\(minimumDeviceBytes)",
+            ]
+        )
     }
 
     /// The peak of device memory, in bytes; the run reaches it and never passes it.

@@ -87,35 +87,3 @@ extension InferenceSession {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 }
-
-extension Model {
-    /// What is in the file, as text.
-    public var inspection: String {
-        let graph = imported.graph
-        var lines = ["model     \(path)"]
-        lines.append("format    ONNX IR \(imported.irVersion), producer \(imported.producer)")
-        let opsets = imported.opsets.sorted { $0.key < $1.key }.map {
-            "\($0.key.isEmpty ? "ai.onnx" : $0.key) \($0.value)"
-        }
-        lines.append("opsets    \(opsets.joined(separator: ", "))")
-        for input in inputs {
-            let dimensions = input.dimensions?.joined(separator: "x") ?? "of any rank"
-            lines.append(
-                "input     \(input.name) \(input.elementType?.rawValue ?? "") \(dimensions)"
-            )
-        }
-        for name in outputNames { lines.append("output    \(name)") }
-        let constants = graph.values.compactMap(\.constant)
-        let parameters = constants.filter { $0.type.dtype.isFloatingPoint }
-            .reduce(0) { $0 + $1.type.elementCount }
-        let bytes = constants.reduce(0) { $0 + $1.type.byteCount }
-        lines.append("weights   \(parameters) parameters, \(bytes) bytes")
-        var counts: [String: Int] = [:]
-        for node in graph.nodes { counts[node.op.name, default: 0] += 1 }
-        lines.append("operators \(graph.nodes.count)")
-        for (name, count) in counts.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
-            lines.append("  \(name) x \(count)")
-        }
-        return lines.joined(separator: "\n")
-    }
-}

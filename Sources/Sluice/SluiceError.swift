@@ -65,6 +65,7 @@ extension SluiceError {
     }
 
     init(_ error: NPYError) {
-        self.init(error.kind == .missing ? .missingFile : .badData, error.description)
+        let isThere = error.kind != .missing && error.kind != .inputOutput
+        self.init(isThere ? .badData : .missingFile, error.description)
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Sluice
 
-struct DetectCommand: ParsableCommand {
+struct DetectCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "detect",
         abstract: "Find objects in pictures inside a device-memory budget.",
@@ -17,13 +17,22 @@ struct DetectCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("PNG or JPEG files.", valueName: "image"))
+    @Argument(
+        help: ArgumentHelp("PNG or JPEG files.", valueName: "image"),
+        completion: .imageFile
+    )
     var images: [String]
 
-    @Option(help: ArgumentHelp("A detector as ONNX file.", valueName: "file.onnx"))
+    @Option(
+        help: ArgumentHelp("A detector as ONNX file.", valueName: "file.onnx"),
+        completion: .file(extensions: ["onnx"])
+    )
     var model = "tools/detector/digits.onnx"
 
-    @Option(help: ArgumentHelp("Device memory the run may use, as of `run`.", valueName: "budget"))
+    @Option(
+        help: ArgumentHelp("Device memory the run may use, as of `run`.", valueName: "budget"),
+        completion: .budget
+    )
     var deviceMemory = "unlimited"
 
     @Option(help: "Most threads that are busy at a time (default: what the container grants).")
@@ -34,12 +43,15 @@ struct DetectCommand: ParsableCommand {
 
     @Option(
         name: [.customShort("o"), .long],
-        help: ArgumentHelp("Where to write the picture with its boxes.", valueName: "file.png")
+        help: ArgumentHelp("Where to write the picture with its boxes.", valueName: "file.png"),
+        completion: .file(extensions: ["png"])
     )
     var output: String?
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup var messages: MessageOptions
 
     func run() throws {
         guard threshold >= 0, threshold <= 1 else {
@@ -58,7 +70,7 @@ struct DetectCommand: ParsableCommand {
 
         var latencies: [Double] = []
         var results: [JSONReport.Picture] = []
-        var progress = ProgressLine()
+        var progress = ProgressLine(messages)
         for (number, path) in images.enumerated() {
             let image = try Image(reading: path)
             let begin = monotonicSeconds()
@@ -70,7 +82,7 @@ struct DetectCommand: ParsableCommand {
         }
         progress.finish()
         let session = detector.session
-        for warning in session.plan.warnings { printError("sluice: warning: \(warning)") }
+        logWarnings(of: session.plan)
         if json {
             var report = JSONReport(plan: session.plan, path: model)
             report.latency = JSONReport.Latency(latencies)

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Sluice
 
 /// The object `--json` prints.
@@ -129,10 +128,5 @@ struct JSONReport: Encodable {
         }
     }
 
-    var text: String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
-    }
+    var text: String { jsonText(self) }
 }

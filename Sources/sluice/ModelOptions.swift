@@ -3,17 +3,10 @@ import Sluice
 
 /// The model and the settings that `run` and `plan` share.
 struct ModelOptions: ParsableArguments {
-    @Argument(help: "An ONNX model file.")
+    @Argument(help: "An ONNX model file.", completion: .file(extensions: ["onnx"]))
     var model: String
 
-    @Option(
-        name: .customLong("shape"),
-        help: ArgumentHelp(
-            "Shape of an input whose dimensions the model leaves open.",
-            valueName: "name=1x3x224x224"
-        )
-    )
-    var shapes: [String] = []
+    @OptionGroup var shapes: ShapeOptions
 
     @Option(
         help: ArgumentHelp(
@@ -22,7 +15,8 @@ struct ModelOptions: ParsableArguments {
             memory would use (30%), minimum, or unlimited.
             """,
             valueName: "budget"
-        )
+        ),
+        completion: .budget
     )
     var deviceMemory = "unlimited"
 
@@ -38,7 +32,8 @@ struct ModelOptions: ParsableArguments {
             "Leave out a fusion, for comparison: "
                 + "\(RunOptions.fusionNames.joined(separator: ", ")).",
             valueName: "name"
-        )
+        ),
+        completion: .list(RunOptions.fusionNames)
     )
     var skippedFusions: [String] = []
 
@@ -47,14 +42,18 @@ struct ModelOptions: ParsableArguments {
     )
     var exact = false
 
-    @Option(help: ArgumentHelp("Core of products and convolutions.", valueName: "native|openblas"))
+    @Option(
+        help: ArgumentHelp("Core of products and convolutions.", valueName: "native|openblas"),
+        completion: .list(["native", "openblas"])
+    )
     var gemm = "native"
 
     @Option(
         help: ArgumentHelp(
             "Instruction set of the kernels (default: $SL_ISA, else the best).",
             valueName: "name"
-        )
+        ),
+        completion: .custom { _, _, _ in Machine.instructionSetNames }
     )
     var isa: String?
 
@@ -71,8 +70,7 @@ struct ModelOptions: ParsableArguments {
         options.gemmCore = gemm
         options.instructionSet = isa ?? environment("SL_ISA")
         options.shapes = inputShapes
-        for text in shapes {
-            let (name, shape) = try parseShape(text)
+        for (name, shape) in try shapes.parsed() {
             if let given = inputShapes[name], given != shape {
                 throw SluiceError(
                     .badData,
@@ -83,8 +81,32 @@ struct ModelOptions: ParsableArguments {
         }
         return options
     }
+}
 
-    private func parseShape(_ text: String) throws -> (String, [Int]) {
+/// Shapes of inputs as users write them.
+struct ShapeOptions: ParsableArguments {
+    @Option(
+        name: .customLong("shape"),
+        help: ArgumentHelp(
+            "Shape of an input whose dimensions the model leaves open.",
+            valueName: "name=1x3x224x224"
+        )
+    )
+    var texts: [String] = []
+
+    /// The shapes by the names of their inputs.
+    func parsed() throws -> [String: [Int]] {
+        var shapes: [String: [Int]] = [:]
+        for text in texts {
+            let (name, shape) = try parse(text)
+            guard shapes.updateValue(shape, forKey: name) == nil else {
+                throw SluiceError(.usage, "--shape \(name) is given twice")
+            }
+        }
+        return shapes
+    }
+
+    private func parse(_ text: String) throws -> (String, [Int]) {
         guard let equals = text.lastIndex(of: "=") else {
             throw SluiceError(.usage, "--shape \(text): write NAME=1x3x224x224")
         }
@@ -93,10 +115,18 @@ struct ModelOptions: ParsableArguments {
         var shape: [Int] = []
         for size in sizes where !(sizes.count == 1 && size.isEmpty) {
             guard let value = Int(size), value >= 0 else {
-                throw SluiceError(.usage, "--shape \(text): '\(size)' is not a size")
+                throw SluiceError(
+                    .usage,
+                    "--shape \(text): '\(size)' is not a size; write NAME=1x3x224x224"
+                )
             }
             shape.append(value)
         }
         return (String(text[..<equals]), shape)
     }
+}
+
+extension CompletionKind {
+    static var budget: CompletionKind { .list(["minimum", "10%", "30%", "50%", "unlimited"]) }
+    static var imageFile: CompletionKind { .file(extensions: ["png", "jpg", "jpeg"]) }
 }

@@ -1,14 +1,14 @@
 import ArgumentParser
-import FoundationEssentials
 import Sluice
 
-struct OCRCommand: ParsableCommand {
+struct OCRCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "ocr",
         abstract: "Read the text of a picture inside a device-memory budget.",
         discussion: """
             Examples:
               sluice ocr models/page.png
+              sluice ocr models/page.png --quiet > page.txt
               sluice ocr page.jpg --device-memory 30MiB --json
 
             Three networks of the PP-OCR family run one after another in the same budget: one \
@@ -17,14 +17,15 @@ struct OCRCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "A PNG or JPEG file.")
+    @Argument(help: "A PNG or JPEG file.", completion: .imageFile)
     var image: String
 
     @Option(
         help: ArgumentHelp(
             "Directory of ppocr_det.onnx, ppocr_cls.onnx and ppocr_rec.onnx.",
             valueName: "directory"
-        )
+        ),
+        completion: .directory
     )
     var models = "models"
 
@@ -32,7 +33,8 @@ struct OCRCommand: ParsableCommand {
         help: ArgumentHelp(
             "Device memory each network may use, as of `run`; one is open at a time.",
             valueName: "budget"
-        )
+        ),
+        completion: .budget
     )
     var deviceMemory = "unlimited"
 
@@ -44,6 +46,8 @@ struct OCRCommand: ParsableCommand {
 
     @Flag(help: "Print one JSON object.")
     var json = false
+
+    @OptionGroup var messages: MessageOptions
 
     func run() throws {
         guard threshold >= 0, threshold <= 1 else {
@@ -78,9 +82,7 @@ struct OCRCommand: ParsableCommand {
                 processPeakBytes: processPeakBytes(),
                 totalMilliseconds: milliseconds
             )
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            print(jsonText(report))
             return
         }
         for line in lines { print(line.text) }
@@ -95,7 +97,7 @@ struct OCRCommand: ParsableCommand {
         }
         rows.append(("measured device peak", bytesText(usage.map(\.devicePeakBytes).max() ?? 0)))
         rows.append(("total time", millisecondsText(milliseconds) + ", planning included"))
-        printError(table(rows))
+        if !messages.quiet { printError(table(rows)) }
     }
 }
 

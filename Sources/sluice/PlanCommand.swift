@@ -1,7 +1,7 @@
 import ArgumentParser
 import Sluice
 
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Decide how a model would run in a budget, without running it.",
@@ -9,6 +9,7 @@ struct PlanCommand: ParsableCommand {
             Examples:
               sluice plan resnet50.onnx --device-memory 30%
               sluice plan detector.onnx --shape x=1x3x640x640 --emit schedule
+              sluice plan resnet50.onnx --device-memory 10% --chart memory.svg
             """
     )
 
@@ -22,6 +23,17 @@ struct PlanCommand: ParsableCommand {
     )
     var emit: Stage = .summary
 
+    @Option(
+        help: ArgumentHelp(
+            "Draw the device memory in use over the run, beside that of unlimited memory.",
+            valueName: "file.svg"
+        ),
+        completion: .file(extensions: ["svg"])
+    )
+    var chart: String?
+
+    @OptionGroup var messages: MessageOptions
+
     enum Stage: String, ExpressibleByArgument, CaseIterable {
         case graph, fused, plan, schedule, summary
     }
@@ -32,6 +44,13 @@ struct PlanCommand: ParsableCommand {
         let loaded = monotonicSeconds()
         let plan = try Plan(model: model, options: options.runOptions())
         let planned = monotonicSeconds()
+        if let chart {
+            var unlimited = plan.options
+            unlimited.deviceMemory = .unlimited
+            let whole = try Plan(model: model, options: unlimited)
+            try MemoryChart(plan: plan, unlimited: whole, path: options.model).write(to: chart)
+            log.notice("drawn into \(chart)")
+        }
         if options.json {
             var report = JSONReport(plan: plan, path: options.model)
             report.loadMilliseconds = (loaded - start) * 1e3
@@ -46,8 +65,13 @@ struct PlanCommand: ParsableCommand {
         case .schedule: print(plan.scheduleDump, terminator: "")
         case .summary: print(summaryText(of: plan, path: options.model))
         }
-        for warning in plan.warnings { printError("sluice: warning: \(warning)") }
+        logWarnings(of: plan)
     }
+}
+
+/// Says which steps of a plan run on kernels that are not tuned.
+func logWarnings(of plan: Plan) {
+    for warning in plan.warnings { log.warning("\(warning)") }
 }
 
 /// The numbers of a plan as a small table.

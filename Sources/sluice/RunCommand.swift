@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import Sluice
 
-struct RunCommand: ParsableCommand {
+struct RunCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a model inside a device-memory budget.",
@@ -10,6 +10,8 @@ struct RunCommand: ParsableCommand {
             Examples:
               sluice run resnet50.onnx --random-inputs 1 --device-memory 30% --repeat 20
               sluice run detector.onnx --input x=page.npy --device-memory 8MiB --output-dir out
+              sluice run resnet50.onnx --random-inputs 1 --profile
+              sluice run resnet50.onnx --random-inputs 1 --json | jq .latency_ms.median
 
             --random-inputs draws element i of input number n from SplitMix64 seeded with \
             SEED + n * 2^32 (both in wrapping 64-bit arithmetic): floating-point elements are \
@@ -24,14 +26,21 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         name: .customLong("input"),
-        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy")
+        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy"),
+        completion: .file(extensions: ["npy"])
     )
     var inputs: [String] = []
 
     @Option(help: ArgumentHelp("Make the inputs that are not given.", valueName: "seed"))
     var randomInputs: UInt64?
 
-    @Option(help: "Where to write outputs (and random inputs) as NumPy files.")
+    @Option(
+        help: ArgumentHelp(
+            "Where to write outputs (and random inputs) as NumPy files.",
+            valueName: "directory"
+        ),
+        completion: .directory
+    )
     var outputDir: String?
 
     @Option(name: .customLong("repeat"), help: "Timed runs.")
@@ -45,6 +54,8 @@ struct RunCommand: ParsableCommand {
 
     @Flag(help: "Compare the results with plain reference kernels.")
     var check = false
+
+    @OptionGroup var messages: MessageOptions
 
     func run() throws {
         guard repeatCount >= 1, repeatCount <= 1_000_000, warmup >= 0, warmup <= 1_000_000 else {
@@ -76,12 +87,12 @@ struct RunCommand: ParsableCommand {
                     + "or --random-inputs SEED"
             )
         }
-        for warning in plan.warnings { printError("sluice: warning: \(warning)") }
+        logWarnings(of: plan)
         if plan.wasRaisedToMinimum {
-            printError(
-                "sluice: note: \(options.deviceMemory) is below the minimum of "
-                    + "\(plan.minimumDeviceBytes) bytes; the minimum is used"
-            )
+            let text =
+                "\(options.deviceMemory) is below the minimum of "
+                + "\(plan.minimumDeviceBytes) bytes; the minimum is used"
+            log.notice("\(text)")
         }
         let session = try InferenceSession(plan: plan)
         let opened = monotonicSeconds()
@@ -109,7 +120,7 @@ struct RunCommand: ParsableCommand {
         let ordered = try session.plan.ordered(tensors)
         var outputs = session.plan.emptyOutputs()
         var latencies: [Double] = []
-        var progress = ProgressLine()
+        var progress = ProgressLine(messages)
         for index in 0..<warmup + repeatCount {
             let start = monotonicSeconds()
             try session.run(ordered, into: &outputs)
@@ -203,10 +214,8 @@ struct RunCommand: ParsableCommand {
         let expected = try plan.referenceOutputs(inputs)
         for (name, pair) in zip(plan.outputNames, zip(outputs, expected)) {
             let difference = TensorDifference(pair.0, reference: pair.1)
-            printError(
-                "check \(name): largest scaled error \(difference.largest) "
-                    + (difference.isClose ? "(close)" : "(NOT close)")
-            )
+            let verdict = difference.isClose ? "close" : "NOT close"
+            log.notice("check \(name): largest scaled error \(difference.largest) (\(verdict))")
             guard difference.isClose else {
                 throw SluiceError(
                     .badData,

@@ -12,6 +12,12 @@ struct SluiceCommand: ParsableCommand {
             Results go to standard output, messages to standard error. Exit codes: 0 success, \
             64 wrong usage, 65 bad model or data, 66 missing file, 69 impossible (budget or \
             operator), 70 an error of sluice itself.
+
+            Examples:
+              sluice inspect resnet50.onnx
+              sluice run resnet50.onnx --random-inputs 1 --device-memory 30%
+              sluice help run
+              sluice --generate-completion-script bash
             """,
         version: sluiceVersion,
         subcommands: [
@@ -26,10 +32,11 @@ struct SluiceCommand: ParsableCommand {
         if environment("SWIFT_BACKTRACE") == nil { Machine.exitOnCrash(code: 70) }
         do {
             var command = try parseAsRoot()
+            (command as? any TalkingCommand)?.messages.apply()
             try command.run()
             try flushResults()
         } catch let error as SluiceError {
-            printError("sluice: error: \(error.message)")
+            printError("sluice: \(Terminal.colored("error:", .red)) \(error.message)")
             Glibc.exit(error.kind.exitCode)
         } catch {
             exit(withError: error)

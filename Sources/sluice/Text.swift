@@ -1,5 +1,5 @@
+import FoundationEssentials
 import Glibc
-import Sluice
 
 /// Two columns, aligned.
 func table(_ rows: [(String, String)]) -> String {
@@ -68,24 +68,12 @@ func processPeakBytes() -> Int {
     return 0
 }
 
-/// A progress line on a terminal; silent elsewhere and when quick.
-struct ProgressLine {
-    private let isShown = isatty(STDERR_FILENO) == 1
-    private let started = monotonicSeconds()
-    private var wasShown = false
-
-    mutating func update(_ done: Int, of total: Int, _ what: String) {
-        guard isShown, monotonicSeconds() - started > 0.5 else { return }
-        wasShown = true
-        let width = 30
-        let filled = total > 0 ? width * done / total : width
-        let bar =
-            String(repeating: "#", count: filled)
-            + String(repeating: ".", count: width - filled)
-        writeError("\r\u{1B}[2K\(what) [\(bar)] \(done)/\(total)")
+/// A value as indented JSON with sorted keys.
+func jsonText(_ value: some Encodable) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(value) else {
+        preconditionFailure("a report has finite numbers and string keys")
     }
-
-    func finish() {
-        if wasShown { writeError("\r\u{1B}[2K") }
-    }
+    return String(decoding: data, as: UTF8.self)
 }

@@ -1,36 +1,39 @@
 import ArgumentParser
 import Sluice
 
-struct InspectCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "inspect",
-        abstract: "Say what is in a model file."
-    )
-
-    @Argument(help: "An ONNX model file.")
-    var model: String
-
-    func run() throws {
-        print(try Model(path: model).inspection)
-    }
-}
-
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Say what this machine offers: processors, memory, kernels, OpenBLAS."
+        abstract: "Say what this machine offers: processors, memory, kernels, OpenBLAS.",
+        discussion: """
+            Send the output along with a report about speed.
+
+            Example:
+              sluice doctor
+            """
     )
+
+    @OptionGroup var messages: MessageOptions
 
     func run() throws {
         print(table(Machine.report))
     }
 }
 
-struct KernelsCommand: ParsableCommand {
+struct KernelsCommand: TalkingCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernels",
-        abstract: "List the kernel tables and measure their multiply-add peak."
+        abstract: "List the kernel tables and measure their multiply-add peak.",
+        discussion: """
+            The first usable one is the default; --isa of `run` and `plan`, or SL_ISA, names \
+            another.
+
+            Example:
+              sluice kernels
+            """
     )
+
+    @OptionGroup var messages: MessageOptions
 
     func run() throws {
         let header = [
