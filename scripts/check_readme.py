@@ -61,6 +61,7 @@ def run_swift(body):
         for option in maps:
             command += ["-Xcc", option]
         command += [str(source), "-o", str(program), *objects]
+        command += ["-lm", "-lpthread", "-ldl"]
         for what in (command, [str(program)]):
             done = subprocess.run(what, cwd=ROOT, capture_output=True, text=True, check=False)
             if done.returncode != 0:
