@@ -10,8 +10,8 @@ extension InferenceSession {
     /// the plan. Cancelling the task ends the run at its next step, or before its first while it
     /// waits: the error is then of kind `cancelled`. The session can run again at once.
     ///
-    /// - Parameter deadline: When to give up, also while waiting: the error is then of kind
-    ///   `deadlineExceeded`.
+    /// At `deadline` the run gives up, also while it waits: the error is then of kind
+    /// `deadlineExceeded`.
     public func run(
         _ inputs: [String: Tensor],
         deadline: ContinuousClock.Instant? = nil

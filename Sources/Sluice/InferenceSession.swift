@@ -55,8 +55,8 @@ public final class InferenceSession: Sendable {
     /// different sessions, since one pool of threads computes for the whole process. From a task,
     /// prefer the asynchronous `run`, which does not block a thread that other tasks need.
     ///
-    /// - Parameter deadline: When to give up. A run ends at the next step after it, and so does one
-    ///   that still waited; the session can run again.
+    /// At `deadline` it gives up: a run ends at the next step, and so does one
+    /// that still waited; the session can run again.
     public func run(
         _ inputs: [String: Tensor],
         deadline: ContinuousClock.Instant? = nil
