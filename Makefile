@@ -6,10 +6,9 @@ SEEDS ?= 60
 PREFIX ?= $(HOME)/.local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build models demo demo-ocr test test-modules test-release test-debug e2e readme \
-	conformance \
-	operators fuzz test-isa test-avx512 test-asan test-tsan lint stack format bench bench-fusion \
-	bench-kernels bench-networks \
+.PHONY: help setup build library models demo demo-ocr test test-modules test-release \
+	test-debug e2e readme conformance operators fuzz test-isa test-avx512 test-asan test-tsan lint stack format \
+	bench bench-fusion bench-kernels bench-networks \
 	bench-peers docs man picture install clean ci
 
 help: ## prints this list
@@ -20,6 +19,12 @@ setup: ## installs what is missing: Debian packages, Python packages in .venv
 
 build: setup ## builds the command line in release mode
 	swift build -c release --product sluice
+
+library: setup ## builds libsluice for C, Python and others: out/lib/libsluice.so, out/include/sluice.h
+	swift build -c release --product sluice_c
+	@mkdir -p out/lib out/include
+	cp .build/release/libsluice_c.so out/lib/libsluice.so
+	cp CSources/CSluice/include/sluice.h out/include/
 
 models: setup ## makes the five networks, those that read text, and a scanned page in models/
 	@$(PYTHON) tools/make_models.py
@@ -45,7 +50,7 @@ test-debug: setup ## Swift tests with assertions on; kernels are left to the rel
 readme: build models ## every command of README.md as printed, and its Swift example
 	@$(PYTHON) scripts/check_readme.py
 
-e2e: build models ## the command against onnxruntime: networks, budgets, imports, random models
+e2e: build library models ## the command against onnxruntime: networks, budgets, imports, random models
 	$(PYTHON) scripts/e2e.py --seeds $(SEEDS)
 
 conformance: build ## the node tests of ONNX, against the list of what is expected of each

@@ -8,6 +8,7 @@ let package = Package(
     products: [
         .library(name: "Sluice", targets: ["Sluice"]),
         .executable(name: "sluice", targets: ["SluiceCommand"]),
+        .library(name: "sluice_c", type: .dynamic, targets: ["SluiceC"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -33,6 +34,8 @@ let package = Package(
         ),
         // Reads and writes images; Debian: libstb-dev.
         .systemLibrary(name: "CStb", path: "CSources/CStb", pkgConfig: "stb"),
+        // Reads and writes .npz archives; Debian: libzip-dev.
+        .systemLibrary(name: "CZip", path: "CSources/CZip", pkgConfig: "libzip"),
         .target(name: "GraphIR", swiftSettings: swiftSettings),
         .target(name: "TensorMemory", swiftSettings: swiftSettings),
         .target(
@@ -60,8 +63,19 @@ let package = Package(
             name: "Sluice",
             dependencies: [
                 "GraphIR", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
-                "TensorMemory", "CStb", .product(name: "Logging", package: "swift-log"),
+                "TensorMemory", "CStb", "CZip", .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: swiftSettings
+        ),
+        .target(
+            name: "CSluice",
+            path: "CSources/CSluice",
+            publicHeadersPath: "include",
+            cSettings: [.enableWarning("all"), .enableWarning("extra")]
+        ),
+        .target(
+            name: "SluiceC",
+            dependencies: ["Sluice", "CSluice"],
             swiftSettings: swiftSettings
         ),
         .executableTarget(

@@ -21,7 +21,8 @@ ALLOWED = {
     "Execution": {"GraphIR", "GraphCompiler", "KernelLibrary", "TensorMemory", "CSluicePlatform"},
     "Sluice": {
         "GraphIR", "TensorMemory", "ModelImport", "GraphCompiler", "KernelLibrary", "Execution",
-        "CStb", "Logging"},
+        "CStb", "CZip", "Logging"},
+    "SluiceC": {"Sluice", "CSluice"},
     "sluice": {"Sluice", "ArgumentParser", "Logging"},
 }
 # Modules that do no input or output, and know neither threads nor clocks.

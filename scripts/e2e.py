@@ -3,8 +3,9 @@
 
 The five networks run at several budgets and thread counts and must give onnxruntime's numbers,
 the same bits every time, and exactly the planned memory. Small models then cover the import
-(e2e_import.py), the committed detector the command `detect` (e2e_detect.py), a scanned page the
-command `ocr` (e2e_ocr.py), and random networks everything else (fuzz_models.py).
+(e2e_import.py), libsluice in C and Python (e2e_c.py), the committed detector the command `detect`
+(e2e_detect.py), a scanned page the command `ocr` (e2e_ocr.py), and random networks everything else
+(fuzz_models.py).
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 import numpy as np
 from PIL import Image
 
+import e2e_c
 import e2e_commands
 import e2e_detect
 import e2e_import
@@ -335,6 +337,7 @@ def main():
     models = arguments.models.resolve()
     started = time.monotonic()
     e2e_import.test_import(report, sluice)
+    e2e_c.test_c(report, models)
     e2e_detect.test_detect(report, sluice)
     e2e_commands.test_commands(report, sluice, models)
     fuzz_models.test_random_networks(report, sluice, range(arguments.seeds))

@@ -43,9 +43,9 @@ set_up_libraries() {
         fail "no swift on PATH; Sluice needs a Swift 6.2 toolchain: https://www.swift.org/install"
     local missing=""
     if command -v dpkg-query >/dev/null; then
-        missing=$(missing_packages libopenblas-dev liblapacke-dev libstb-dev)
-    elif ! pkg-config --exists openblas lapacke stb; then
-        missing="libopenblas-dev liblapacke-dev libstb-dev"
+        missing=$(missing_packages libopenblas-dev liblapacke-dev libstb-dev libzip-dev)
+    elif ! pkg-config --exists openblas lapacke stb libzip; then
+        missing="libopenblas-dev liblapacke-dev libstb-dev libzip-dev"
     fi
     # shellcheck disable=SC2086 # one word per package
     [ -z "$missing" ] || install_packages $missing

@@ -47,6 +47,10 @@ package struct Job: ~Copyable {
         let workerCount: UnsafeMutablePointer<Int>
         let actionCount: Int
         let phaseCount: Int
+        /// What can stop the run; whoever starts it keeps the object alive.
+        var control = Unmanaged.passUnretained(RunControl.unstoppable)
+
+        private var isStopped: Bool { control._withUnsafeGuaranteedRef { $0.isStopped } }
 
         var workers: Int { workerCount.pointee }
 
@@ -55,8 +59,12 @@ package struct Job: ~Copyable {
             times[0] = now()
         }
 
-        /// Runs tasks of the phase until none is left.
+        /// Runs tasks of the phase until none is left; none at all once the run is stopped.
+        ///
+        /// A phase that one worker skipped is followed by none that another computes: the barrier
+        /// between them makes the stop visible.
         func takeTasks(phase index: Int, worker: Int) {
+            if isStopped { return }
             let phase = phases[index]
             var action = actions + phase.firstAction
             var base = 0
@@ -71,23 +79,30 @@ package struct Job: ~Copyable {
             }
         }
 
-        /// Runs everything on the calling thread, in order.
+        /// Runs everything on the calling thread, in order, until it is stopped.
         func runAlone() {
             times[0] = now()
             for index in 0..<phaseCount {
+                if isStopped { return }
                 let phase = phases[index]
                 for action in phase.firstAction..<phase.firstAction + phase.actionCount {
                     let work = actions[action]
                     for task in 0..<work.taskCount { work.run(task: task, worker: 0) }
                 }
-                times[index + 1] = now()
+                end(phase: index)
             }
         }
 
         /// Called by one thread when all have left the phase.
         func finish(phase index: Int) {
             next[index].store(0, ordering: .relaxed)
-            times[index + 1] = now()
+            end(phase: index)
+        }
+
+        private func end(phase index: Int) {
+            let time = now()
+            times[index + 1] = time
+            control._withUnsafeGuaranteedRef { $0.check(time) }
         }
     }
 

@@ -77,9 +77,12 @@ package final class Session: @unchecked Sendable {
     ///
     /// Inputs and outputs are in the order of the program's graph, each of exactly its value's
     /// size; nothing is allocated. The caller must not run one session on two threads at a time.
+    ///
+    /// When `control` stops the run, the outputs hold anything; the next run starts afresh.
     package func run(
         inputs: [UnsafeRawBufferPointer],
-        outputs: [UnsafeMutableRawBufferPointer]
+        outputs: [UnsafeMutableRawBufferPointer],
+        control: RunControl? = nil
     ) {
         for index in inputs.indices {
             guard let action = inputActions[index], let region = inputRegions[index] else {
@@ -99,7 +102,15 @@ package final class Session: @unchecked Sendable {
                 with: .transfer(Transfer(download: region, to: outputs[index]))
             )
         }
-        WorkerPool.shared.run(job.shared, workers: program.threads)
+        guard let control else {
+            WorkerPool.shared.run(job.shared, workers: program.threads)
+            return
+        }
+        var shared = job.shared
+        shared.control = Unmanaged.passUnretained(control)
+        withExtendedLifetime(control) {
+            WorkerPool.shared.run(shared, workers: program.threads)
+        }
     }
 
     /// Seconds of each phase of the last run.

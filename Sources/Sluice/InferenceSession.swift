@@ -49,23 +49,64 @@ public final class InferenceSession: Sendable {
         )
     }
 
-    /// Runs the model once on named inputs and returns its named outputs.
+    /// Runs the model once on named inputs and returns its named outputs, on the calling thread.
     ///
-    /// Safe to call from any thread; calls wait for each other.
-    public func run(_ inputs: [String: Tensor]) throws(SluiceError) -> [String: Tensor] {
+    /// Safe to call from any thread: runs of one session wait for each other, and so do those of
+    /// different sessions, since one pool of threads computes for the whole process. From a task,
+    /// prefer the asynchronous `run`, which does not block a thread that other tasks need.
+    ///
+    /// At `deadline` it gives up: a run ends at the next step, and so does one
+    /// that still waited; the session can run again.
+    public func run(
+        _ inputs: [String: Tensor],
+        deadline: ContinuousClock.Instant? = nil
+    ) throws(SluiceError) -> [String: Tensor] {
+        try run(inputs, RunControl(deadline))
+    }
+
+    func run(
+        _ inputs: [String: Tensor],
+        _ control: RunControl
+    ) throws(SluiceError) -> [String: Tensor] {
+        let ordered = try plan.ordered(inputs)
         var outputs = plan.emptyOutputs()
-        try run(plan.ordered(inputs), into: &outputs)
+        try run(ordered, into: &outputs, control)
         return Dictionary(uniqueKeysWithValues: zip(plan.outputNames, outputs))
     }
 
     /// Runs on inputs in the model's order into tensors made by `Plan.emptyOutputs`.
-    package func run(_ inputs: [Tensor], into outputs: inout [Tensor]) throws(SluiceError) {
-        turn.withLock {
-            withBytes(of: inputs) { sources in
-                withMutableBytes(of: &outputs) { targets in
-                    session.run(inputs: sources, outputs: targets)
-                }
+    package func run(
+        _ inputs: [Tensor],
+        into outputs: inout [Tensor],
+        _ control: RunControl? = nil
+    ) throws(SluiceError) {
+        withBytes(of: inputs) { sources in
+            withMutableBytes(of: &outputs) { targets in
+                takeTurn(sources, targets, control)
             }
+        }
+        try control?.requireCompletion()
+    }
+
+    /// Runs from and to memory of the caller, in the model's order, each of its planned size.
+    package func run(
+        reading sources: [UnsafeRawBufferPointer],
+        writing targets: [UnsafeMutableRawBufferPointer],
+        deadline: ContinuousClock.Instant?
+    ) throws(SluiceError) {
+        let control = RunControl(deadline)
+        takeTurn(sources, targets, control)
+        try control.requireCompletion()
+    }
+
+    private func takeTurn(
+        _ sources: [UnsafeRawBufferPointer],
+        _ targets: [UnsafeMutableRawBufferPointer],
+        _ control: RunControl?
+    ) {
+        turn.withLock {
+            control?.check(now())
+            session.run(inputs: sources, outputs: targets, control: control)
         }
     }
 

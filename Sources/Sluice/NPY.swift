@@ -20,7 +20,10 @@ package struct NPYArray: Sendable {
 package func readNPY(path: String) throws(NPYError) -> NPYArray {
     let result: Result<NPYArray, NPYError>
     do throws(FileError) {
-        result = try readNPY(try WeightFile(path: path))
+        let file = try WeightFile(path: path)
+        result = try readNPY(path: path, byteCount: file.byteCount) { range throws(FileError) in
+            try bytes(range, of: file)
+        }
     } catch {
         throw NPYError(
             error.kind == .missing ? .missing : .inputOutput,
@@ -31,39 +34,54 @@ package func readNPY(path: String) throws(NPYError) -> NPYArray {
     return try result.get()
 }
 
+/// The same for a file that is in memory, such as a member of an archive.
+func readNPY(path: String, _ contents: [UInt8]) throws(NPYError) -> NPYArray {
+    let result: Result<NPYArray, NPYError>
+    do throws(FileError) {
+        result = try readNPY(path: path, byteCount: contents.count) { Array(contents[$0]) }
+    } catch {
+        throw NPYError(.inputOutput, path: path, error.message)
+    }
+    return try result.get()
+}
+
 /// The two kinds of failure are kept apart until here: what the system says, and what is wrong
 /// with the contents.
-private func readNPY(_ file: WeightFile) throws(FileError) -> Result<NPYArray, NPYError> {
+private func readNPY(
+    path: String,
+    byteCount fileByteCount: Int,
+    _ bytes: (Range<Int>) throws(FileError) -> [UInt8]
+) throws(FileError) -> Result<NPYArray, NPYError> {
     func malformed(_ reason: String, at byte: Int) -> Result<NPYArray, NPYError> {
-        .failure(NPYError(.malformed, path: file.path, byte: byte, reason))
+        .failure(NPYError(.malformed, path: path, byte: byte, reason))
     }
 
     // The version decides whether the length of the header takes two bytes or four.
-    let preamble = try bytes(0..<min(12, file.byteCount), of: file)
+    let preamble = try bytes(0..<min(12, fileByteCount))
     guard preamble.starts(with: npyMagic) else {
         return malformed("is not a NumPy file: it does not start with \\x93NUMPY", at: 0)
     }
     guard preamble.count == 12 else { return malformed("ends within its header", at: 6) }
     guard (1...3).contains(preamble[6]) else {
         let reason = "has version \(preamble[6]) of the format; 1 to 3 are known"
-        return .failure(NPYError(.unsupported, path: file.path, byte: 6, reason))
+        return .failure(NPYError(.unsupported, path: path, byte: 6, reason))
     }
     let lengthBytes = preamble[8..<(preamble[6] == 1 ? 10 : 12)]
     let length = lengthBytes.reversed().reduce(0) { $0 << 8 | Int($1) }
-    guard length <= file.byteCount - lengthBytes.endIndex else {
+    guard length <= fileByteCount - lengthBytes.endIndex else {
         return malformed("ends within its header of \(length) bytes", at: lengthBytes.endIndex)
     }
     let start = lengthBytes.endIndex + length
 
     let header: NPYHeader
-    var parser = NPYHeaderParser(try bytes(lengthBytes.endIndex..<start, of: file))
+    var parser = NPYHeaderParser(try bytes(lengthBytes.endIndex..<start))
     switch parser.parsed() {
     case .success(let parsed): header = parsed
     case .failure(let error):
         return .failure(
             NPYError(
                 error.isUnsupported ? .unsupported : .malformed,
-                path: file.path,
+                path: path,
                 byte: lengthBytes.endIndex + error.byte,
                 error.reason
             )
@@ -72,13 +90,13 @@ private func readNPY(_ file: WeightFile) throws(FileError) -> Result<NPYArray, N
     guard let byteCount = npyByteCount(header) else {
         return malformed("has the shape \(header.shape), which no memory can hold", at: start)
     }
-    guard byteCount == file.byteCount - start else {
+    guard byteCount == fileByteCount - start else {
         let reason =
-            "has \(file.byteCount - start) bytes of data, but its shape "
+            "has \(fileByteCount - start) bytes of data, but its shape "
             + "\(header.shape) of \(header.dtype) needs \(byteCount)"
         return malformed(reason, at: start)
     }
-    var data = try bytes(start..<(start + byteCount), of: file)
+    var data = try bytes(start..<(start + byteCount))
     if header.isFortranOrder {
         data = rowMajor(data, shape: header.shape, width: header.dtype.byteCount)
     }

@@ -19,6 +19,10 @@ public struct SluiceError: Error, Sendable, CustomStringConvertible {
         case impossible
         /// Memory or a file could not be had from the system.
         case system
+        /// The task that asked for a run was cancelled; the session can run again.
+        case cancelled
+        /// A run was not done by its deadline; the session can run again.
+        case deadlineExceeded
     }
 
     /// What kind of thing went wrong.

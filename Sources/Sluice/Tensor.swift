@@ -6,6 +6,9 @@ public enum ElementType: String, Sendable, CaseIterable {
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
     case bool
+
+    /// Bytes that one element takes.
+    public var byteCount: Int { dtype.byteCount }
 }
 
 /// A tensor in host memory: element type, shape, and row-major little-endian bytes.
@@ -27,7 +30,14 @@ public struct Tensor: Sendable, Hashable {
         bytes = elements.withUnsafeBytes { Array($0) }
     }
 
-    package init(elementType: ElementType, shape: [Int], bytes: [UInt8]) {
+    /// A tensor of any type from its bytes: row-major, little-endian.
+    ///
+    /// - Precondition: `bytes` holds exactly as many as type and shape say.
+    public init(elementType: ElementType, shape: [Int], bytes: [UInt8]) {
+        precondition(
+            bytes.count == shape.reduce(elementType.dtype.byteCount, *),
+            "bytes do not fill the shape"
+        )
         self.elementType = elementType
         self.shape = shape
         self.bytes = bytes

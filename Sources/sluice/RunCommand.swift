@@ -12,6 +12,7 @@ struct RunCommand: TalkingCommand {
               sluice run detector.onnx --input x=page.npy --device-memory 8MiB --output-dir out
               sluice run resnet50.onnx --random-inputs 1 --profile
               sluice run resnet50.onnx --random-inputs 1 --json | jq .latency_ms.median
+              sluice run model.onnx --input inputs.npz --output outputs.npz
 
             --random-inputs draws element i of input number n from SplitMix64 seeded with \
             SEED + n * 2^32 (both in wrapping 64-bit arithmetic): floating-point elements are \
@@ -26,8 +27,11 @@ struct RunCommand: TalkingCommand {
 
     @Option(
         name: .customLong("input"),
-        help: ArgumentHelp("A NumPy file for one input.", valueName: "name=file.npy"),
-        completion: .file(extensions: ["npy"])
+        help: ArgumentHelp(
+            "A NumPy file for one input, or an archive with an array for each.",
+            valueName: "name=file.npy|file.npz"
+        ),
+        completion: .file(extensions: ["npy", "npz"])
     )
     var inputs: [String] = []
 
@@ -42,6 +46,9 @@ struct RunCommand: TalkingCommand {
         completion: .directory
     )
     var outputDir: String?
+
+    @Option(help: ArgumentHelp("Where to write all outputs.", valueName: "file.npz"))
+    var output: String?
 
     @Option(name: .customLong("repeat"), help: "Timed runs.")
     var repeatCount = 1
@@ -98,6 +105,10 @@ struct RunCommand: TalkingCommand {
         let opened = monotonicSeconds()
         let result = try measure(session, tensors)
         let files = try writeOutputs(result.outputs, plan: plan)
+        if let output {
+            let named = zip(plan.outputNames, result.outputs)
+            try Tensor.writeNPZ(Dictionary(uniqueKeysWithValues: named), to: output)
+        }
         report(
             session,
             result.latencies,
@@ -135,16 +146,25 @@ struct RunCommand: TalkingCommand {
     private func readInputs() throws -> [String: Tensor] {
         var tensors: [String: Tensor] = [:]
         for text in inputs {
-            guard let equals = text.firstIndex(of: "=") else {
-                throw SluiceError(.usage, "--input \(text): write NAME=FILE.npy")
+            for (name, tensor) in try readInput(text) {
+                guard tensors.updateValue(tensor, forKey: name) == nil else {
+                    throw SluiceError(.usage, "--input \(name) is given twice")
+                }
             }
-            let name = String(text[..<equals])
-            guard tensors[name] == nil else {
-                throw SluiceError(.usage, "--input \(name) is given twice")
-            }
-            tensors[name] = try Tensor(readingNPY: String(text[text.index(after: equals)...]))
         }
         return tensors
+    }
+
+    /// What one `--input` gives: an array by name, or all of an archive.
+    private func readInput(_ text: String) throws -> [String: Tensor] {
+        if let equals = text.firstIndex(of: "=") {
+            let path = String(text[text.index(after: equals)...])
+            return [String(text[..<equals]): try Tensor(readingNPY: path)]
+        }
+        guard text.hasSuffix(".npz") else {
+            throw SluiceError(.usage, "--input \(text): write NAME=FILE.npy or FILE.npz")
+        }
+        return try Tensor.readNPZ(path: text)
     }
 
     private func writeOutputs(

@@ -51,7 +51,7 @@ extension SluiceError.Kind {
         case .usage: 64
         case .badData: 65
         case .missingFile: 66
-        case .impossible, .system: 69
+        case .impossible, .system, .cancelled, .deadlineExceeded: 69
         }
     }
 }
