@@ -19,8 +19,8 @@ setup: ## installs what is missing: Debian packages, Python packages in .venv
 build: setup ## builds the command line in release mode
 	swift build -c release --product sluice
 
-models: setup ## makes the five networks, those that read text, and a scanned page in models/
-	@$(PYTHON) tools/make_models.py
+models: setup ## makes the networks of demos and tests, and a scanned page, in models/
+	@$(PYTHON) tools/make_models.py --tests
 
 demo: build ## finds the digits of a picture inside the smallest device budget; draws out/demo.png
 	@mkdir -p out
