@@ -46,7 +46,8 @@ e2e: build models ## the command against onnxruntime: networks, budgets, imports
 conformance: build ## the node tests of ONNX, against the list of what is expected of each
 	$(PYTHON) scripts/conformance.py
 
-operators: ## writes docs/OPERATORS.md from the importer and the expected node tests
+operators: build ## writes docs/OPERATORS.md: importer, expected node tests, types that plans take
+	@$(PYTHON) scripts/operator_types.py
 	@python3 scripts/operators.py
 
 fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)
