@@ -26,8 +26,8 @@ library: setup ## builds libsluice for C, Python and others: out/lib/libsluice.s
 	cp .build/release/libsluice_c.so out/lib/libsluice.so
 	cp CSources/CSluice/include/sluice.h out/include/
 
-models: setup ## makes the five networks, those that read text, and a scanned page in models/
-	@$(PYTHON) tools/make_models.py
+models: setup ## makes the networks of demos and tests, and a scanned page, in models/
+	@$(PYTHON) tools/make_models.py --tests
 
 demo: build ## finds the digits of a picture inside the smallest device budget; draws out/demo.png
 	@mkdir -p out
@@ -56,7 +56,8 @@ e2e: build library models ## the command against onnxruntime: networks, budgets,
 conformance: build ## the node tests of ONNX, against the list of what is expected of each
 	$(PYTHON) scripts/conformance.py
 
-operators: ## writes docs/OPERATORS.md from the importer and the expected node tests
+operators: build ## writes docs/OPERATORS.md: importer, expected node tests, types that plans take
+	@$(PYTHON) scripts/operator_types.py
 	@python3 scripts/operators.py
 
 fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)

