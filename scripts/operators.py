@@ -29,7 +29,9 @@ All forms of operator sets 7 to 28 are read and brought to the newest one. Float
 width is computed in float32. *Tuned* operators have kernels for each instruction set, *generic*
 ones a kernel that is the same everywhere, and *composed* ones are written out as others when a plan
 is made. Integer inputs of element-wise operators, reductions and movement keep their type. An
-input that decides a shape must be a constant or be known when the plan is made.
+input that decides a shape must be a constant or be known when the plan is made. Operators that
+select as much as the data says (Compress, NonMaxSuppression, NonZero, TopK, Unique) are planned at
+the most they can give; what follows them must treat the selected elements each for itself.
 
 Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
 plan is made for the value given; with those values unknown until the run they would be refused.

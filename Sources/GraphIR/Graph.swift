@@ -11,6 +11,11 @@ extension ValueID: CustomStringConvertible {
     package var description: String { "%\(index)" }
 }
 
+/// For each axis whose size a run decides, the value that holds it: a scalar of int64.
+///
+/// What stands beyond it along the axis is of no meaning, but the same in every run.
+package typealias Extents = [Int: ValueID]
+
 /// A value of the graph: something a node produces, a graph input, or a constant.
 package struct Value: Sendable {
     package let id: ValueID
@@ -20,6 +25,8 @@ package struct Value: Sendable {
     package var type: TensorType?
     /// Set for values whose bytes are known without running the graph.
     package var constant: Constant?
+    /// Axes of which the type states a bound: the run decides how much of them is real.
+    package var extents = Extents()
 
     package init(id: ValueID, name: String, type: TensorType? = nil, constant: Constant? = nil) {
         self.id = id

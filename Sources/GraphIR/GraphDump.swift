@@ -36,7 +36,13 @@ extension Graph {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private func typeText(_ id: ValueID) -> String { self[id].type?.description ?? "?" }
+    private func typeText(_ id: ValueID) -> String {
+        guard let type = self[id].type else { return "?" }
+        let bounds = self[id].extents.sorted { $0.key < $1.key }.map { axis, count in
+            " (axis \(axis): \(count) of \(type.shape[axis]))"
+        }
+        return type.description + bounds.joined()
+    }
 }
 
 /// A name with quotes around it, in printable ASCII: names come from model files.

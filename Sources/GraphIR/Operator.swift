@@ -78,6 +78,11 @@ package enum Operator: Hashable, Sendable {
     case scatterRows(ScatterReduction)
     /// Inputs: x, count; where the `count` largest or smallest elements of an axis stand, in order.
     case topPlaces(axis: Int, largest: Bool)
+    /// Inputs: boxes [B, n, 4], scores [B, C, n], overlap threshold, optional score threshold.
+    ///
+    /// The numbers [B, C, limit] of the boxes left when those that overlap better ones go: best
+    /// first, -1 where there are no more.
+    case suppress(limit: Int, boxesAreCentred: Bool)
     /// Written out as simpler operators once types are known.
     case composite(Composite)
 }

@@ -61,6 +61,8 @@ extension Operator: CustomStringConvertible {
         case .scatterRows(let reduction): "scatterRows(\(reduction))"
         case .topPlaces(let axis, let largest):
             call("topPlaces", ["axis: \(axis)", flag("largest", largest)])
+        case .suppress(let limit, let areCentred):
+            call("suppress", ["limit: \(limit)", flag("boxesAreCentred", areCentred)])
         case .composite(let composite): "\(composite)"
         }
     }

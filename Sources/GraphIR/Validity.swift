@@ -20,6 +20,11 @@ extension Graph {
             if !names.insert(value.name).inserted {
                 return "two values have the name '\(value.name)'"
             }
+            for (axis, count) in value.extents {
+                guard exists(count), self[count].type == TensorType(.int64, []),
+                    value.type?.shape.indices.contains(axis) == true
+                else { return "value '\(value.name)' has no axis \(axis) with a count" }
+            }
             if let type = value.type, let violation = shapeViolation(type) {
                 return "value '\(value.name)': \(violation)"
             }

@@ -55,7 +55,9 @@ public final class InferenceSession: Sendable {
     public func run(_ inputs: [String: Tensor]) throws(SluiceError) -> [String: Tensor] {
         var outputs = plan.emptyOutputs()
         try run(plan.ordered(inputs), into: &outputs)
-        return Dictionary(uniqueKeysWithValues: zip(plan.outputNames, outputs))
+        return Dictionary(
+            uniqueKeysWithValues: zip(plan.outputNames, try plan.delivered(outputs))
+        )
     }
 
     /// Runs on inputs in the model's order into tensors made by `Plan.emptyOutputs`.

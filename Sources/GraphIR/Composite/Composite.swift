@@ -37,6 +37,12 @@ package indirect enum Composite: Hashable, Sendable {
     case reverseSequence(batchAxis: Int, timeAxis: Int)
     case centerCropPad(axes: [Int])
     case topK(axis: Int, largest: Bool)
+    // Results whose size depends on data.
+    case nonZero
+    case compress(axis: Int?)
+    case unique(axis: Int?, isSorted: Bool)
+    case nonMaxSuppression(boxesAreCentred: Bool)
+    // More movement.
     case maxUnpool(Pool)
     case resizeAllAxes(Resize)
     case affineGrid(alignCorners: Bool)
@@ -96,9 +102,11 @@ extension Expansion {
         case .depthToSpace, .spaceToDepth, .trilu, .eyeLike, .oneHot, .reverseSequence,
             .centerCropPad, .window:
             try defineMovement(composite)
-        case .gatherElements, .gatherND, .scatterElements, .scatterND, .topK, .maxUnpool,
+        case .gatherElements, .gatherND, .scatterElements, .scatterND, .maxUnpool,
             .tensorScatter, .col2Im:
             try defineIndexing(composite)
+        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression:
+            try defineSelection(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
         case .windows, .globalLpPool, .anyConvolution:

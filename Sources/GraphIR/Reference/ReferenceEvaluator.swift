@@ -135,6 +135,8 @@ struct Evaluation {
         case .scan(let scan): try self.scan(scan)
         case .scatterRows(let reduction): scatterRows(reduction)
         case .topPlaces(let axis, let largest): try topPlaces(axis: axis, largest: largest)
+        case .suppress(let limit, let areCentred):
+            suppress(limit: limit, boxesAreCentred: areCentred)
         case .composite: preconditionFailure("composite operators are written out")
         }
     }
