@@ -43,7 +43,8 @@ plan is made for the value given; with those values unknown until the run they w
 
 def cases():
     """The text of each case of the importer's switches over operator names."""
-    found = {"Constant": ("tuned", "")}
+    found = {"Constant": ("tuned", ""), "If": ("composed", ""), "Loop": ("composed", ""),
+             "Scan": ("composed", "")}
     for path in sorted(IMPORTER.glob("NodeImport+*.swift")):
         text = path.read_text()
         for function in re.split(r"\n    (?=(?:private )?(?:mutating )?(?:func|var) )", text):

@@ -40,18 +40,22 @@ package func bindShapes(
 }
 
 /// Why a graph cannot be bound, and the graph inputs whose values might help.
-private struct BindingProblem: Error {
+struct BindingProblem: Error {
     var failure: CompileError
     var inputs: Set<Int> = []
 }
 
 /// A graph on its way to types.
-private struct ShapeBinding {
+struct ShapeBinding {
     var bound: Graph
     private var kept: [Node] = []
     private var problems: [String] = []
     /// What readers of a fixed input read instead.
     private var replacement: [ValueID: ValueID] = [:]
+    /// What values of a body are in the copy of it that is being bound.
+    var instances: [ValueID: ValueID] = [:]
+    /// How many nodes of bodies were bound.
+    var writtenOutCount = 0
     private var names: Set<String>
     /// Graph inputs whose values could be made part of the plan.
     private let offered: Set<Int>
@@ -69,7 +73,7 @@ private struct ShapeBinding {
         replacement[input] = addValue(bound[input].name + ".value", Constant(value))
     }
 
-    private mutating func addValue(_ name: String, _ constant: Constant? = nil) -> ValueID {
+    mutating func addValue(_ name: String, _ constant: Constant? = nil) -> ValueID {
         var fresh = name
         var number = 2
         while !names.insert(fresh).inserted {
@@ -83,10 +87,18 @@ private struct ShapeBinding {
         for node in bound.nodes { try bindWithExtents(node) }
         guard problems.isEmpty else { throw BindingProblem(failure: .unsupported(problems)) }
         bound.nodes = kept
+        bound.bodies = []
+    }
+
+    /// What a value of the model is by now.
+    func current(_ id: ValueID) -> ValueID {
+        let instance = instances[id] ?? id
+        return replacement[instance] ?? instance
     }
 
     /// Binds a node of the model, and says how much of its results is real.
-    private mutating func bindWithExtents(_ original: Node) throws(BindingProblem) {
+    mutating func bindWithExtents(_ original: Node) throws(BindingProblem) {
+        if try bindControlFlow(original) { return }
         let operands = original.inputs.map { id in id.map { bound[replacement[$0] ?? $0] } }
         guard operands.contains(where: { $0?.extents.isEmpty == false }) else {
             try bind(original)
@@ -255,7 +267,7 @@ private struct ShapeBinding {
     }
 
     /// The graph inputs that some values are computed from.
-    private func sources(of values: [ValueID]) -> Set<Int> {
+    func sources(of values: [ValueID]) -> Set<Int> {
         var pending = values
         var seen = Set(pending)
         var producers: [ValueID: Node] = [:]

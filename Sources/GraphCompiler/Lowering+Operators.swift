@@ -76,8 +76,10 @@ extension Lowering {
             )
         case .suppress(let limit, let areCentred):
             try lowerSuppression(node, limit: limit, boxesAreCentred: areCentred)
-        case .composite:
-            preconditionFailure("composite operators are written out when types are bound")
+        case .composite, .conditional, .loop, .iterate:
+            preconditionFailure(
+                "composite operators and bodies are written out when types are bound"
+            )
         }
     }
 

@@ -67,6 +67,18 @@ package struct Node: Sendable {
     }
 }
 
+/// A graph inside of the graph, which a node runs as often as it says.
+///
+/// Its values are values of the graph around it, of which its nodes may read any that are known by
+/// then.
+package struct Body: Sendable {
+    package var inputs: [ValueID] = []
+    package var nodes: [Node] = []
+    package var outputs: [ValueID] = []
+
+    package init() {}
+}
+
 /// A model as a data-flow graph.
 ///
 /// Nodes stand in an order in which every producer precedes its readers; each value is produced at
@@ -77,6 +89,8 @@ package struct Graph: Sendable {
     package var nodes: [Node]
     package var inputs: [GraphInput]
     package var outputs: [ValueID]
+    /// What nodes with control flow run, by number; empty once shapes are bound.
+    package var bodies: [Body] = []
 
     package init(name: String) {
         self.name = name

@@ -26,7 +26,7 @@ package indirect enum Composite: Hashable, Sendable {
     case batchNormalizationTraining(epsilon: Float, momentum: Float)
     // Movement.
     case depthToSpace(block: Int, columnsFirst: Bool)
-    case spaceToDepth(block: Int)
+    case spaceToDepth(block: Int, columnsFirst: Bool)
     case trilu(upper: Bool)
     case eyeLike(offset: Int, dtype: DType?)
     case oneHot(axis: Int)
@@ -65,6 +65,7 @@ package indirect enum Composite: Hashable, Sendable {
     case quantizedConvolution(Convolution)
     // Larger.
     case einsum(String)
+    case determinant
     case recurrent(Recurrence)
     case attention(Attention)
     case rotaryEmbedding(RotaryEmbedding)
@@ -114,6 +115,7 @@ extension Expansion {
         case .quantize, .dequantize, .dynamicQuantize, .matmulInteger, .quantizedMatmul,
             .convolutionInteger, .quantizedConvolution:
             try defineQuantization(composite)
+        case .determinant: try defineDeterminant()
         case .einsum(let equation): try defineEinsum(equation)
         case .recurrent(let recurrence): try defineRecurrence(recurrence)
         case .attention(let attention): try defineAttention(attention)

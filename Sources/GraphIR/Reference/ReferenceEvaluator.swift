@@ -137,7 +137,8 @@ struct Evaluation {
         case .topPlaces(let axis, let largest): try topPlaces(axis: axis, largest: largest)
         case .suppress(let limit, let areCentred):
             suppress(limit: limit, boxesAreCentred: areCentred)
-        case .composite: preconditionFailure("composite operators are written out")
+        case .composite, .conditional, .loop, .iterate:
+            preconditionFailure("composite operators and bodies are written out")
         }
     }
 }
