@@ -134,9 +134,10 @@ func readAttribute(
         case 5: tensor = try reader.message(field, name: "\(reader.name).attribute.t")
         case 6:
             guard depth < deepestGraph else {
-                throw reader.malformed(
+                throw ImportError(
+                    .unsupported,
                     "graphs are nested more than \(deepestGraph) deep",
-                    at: field.range.lowerBound
+                    location: .init(field: reader.name, byte: field.range.lowerBound)
                 )
             }
             var inner = GraphRecord()
