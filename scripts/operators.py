@@ -33,7 +33,9 @@ was made for, by the name that the standard gives to tensors of one type; *float
 bfloat16, float32 and float64, all computed in float32, *integers* the eight signed and unsigned
 ones. *Tuned* operators have kernels for each instruction set, *generic* ones a kernel that is the
 same everywhere, and *composed* ones are written out as others when a plan is made. An input that
-decides a shape must be a constant or be known when the plan is made.
+decides a shape must be a constant or be known when the plan is made. Operators that select as much
+as the data says (Compress, NonMaxSuppression, NonZero, TopK, Unique) are planned at the most they
+can give; what follows them must treat the selected elements each for itself.
 
 Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
 plan is made for the value given; with those values unknown until the run they would be refused.
@@ -47,7 +49,8 @@ INTEGERS = [f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 6
 
 def cases():
     """The text of each case of the importer's switches over operator names."""
-    found = {"Constant": ("tuned", "")}
+    found = {"Constant": ("tuned", ""), "If": ("composed", ""), "Loop": ("composed", ""),
+             "Scan": ("composed", "")}
     for path in sorted(IMPORTER.glob("NodeImport+*.swift")):
         text = path.read_text()
         for function in re.split(r"\n    (?=(?:private )?(?:mutating )?(?:func|var) )", text):

@@ -14,4 +14,5 @@
 #include "plain_lines_body.h"
 #include "plain_map_body.h"
 #include "plain_scatter_body.h"
+#include "plain_suppress_body.h"
 #pragma clang diagnostic pop

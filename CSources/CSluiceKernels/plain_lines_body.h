@@ -116,33 +116,52 @@ void sl_line_reduce(const void *erased, size_t task, float *scratch) {
 
 // --- Where the best elements stand -------------------------------------------------------------
 
-// Fills `count` places in order by insertion; equal elements keep their order.
-#define SL_PLAIN_PLACES(suffix, wide)                                                        \
-    static void plain_places_##suffix(const sl_places_args *args, size_t line) {             \
-        const size_t inner = args->lines.inner, count = args->count;                         \
-        const size_t start = plain_line_start(&args->lines, line, args->lines.axis_size);    \
-        int64_t *const places = args->output + plain_line_start(&args->lines, line, count);  \
-        size_t held = 0;                                                                     \
-        for (size_t i = 0; i < args->lines.axis_size; i++) {                                 \
-            const wide x = plain_load_##suffix(args->dtype, args->input, start + i * inner); \
-            size_t at = held;                                                                \
-            while (at > 0) {                                                                 \
-                const size_t before = (size_t)places[(at - 1) * inner];                      \
-                const wide y =                                                               \
-                    plain_load_##suffix(args->dtype, args->input, start + before * inner);   \
-                const bool is_better =                                                       \
-                    args->largest ? plain_less_##suffix(y, x) : plain_less_##suffix(x, y);   \
-                const bool is_worse =                                                        \
-                    args->largest ? plain_less_##suffix(x, y) : plain_less_##suffix(y, x);   \
-                if (!is_better && (is_worse || !args->takes_last)) break;                    \
-                if (at < count) places[at * inner] = places[(at - 1) * inner];               \
-                at--;                                                                        \
-            }                                                                                \
-            if (at < count) {                                                                \
-                places[at * inner] = (int64_t)i;                                             \
-                held += held < count;                                                        \
-            }                                                                                \
-        }                                                                                    \
+// Keeps the `count` best places in a heap with the worst on top, then takes it apart from the
+// worst to the best: the order is total, because equal elements compare by their places.
+#define SL_PLAIN_PLACES(suffix, wide)                                                            \
+    static bool plain_comes_first_##suffix(const sl_places_args *args, size_t start, int64_t a,  \
+                                           int64_t b) {                                          \
+        const size_t inner = args->lines.inner;                                                  \
+        const wide x = plain_load_##suffix(args->dtype, args->input, start + (size_t)a * inner); \
+        const wide y = plain_load_##suffix(args->dtype, args->input, start + (size_t)b * inner); \
+        if (plain_less_##suffix(x, y)) return !args->largest;                                    \
+        if (plain_less_##suffix(y, x)) return args->largest;                                     \
+        return args->takes_last ? a > b : a < b;                                                 \
+    }                                                                                            \
+    /* Puts `place` where it belongs in the part of the heap below slot `at`. */                 \
+    static void plain_sift_##suffix(const sl_places_args *args, size_t start, int64_t *heap,     \
+                                    size_t held, size_t at, int64_t place) {                     \
+        const size_t inner = args->lines.inner;                                                  \
+        for (size_t child = 2 * at + 1; child < held; child = 2 * at + 1) {                      \
+            if (child + 1 < held && plain_comes_first_##suffix(args, start, heap[child * inner], \
+                                                               heap[(child + 1) * inner])) {     \
+                child++;                                                                         \
+            }                                                                                    \
+            if (!plain_comes_first_##suffix(args, start, place, heap[child * inner])) break;     \
+            heap[at * inner] = heap[child * inner];                                              \
+            at = child;                                                                          \
+        }                                                                                        \
+        heap[at * inner] = place;                                                                \
+    }                                                                                            \
+    static void plain_places_##suffix(const sl_places_args *args, size_t line) {                 \
+        const size_t inner = args->lines.inner, count = args->count;                             \
+        const size_t start = plain_line_start(&args->lines, line, args->lines.axis_size);        \
+        int64_t *const heap = args->output + plain_line_start(&args->lines, line, count);        \
+        if (count == 0) return;                                                                  \
+        for (size_t i = 0; i < count; i++) heap[i * inner] = (int64_t)i;                         \
+        for (size_t i = count / 2; i-- > 0;) {                                                   \
+            plain_sift_##suffix(args, start, heap, count, i, heap[i * inner]);                   \
+        }                                                                                        \
+        for (size_t i = count; i < args->lines.axis_size; i++) {                                 \
+            if (plain_comes_first_##suffix(args, start, (int64_t)i, heap[0])) {                  \
+                plain_sift_##suffix(args, start, heap, count, 0, (int64_t)i);                    \
+            }                                                                                    \
+        }                                                                                        \
+        for (size_t held = count; held-- > 1;) {                                                 \
+            const int64_t last = heap[held * inner];                                             \
+            heap[held * inner] = heap[0];                                                        \
+            plain_sift_##suffix(args, start, heap, held, 0, last);                               \
+        }                                                                                        \
     }
 SL_PLAIN_PLACES(int64, int64_t)
 SL_PLAIN_PLACES(uint64, uint64_t)

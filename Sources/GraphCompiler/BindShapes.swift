@@ -23,7 +23,8 @@ package func bindShapes(
     precondition(inputTypes.count == graph.inputs.count)
     var fixed: Set<Int> = []
     while true {
-        var binding = ShapeBinding(graph, inputTypes)
+        let offered = inputValues.indices.filter { inputValues[$0] != nil && !fixed.contains($0) }
+        var binding = ShapeBinding(graph, inputTypes, offered: Set(offered))
         for index in fixed.sorted() {
             if let value = inputValues[index] { binding.fix(index, to: value) }
         }
@@ -31,9 +32,7 @@ package func bindShapes(
             try binding.run()
             return (removeDeadNodes(from: binding.bound), fixed.sorted())
         } catch {
-            let known = error.inputs.filter { index in
-                index < inputValues.count && inputValues[index] != nil && !fixed.contains(index)
-            }
+            let known = error.inputs.intersection(offered)
             guard !known.isEmpty else { throw error.failure }
             fixed.formUnion(known)
         }
@@ -41,21 +40,28 @@ package func bindShapes(
 }
 
 /// Why a graph cannot be bound, and the graph inputs whose values might help.
-private struct BindingProblem: Error {
+struct BindingProblem: Error {
     var failure: CompileError
     var inputs: Set<Int> = []
 }
 
 /// A graph on its way to types.
-private struct ShapeBinding {
+struct ShapeBinding {
     var bound: Graph
     private var kept: [Node] = []
     private var problems: [String] = []
     /// What readers of a fixed input read instead.
     private var replacement: [ValueID: ValueID] = [:]
+    /// What values of a body are in the copy of it that is being bound.
+    var instances: [ValueID: ValueID] = [:]
+    /// How many nodes of bodies were bound.
+    var writtenOutCount = 0
     private var names: Set<String>
+    /// Graph inputs whose values could be made part of the plan.
+    private let offered: Set<Int>
 
-    init(_ graph: Graph, _ inputTypes: [TensorType]) {
+    init(_ graph: Graph, _ inputTypes: [TensorType], offered: Set<Int>) {
+        self.offered = offered
         bound = graph
         names = Set(graph.values.map(\.name))
         for (input, type) in zip(graph.inputs, inputTypes) { bound[input.value].type = type }
@@ -67,7 +73,7 @@ private struct ShapeBinding {
         replacement[input] = addValue(bound[input].name + ".value", Constant(value))
     }
 
-    private mutating func addValue(_ name: String, _ constant: Constant? = nil) -> ValueID {
+    mutating func addValue(_ name: String, _ constant: Constant? = nil) -> ValueID {
         var fresh = name
         var number = 2
         while !names.insert(fresh).inserted {
@@ -78,9 +84,82 @@ private struct ShapeBinding {
     }
 
     mutating func run() throws(BindingProblem) {
-        for node in bound.nodes { try bind(node) }
+        for node in bound.nodes { try bindWithExtents(node) }
         guard problems.isEmpty else { throw BindingProblem(failure: .unsupported(problems)) }
         bound.nodes = kept
+        bound.bodies = []
+    }
+
+    /// What a value of the model is by now.
+    func current(_ id: ValueID) -> ValueID {
+        let instance = instances[id] ?? id
+        return replacement[instance] ?? instance
+    }
+
+    /// Binds a node of the model, and says how much of its results is real.
+    mutating func bindWithExtents(_ original: Node) throws(BindingProblem) {
+        if try bindControlFlow(original) { return }
+        let operands = original.inputs.map { id in id.map { bound[replacement[$0] ?? $0] } }
+        guard operands.contains(where: { $0?.extents.isEmpty == false }) else {
+            try bind(original)
+            return
+        }
+        if try bindShapeOfBounded(original) { return }
+        try bind(original)
+        do throws(ShapeError) {
+            let extents = try inferExtents(
+                of: original.op,
+                inputs: operands.map { value in
+                    guard let value, let type = value.type else { return nil }
+                    return BoundedOperand(
+                        type: type,
+                        extents: value.extents,
+                        literal: value.constant?.smallLiteral
+                    )
+                },
+                outputs: original.outputs.map { id in
+                    id.flatMap { bound[$0].type } ?? TensorType(.float32, [])
+                }
+            )
+            for (output, more) in zip(original.outputs, extents) {
+                guard let output else { continue }
+                bound[output].extents.merge(more) { own, _ in own }
+            }
+        } catch {
+            throw BindingProblem(
+                failure: .unsupported(["node '\(original.name)': \(error.message)"]),
+                inputs: sources(of: operands.flatMap { $0.map { Array($0.extents.values) } ?? [] })
+            )
+        }
+    }
+
+    /// The shape of a tensor that is real in part is known only to the run.
+    private mutating func bindShapeOfBounded(_ node: Node) throws(BindingProblem) -> Bool {
+        guard case .shape(let start, let end) = node.op, let x = node.inputs[0],
+            let shape = bound[x].type?.shape
+        else { return false }
+        let axes = shapeAxes(rank: shape.count, start, end)
+        guard axes.contains(where: { bound[x].extents[$0] != nil }) else { return false }
+        var parts: [ValueID?] = []
+        for axis in axes {
+            guard let count = bound[x].extents[axis] else {
+                let size = DenseTensor(shape: [1], integers: [Int64(shape[axis])])
+                parts.append(addValue("\(node.name).\(axis)", Constant(size)))
+                continue
+            }
+            let one = DenseTensor(shape: [1], integers: [1])
+            let sizes = addValue("\(node.name).one", Constant(one))
+            let part = addValue("\(node.name).\(axis)")
+            let reshape = Operator.reshape(allowZero: true)
+            try bind(
+                Node(name: node.name, op: reshape, inputs: [count, sizes], outputs: [part])
+            )
+            parts.append(part)
+        }
+        try bind(
+            Node(name: node.name, op: .concat(axis: 0), inputs: parts, outputs: node.outputs)
+        )
+        return true
     }
 
     private mutating func bind(_ original: Node) throws(BindingProblem) {
@@ -117,6 +196,11 @@ private struct ShapeBinding {
             )
         }
         if let expansion {
+            let known = expansion.isBounded ? deciding(original).intersection(offered) : []
+            guard known.isEmpty else {
+                let reason = "node '\(node.name)': its size is known only at run time"
+                throw BindingProblem(failure: .unsupported([reason]), inputs: known)
+            }
             try splice(expansion, of: node)
             return
         }
@@ -165,6 +249,9 @@ private struct ShapeBinding {
             guard let output else { continue }
             let source = id(slot, &self)
             try bind(Node(name: node.name, op: .identity, inputs: [source], outputs: [output]))
+            for (axis, count) in expansion.extents[slot] ?? [:] {
+                bound[output].extents[axis] = id(count, &self)
+            }
         }
     }
 
@@ -176,15 +263,20 @@ private struct ShapeBinding {
             case .composite(.window): true
             default: false
             }
-        var pending = (isWhole ? node.inputs[...] : node.inputs.dropFirst()).compactMap { $0 }
+        return sources(of: (isWhole ? node.inputs[...] : node.inputs.dropFirst()).compactMap { $0 })
+    }
+
+    /// The graph inputs that some values are computed from.
+    func sources(of values: [ValueID]) -> Set<Int> {
+        var pending = values
         var seen = Set(pending)
-        var producers: [ValueID: Int] = [:]
-        for (index, node) in bound.nodes.enumerated() {
-            for case let output? in node.outputs { producers[output] = index }
+        var producers: [ValueID: Node] = [:]
+        for node in kept + bound.nodes {
+            for case let output? in node.outputs { producers[output] = node }
         }
         while let next = pending.popLast() {
             guard let producer = producers[next] else { continue }
-            for case let input? in bound.nodes[producer].inputs where seen.insert(input).inserted {
+            for case let input? in producer.inputs where seen.insert(input).inserted {
                 pending.append(input)
             }
         }
@@ -340,7 +432,10 @@ private func shapeValue(of node: Node, in graph: Graph) -> DenseTensor? {
 /// Drops nodes whose results nobody reads.
 package func removeDeadNodes(from graph: Graph) -> Graph {
     var isRead = [Bool](repeating: false, count: graph.values.count)
-    for output in graph.outputs { isRead[output.index] = true }
+    for output in graph.outputs {
+        isRead[output.index] = true
+        for count in graph[output].extents.values { isRead[count.index] = true }
+    }
     var kept: [Node] = []
     for node in graph.nodes.reversed() {
         guard node.outputs.contains(where: { $0.map { isRead[$0.index] } ?? false }) else {

@@ -68,6 +68,8 @@ extension Kernel {
             return "\(largest ? "largest" : "smallest")[\(count)]"
         case .scan(_, let scan): return scan.isProduct ? "runningproduct" : "runningsum"
         case .scatterRows(let reduction): return "scatter.\(reduction)"
+        case .suppress(let kernel):
+            return "suppress[\(kernel.images)x\(kernel.classes),\(kernel.boxes)]"
         }
     }
 }

@@ -74,8 +74,12 @@ extension Lowering {
                 .scatterRows(reduction),
                 inputs: [try required(node, 0), try required(node, 1), try required(node, 2)]
             )
-        case .composite:
-            preconditionFailure("composite operators are written out when types are bound")
+        case .suppress(let limit, let areCentred):
+            try lowerSuppression(node, limit: limit, boxesAreCentred: areCentred)
+        case .composite, .conditional, .loop, .iterate:
+            preconditionFailure(
+                "composite operators and bodies are written out when types are bound"
+            )
         }
     }
 
@@ -341,56 +345,6 @@ extension Lowering {
             let lines = AxisLines(outer: outer, axisSize: size, inner: inner)
             emit(node, .lineReduce(reduction.kind, lines), inputs: [source])
         }
-    }
-
-    private mutating func lowerArgument(
-        _ node: Node,
-        _ search: ArgumentSearch
-    ) throws(LoweringProblem) {
-        let x = try required(node, 0)
-        let shape = result[x].type.shape
-        let axis = search.axis < 0 ? search.axis + shape.count : search.axis
-        emit(
-            node,
-            .places(
-                AxisLines(shape, axis: axis),
-                count: 1,
-                largest: !search.findsMinimum,
-                takesLast: search.takesLast
-            ),
-            inputs: [x]
-        )
-    }
-
-    private mutating func lowerTopPlaces(
-        _ node: Node,
-        axis: Int,
-        largest: Bool
-    ) throws(LoweringProblem) {
-        let x = try required(node, 0)
-        guard let target = node.outputs[0] else { return }
-        let shape = result[x].type.shape
-        let axis = axis < 0 ? axis + shape.count : axis
-        emit(
-            node,
-            .places(
-                AxisLines(shape, axis: axis),
-                count: type(target).shape[axis],
-                largest: largest,
-                takesLast: false
-            ),
-            inputs: [x]
-        )
-    }
-
-    private mutating func lowerScan(_ node: Node, _ scan: Scan) throws(LoweringProblem) {
-        let x = try required(node, 0)
-        guard let axis = constant(node.inputs[1])?.smallLiteral?.integers?.first else {
-            throw LoweringProblem(reason: "its axis is known only at run time")
-        }
-        let shape = result[x].type.shape
-        let front = axis < 0 ? Int(axis) + shape.count : Int(axis)
-        emit(node, .scan(AxisLines(shape, axis: front), scan), inputs: [x])
     }
 
     // MARK: Pools

@@ -50,6 +50,20 @@ struct Lowering {
         for output in graph.outputs {
             result.outputs.append(asDeclared(output))
         }
+        addExtents()
+    }
+
+    /// What decides the size of an output becomes an output of its own.
+    private mutating func addExtents() {
+        var places: [ValueID: Int] = [:]
+        for (number, output) in graph.outputs.enumerated() {
+            for (axis, count) in graph[output].extents.sorted(by: { $0.key < $1.key }) {
+                let place = places[count] ?? result.outputs.count
+                if place == result.outputs.count { result.outputs.append(asDeclared(count)) }
+                places[count] = place
+                result.extents.append(OutputExtent(output: number, axis: axis, count: place))
+            }
+        }
     }
 
     // MARK: Values

@@ -11,6 +11,11 @@ extension ValueID: CustomStringConvertible {
     package var description: String { "%\(index)" }
 }
 
+/// For each axis whose size a run decides, the value that holds it: a scalar of int64.
+///
+/// What stands beyond it along the axis is of no meaning, but the same in every run.
+package typealias Extents = [Int: ValueID]
+
 /// A value of the graph: something a node produces, a graph input, or a constant.
 package struct Value: Sendable {
     package let id: ValueID
@@ -20,6 +25,8 @@ package struct Value: Sendable {
     package var type: TensorType?
     /// Set for values whose bytes are known without running the graph.
     package var constant: Constant?
+    /// Axes of which the type states a bound: the run decides how much of them is real.
+    package var extents = Extents()
 
     package init(id: ValueID, name: String, type: TensorType? = nil, constant: Constant? = nil) {
         self.id = id
@@ -60,6 +67,18 @@ package struct Node: Sendable {
     }
 }
 
+/// A graph inside of the graph, which a node runs as often as it says.
+///
+/// Its values are values of the graph around it, of which its nodes may read any that are known by
+/// then.
+package struct Body: Sendable {
+    package var inputs: [ValueID] = []
+    package var nodes: [Node] = []
+    package var outputs: [ValueID] = []
+
+    package init() {}
+}
+
 /// A model as a data-flow graph.
 ///
 /// Nodes stand in an order in which every producer precedes its readers; each value is produced at
@@ -70,6 +89,8 @@ package struct Graph: Sendable {
     package var nodes: [Node]
     package var inputs: [GraphInput]
     package var outputs: [ValueID]
+    /// What nodes with control flow run, by number; empty once shapes are bound.
+    package var bodies: [Body] = []
 
     package init(name: String) {
         self.name = name

@@ -20,23 +20,37 @@ extension Graph {
                     + constant.source.text
             )
         }
-        for node in nodes {
-            let results = node.outputs.map { id in
-                id.map { "\($0) \(quoted(self[$0].name)) \(typeText($0))" } ?? "_"
-            }
-            let operands = node.inputs.map { $0?.description ?? "_" }
-            lines.append(
-                "node \(quoted(node.name)) \(results.joined(separator: ", ")) = \(node.op) "
-                    + operands.joined(separator: " ")
-            )
+        for (number, body) in bodies.enumerated() {
+            lines.append("body \(number) (\(names(body.inputs))) -> \(names(body.outputs))")
+            lines += body.nodes.map { "  " + text($0) }
         }
+        lines += nodes.map(text)
         for output in outputs {
             lines.append("output \(output) \(quoted(self[output].name)) \(typeText(output))")
         }
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private func typeText(_ id: ValueID) -> String { self[id].type?.description ?? "?" }
+    private func names(_ ids: [ValueID]) -> String {
+        ids.map(\.description).joined(separator: " ")
+    }
+
+    private func text(_ node: Node) -> String {
+        let results = node.outputs.map { id in
+            id.map { "\($0) \(quoted(self[$0].name)) \(typeText($0))" } ?? "_"
+        }
+        let operands = node.inputs.map { $0?.description ?? "_" }
+        return "node \(quoted(node.name)) \(results.joined(separator: ", ")) = \(node.op) "
+            + operands.joined(separator: " ")
+    }
+
+    private func typeText(_ id: ValueID) -> String {
+        guard let type = self[id].type else { return "?" }
+        let bounds = self[id].extents.sorted { $0.key < $1.key }.map { axis, count in
+            " (axis \(axis): \(count) of \(type.shape[axis]))"
+        }
+        return type.description + bounds.joined()
+    }
 }
 
 /// A name with quotes around it, in printable ASCII: names come from model files.

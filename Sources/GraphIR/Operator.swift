@@ -78,6 +78,17 @@ package enum Operator: Hashable, Sendable {
     case scatterRows(ScatterReduction)
     /// Inputs: x, count; where the `count` largest or smallest elements of an axis stand, in order.
     case topPlaces(axis: Int, largest: Bool)
+    /// Inputs: boxes [B, n, 4], scores [B, C, n], overlap threshold, optional score threshold.
+    ///
+    /// The numbers [B, C, limit] of the boxes left when those that overlap better ones go: best
+    /// first, -1 where there are no more.
+    case suppress(limit: Int, boxesAreCentred: Bool)
+    /// Inputs: condition, then what the bodies read. The results are those of one of two bodies.
+    case conditional(then: Int, else: Int)
+    /// Inputs: optional trip count, optional condition, states, then what the body reads.
+    case loop(body: Int, states: Int)
+    /// Inputs: states, tensors to walk through, then what the body reads.
+    case iterate(Iteration)
     /// Written out as simpler operators once types are known.
     case composite(Composite)
 }
@@ -99,6 +110,33 @@ package struct ArgumentSearch: Hashable, Sendable {
         self.keepsDimension = keepsDimension
         self.findsMinimum = findsMinimum
         self.takesLast = takesLast
+    }
+}
+
+/// A body that runs once for every slice of some tensors.
+package struct Iteration: Hashable, Sendable {
+    package var body: Int
+    /// How many of its values go from one run to the next.
+    package var states: Int
+    package var inputAxes: [Int]
+    package var inputsAreReversed: [Bool]
+    package var outputAxes: [Int]
+    package var outputsAreReversed: [Bool]
+
+    package init(
+        body: Int,
+        states: Int,
+        inputAxes: [Int],
+        inputsAreReversed: [Bool],
+        outputAxes: [Int],
+        outputsAreReversed: [Bool]
+    ) {
+        self.body = body
+        self.states = states
+        self.inputAxes = inputAxes
+        self.inputsAreReversed = inputsAreReversed
+        self.outputAxes = outputAxes
+        self.outputsAreReversed = outputsAreReversed
     }
 }
 

@@ -61,6 +61,12 @@ extension Operator: CustomStringConvertible {
         case .scatterRows(let reduction): "scatterRows(\(reduction))"
         case .topPlaces(let axis, let largest):
             call("topPlaces", ["axis: \(axis)", flag("largest", largest)])
+        case .suppress(let limit, let areCentred):
+            call("suppress", ["limit: \(limit)", flag("boxesAreCentred", areCentred)])
+        case .conditional(let yes, let no): "if(then: \(yes), else: \(no))"
+        case .loop(let body, let states): "loop(body: \(body), states: \(states))"
+        case .iterate(let iteration):
+            "iterate(body: \(iteration.body), states: \(iteration.states))"
         case .composite(let composite): "\(composite)"
         }
     }

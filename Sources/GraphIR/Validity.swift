@@ -20,6 +20,11 @@ extension Graph {
             if !names.insert(value.name).inserted {
                 return "two values have the name '\(value.name)'"
             }
+            for (axis, count) in value.extents {
+                guard exists(count), self[count].type == TensorType(.int64, []),
+                    value.type?.shape.indices.contains(axis) == true
+                else { return "value '\(value.name)' has no axis \(axis) with a count" }
+            }
             if let type = value.type, let violation = shapeViolation(type) {
                 return "value '\(value.name)': \(violation)"
             }
@@ -80,12 +85,20 @@ extension Graph {
                 isKnown[output.index] = true
             }
         }
+        for (number, body) in bodies.enumerated() {
+            let read = body.inputs + body.outputs + body.nodes.flatMap(\.values)
+            if !read.allSatisfy(exists) { return "body \(number) has a value that does not exist" }
+        }
         for output in outputs {
             guard exists(output) else { return "output \(output) does not exist" }
             if !isKnown[output.index] { return "output '\(self[output].name)' is never produced" }
         }
         return nil
     }
+}
+
+extension Node {
+    fileprivate var values: [ValueID] { (inputs + outputs).compactMap { $0 } }
 }
 
 private func shapeViolation(_ type: TensorType) -> String? {

@@ -154,7 +154,7 @@ extension KernelBinder {
     }
 
     /// Floats rounded up to a cache line, as the plan counts workspaces.
-    private func aligned(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
+    func aligned(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
 
     private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel

@@ -82,8 +82,34 @@ extension KernelBinder {
                 UnsafeRawPointer(store.keep(args)),
                 taskCount: sl_scatter_task_count(&args)
             )
+        case .suppress(let kernel): return bindSuppression(kernel, operands)
         default: preconditionFailure("not a plain kernel")
         }
+    }
+
+    private func bindSuppression(
+        _ kernel: SuppressionKernel,
+        _ operands: KernelOperands
+    ) -> KernelCall {
+        let inputs = operands.inputs.map { UnsafePointer(floats($0)) }
+        var args = sl_suppress_args()
+        args.lines = kernel.images * kernel.classes
+        args.classes = kernel.classes
+        args.box_count = kernel.boxes
+        args.limit = kernel.limit
+        args.are_centred = kernel.boxesAreCentred
+        args.boxes = inputs[0]
+        args.scores = inputs[1]
+        args.iou_threshold = inputs[2]
+        args.score_threshold = inputs.count > 3 ? inputs[3] : nil
+        args.output = operands.output.pointer.assumingMemoryBound(to: Int64.self)
+        return KernelCall(
+            sl_suppress,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_suppress_task_count(&args),
+            scratch: operands.workspace.map { floats($0) },
+            scratchStride: aligned(kernel.boxes)
+        )
     }
 
     private func code(_ lines: AxisLines) -> sl_lines {

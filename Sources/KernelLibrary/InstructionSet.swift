@@ -138,6 +138,8 @@ package struct NativeCatalog: KernelCatalog {
                     return max(most, sl_conv_openblas_scratch_floats(set.table, &args) * 4)
                 }
             }
+        case .suppress(let kernel):
+            return kernel.boxes * 4
         default:
             return 0
         }

@@ -89,7 +89,7 @@ package struct KernelBinder {
             return bindProduct(node, product, operands)
         case .softmax, .reduce, .gather, .cast, .resize, .localResponseNormalization:
             return bindRows(node, operands)
-        case .map, .lineReduce, .places, .scan, .scatterRows:
+        case .map, .lineReduce, .places, .scan, .scatterRows, .suppress:
             return [bindPlain(node, operands)]
         }
     }

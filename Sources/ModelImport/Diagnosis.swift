@@ -1,24 +1,13 @@
 /// Gathers what is wrong with the nodes of a model, so that a user learns all that is missing
 /// at once instead of one operator per attempt.
 struct Diagnosis {
-    /// The functions the model defines itself, which are named as such.
-    let functions: Set<OperatorName>
     private var features: [UnsupportedFeature] = []
     private var indices: [String: Int] = [:]
     private var firstFailure: ImportError?
 
-    init(functions: Set<OperatorName>) {
-        self.functions = functions
-    }
-
     /// Notes that `node` needs an operator we do not have.
     mutating func addUnknownOperator(_ node: NodeRecord) {
-        let name = escaped(node.operatorName.description)
-        let isFunction = functions.contains(node.operatorName)
-        addFeature(
-            isFunction ? "\(name) (a function of the model)" : name,
-            user: quoted(node.label)
-        )
+        addFeature(escaped(node.operatorName.description), user: quoted(node.label))
     }
 
     /// Notes an error that concerns one node or tensor; `user` names it.

@@ -3,65 +3,95 @@ import GraphIR
 /// Makes a graph out of what a model file says.
 struct GraphBuilder {
     let model: ModelRecord
-    let opset: Int
     private(set) var constants: ConstantReader
     private var diagnosis: Diagnosis
-    private var graph: Graph
-    private var ids: [String: ValueID] = [:]
-    /// Which node makes each value that nodes make.
-    private var producers: [String: Int] = [:]
-    /// Every name some node reads or the graph returns.
-    private let used: Set<String>
+    var graph: Graph
+    /// What names mean, from the graph of the model inwards.
+    var scopes: [NameScope]
+    /// Names of the model's own graph that some node will make.
+    private var reserved: Set<String> = []
+    /// The names of all values.
+    private var names: Set<String> = []
+    /// Nodes that came from functions.
+    var inlinedCount = 0
 
     init(_ model: ModelRecord, opset: Int, constants: ConstantReader) {
         self.model = model
-        self.opset = opset
         self.constants = constants
-        self.diagnosis = Diagnosis(functions: model.functions)
+        self.diagnosis = Diagnosis()
         self.graph = Graph(name: model.graph.name)
-        var used = Set(model.graph.outputs)
-        for node in model.graph.nodes { used.formUnion(node.inputs) }
-        self.used = used
+        scopes = [NameScope(model.graph.nodes, outputs: model.graph.outputs, opset: opset)]
     }
 
     mutating func build() throws(ImportError) -> Graph {
         for tensor in model.graph.initializers { try add(tensor) }
         for name in model.graph.sparse {
             diagnosis.addFeature("sparse tensors", user: quoted(name))
-            ids[name] = graph.addValue(name: name)
+            declare(name)
         }
         // What a file gives a value for is not asked of the user, even if it is listed here.
         let constantCount = graph.values.count
         for input in model.graph.inputs {
-            if let earlier = ids[input.name] {
+            if let earlier = scopes[0].ids[input.name] {
                 if earlier.index < constantCount { continue }
                 throw input.error(.invalid, "appears twice")
             }
             try add(input)
         }
-        producers = try findProducers()
-        for index in try orderedNodes(model.graph.nodes, producers: producers) {
-            add(model.graph.nodes[index])
-        }
+        for node in model.graph.nodes { reserved.formUnion(node.outputs) }
+        try addNodes(model.graph.nodes)
         try addOutputs()
         try diagnosis.check()
         return graph
     }
 
-    private mutating func add(_ tensor: TensorRecord) throws(ImportError) {
-        guard ids[tensor.name] == nil else { throw tensor.error(.invalid, "appears twice") }
+    // MARK: Names
+
+    /// The scope whose nodes are being added.
+    private var scope: NameScope {
+        get { scopes[scopes.count - 1] }
+        set { scopes[scopes.count - 1] = newValue }
+    }
+
+    /// What a name means where nodes are being added; nil when it means nothing.
+    func lookUp(_ name: String) -> ValueID? {
+        for scope in scopes.reversed() {
+            if let id = scope.ids[name] { return id }
+            if !scope.isOpen { break }
+        }
+        return nil
+    }
+
+    /// Adds a value under a name of the file.
+    @discardableResult
+    mutating func declare(_ name: String, constant: Constant? = nil) -> ValueID {
+        // Names of the model's own graph stay as they are: outputs are known by them.
+        let unique = scopes.count == 1 ? name : freshName(scope.prefix + name)
+        names.insert(unique)
+        let id = graph.addValue(name: unique, constant: constant)
+        scopes[scopes.count - 1].ids[name] = id
+        return id
+    }
+
+    /// Adds nodes of a graph in an order in which they can be computed.
+    mutating func addNodes(_ nodes: [NodeRecord]) throws(ImportError) {
+        let producers = try findProducers(nodes)
+        for index in try orderedNodes(nodes, producers: producers) { add(nodes[index]) }
+    }
+
+    mutating func add(_ tensor: TensorRecord) throws(ImportError) {
+        guard scope.ids[tensor.name] == nil else { throw tensor.error(.invalid, "appears twice") }
         var constant: Constant?
         do throws(ImportError) {
             constant = try constants.constant(for: tensor)
         } catch {
             diagnosis.add(error, user: quoted(tensor.name))
         }
-        ids[tensor.name] = graph.addValue(name: tensor.name, constant: constant)
+        declare(tensor.name, constant: constant)
     }
 
     private mutating func add(_ input: InputRecord) throws(ImportError) {
-        let id = graph.addValue(name: input.name)
-        ids[input.name] = id
+        let id = declare(input.name)
         switch input.type {
         case .none: throw input.error(.invalid, "has no type")
         case .other(let kind):
@@ -86,12 +116,12 @@ struct GraphBuilder {
     }
 
     /// Which node makes each value; no value may be made twice.
-    private func findProducers() throws(ImportError) -> [String: Int] {
+    private func findProducers(_ nodes: [NodeRecord]) throws(ImportError) -> [String: Int] {
         var producers: [String: Int] = [:]
-        for node in model.graph.nodes {
+        for (index, node) in nodes.enumerated() {
             for name in node.outputs where !name.isEmpty {
-                let isTaken = ids[name] != nil
-                guard !isTaken, producers.updateValue(node.index, forKey: name) == nil else {
+                let isTaken = scope.ids[name] != nil
+                guard !isTaken, producers.updateValue(index, forKey: name) == nil else {
                     throw node.error(
                         .invalid,
                         "makes \(quoted(name)), which is made elsewhere already"
@@ -106,9 +136,15 @@ struct GraphBuilder {
     ///
     /// One that cannot be translated goes to the diagnosis; its results still become values, so
     /// that its readers cause no errors of their own.
-    private mutating func add(_ node: NodeRecord) {
+    private mutating func add(_ original: NodeRecord) {
+        let node = scope.resolved(original)
         var outputCount = node.outputs.count
         do throws(ImportError) {
+            if let function = model.functions[node.operatorName] {
+                try inline(function, at: node)
+                return
+            }
+            if try addControlFlow(node) { return }
             if node.operatorName == OperatorName(domain: "", type: "Constant") {
                 try addConstant(node)
                 return
@@ -122,22 +158,21 @@ struct GraphBuilder {
         } catch {
             diagnosis.add(error, user: quoted(node.label))
         }
-        for name in node.outputs.prefix(outputCount) where !name.isEmpty && ids[name] == nil {
-            ids[name] = graph.addValue(name: name)
+        for name in node.outputs.prefix(outputCount)
+        where !name.isEmpty && scope.ids[name] == nil {
+            declare(name)
         }
     }
 
     private mutating func form(of node: NodeRecord) throws(ImportError) -> NodeForm? {
-        guard node.operatorName.isStandard, !node.type.isEmpty,
-            !model.functions.contains(node.operatorName)
-        else { return nil }
+        guard node.operatorName.isStandard, !node.type.isEmpty else { return nil }
         var inputs: [NodeForm.Operand?] = []
         for name in node.inputs {
-            guard !name.isEmpty else {
+            guard !name.isEmpty, !scope.absent.contains(name) else {
                 inputs.append(nil)
                 continue
             }
-            guard let id = ids[name] else {
+            guard let id = lookUp(name) else {
                 inputs.append(.missing(name))
                 continue
             }
@@ -149,9 +184,9 @@ struct GraphBuilder {
         }
         return NodeForm(
             node,
-            opset: opset,
+            opset: scope.opset,
             inputs: inputs,
-            usedOutputs: node.outputs.map(used.contains),
+            usedOutputs: node.outputs.map(scope.used.contains),
             fill: fill
         )
     }
@@ -163,26 +198,26 @@ struct GraphBuilder {
             case .value(let id, _): inputs.append(id)
             case .literal(let role, let tensor):
                 let name = freshName("\(form.node.label).\(role)")
-                let id = graph.addValue(name: name, constant: Constant(tensor))
-                ids[name] = id
-                inputs.append(id)
+                names.insert(name)
+                inputs.append(graph.addValue(name: name, constant: Constant(tensor)))
             case .missing, nil: inputs.append(nil)
             }
         }
         while let last = inputs.last, last == nil { inputs.removeLast() }
-        var outputs: [ValueID?] = []
-        for name in form.node.outputs.prefix(form.outputCount) {
-            guard !name.isEmpty else {
-                outputs.append(nil)
-                continue
-            }
-            let id = graph.addValue(name: name)
-            ids[name] = id
-            outputs.append(id)
+        append(form.node, op, inputs: inputs, outputCount: form.outputCount)
+    }
+
+    /// Adds a node of the graph whose first results have the names of the file.
+    mutating func append(
+        _ node: NodeRecord,
+        _ op: Operator,
+        inputs: [ValueID?],
+        outputCount: Int
+    ) {
+        let outputs = node.outputs.prefix(outputCount).map { name -> ValueID? in
+            name.isEmpty ? nil : declare(name)
         }
-        graph.nodes.append(
-            Node(name: form.node.label, op: op, inputs: inputs, outputs: outputs)
-        )
+        graph.nodes.append(Node(name: node.label, op: op, inputs: inputs, outputs: outputs))
     }
 
     private mutating func addConstant(_ node: NodeRecord) throws(ImportError) {
@@ -210,7 +245,7 @@ struct GraphBuilder {
         default:
             throw node.error(.invalid, "has \(value.kind) as its attribute \(quoted(key))")
         }
-        ids[name] = graph.addValue(name: name, constant: constant)
+        declare(name, constant: constant)
     }
 
     private mutating func addOutputs() throws(ImportError) {
@@ -219,7 +254,7 @@ struct GraphBuilder {
             throw ImportError(.invalid, "the graph returns nothing", location: location)
         }
         for name in model.graph.outputs {
-            guard let id = ids[name] else {
+            guard let id = lookUp(name) else {
                 throw ImportError(
                     .invalid,
                     "the graph returns \(quoted(name)), which nothing makes",
@@ -231,9 +266,9 @@ struct GraphBuilder {
     }
 
     /// `name`, or a variation of it that no value of the model has.
-    private func freshName(_ name: String) -> String {
+    func freshName(_ name: String) -> String {
         func isFree(_ candidate: String) -> Bool {
-            ids[candidate] == nil && producers[candidate] == nil
+            !names.contains(candidate) && !reserved.contains(candidate)
         }
         if isFree(name) { return name }
         var number = 2

@@ -95,4 +95,4 @@ private func checkedOpset(of model: ModelRecord) throws(ImportError) -> Int {
 }
 
 /// The newest operator set whose rules this importer follows.
-private let newestOpset = 28
+let newestOpset = 28

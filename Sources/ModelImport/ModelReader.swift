@@ -12,7 +12,17 @@ struct ModelRecord {
     /// What the file says about itself: labels, dictionaries, authors.
     var metadata: [String: String] = [:]
     /// The functions the model brings along.
-    var functions: Set<OperatorName> = []
+    var functions: [OperatorName: FunctionRecord] = [:]
+}
+
+/// An operator that the model defines by others.
+struct FunctionRecord {
+    var inputs: [String] = []
+    var outputs: [String] = []
+    /// What attributes are where a call does not have them.
+    var defaults: [String: AttributeValue] = [:]
+    var nodes: [NodeRecord] = []
+    var opsets: [String: Int64] = [:]
 }
 
 struct GraphRecord {
@@ -23,6 +33,8 @@ struct GraphRecord {
     var sparse: [String] = []
     var inputs: [InputRecord] = []
     var outputs: [String] = []
+    /// Names that the graph reads and does not define, each once.
+    var captures: [String] = []
 }
 
 /// What a graph declares of one of its inputs.
@@ -68,13 +80,20 @@ func readModel(_ source: FileWindow) throws(ImportError) -> ModelRecord {
         case 2: model.producer = try reader.string(field, name: "producer_name")
         case 7:
             model.hasGraph = true
-            try readGraph(reader.message(field, name: "graph"), into: &model.graph)
-        case 8: try readOpset(field, of: reader, into: &model)
+            try readGraph(reader.message(field, name: "graph"), into: &model.graph, depth: 0)
+        case 8: try readOpset(field, of: reader, into: &model.opsets)
         case 14:
             let entry = try readMetadata(reader.message(field, name: "metadata_props"))
             model.metadata[entry.key] = entry.value
         case 25:
-            model.functions.insert(try readFunctionName(reader.message(field, name: "functions")))
+            let (name, function) = try readFunction(reader.message(field, name: "functions"))
+            guard model.functions.updateValue(function, forKey: name) == nil else {
+                throw ImportError(
+                    .unsupported,
+                    "the function \(quoted(name.description)) is defined twice",
+                    location: .init(field: "functions", byte: field.range.lowerBound)
+                )
+            }
         default: break  // Documentation, training and device hints change no result.
         }
     }
@@ -99,38 +118,56 @@ private func readMetadata(
 private func readOpset(
     _ field: WireField,
     of reader: WireReader,
-    into model: inout ModelRecord
+    into opsets: inout [String: Int64]
 ) throws(ImportError) {
     try reader.expect(.bytes, field, name: "opset_import")
     let opset: Onnx_OperatorSetIdProto = try decode(field, of: reader, name: "opset_import")
     let domain = OperatorName(domain: opset.domain, type: "").domain
-    if let earlier = model.opsets[domain], earlier != opset.version {
+    if let earlier = opsets[domain], earlier != opset.version {
         throw ImportError(
             .invalid,
             "domain \(quoted(domain)) is imported as \(earlier) and \(opset.version)",
             location: .init(field: "opset_import", byte: field.range.lowerBound)
         )
     }
-    model.opsets[domain] = opset.version
+    opsets[domain] = opset.version
 }
 
-private func readFunctionName(_ message: WireReader) throws(ImportError) -> OperatorName {
+private func readFunction(
+    _ message: WireReader
+) throws(ImportError) -> (name: OperatorName, function: FunctionRecord) {
     var reader = message
     var name = ""
     var domain = ""
+    var function = FunctionRecord()
     while let field = try reader.next() {
         switch field.number {
         case 1: name = try reader.string(field, name: "name")
+        case 4: function.inputs.append(try reader.string(field, name: "input"))
+        case 5: function.outputs.append(try reader.string(field, name: "output"))
+        case 7:
+            let index = function.nodes.count
+            let node = try reader.message(field, name: "function.node[\(index)]")
+            function.nodes.append(try readNode(node, index: index, depth: 0))
+        case 9: try readOpset(field, of: reader, into: &function.opsets)
         case 10: domain = try reader.string(field, name: "domain")
+        case 11:
+            let attribute = try readAttribute(
+                reader.message(field, name: "function.attribute"),
+                depth: 0
+            )
+            function.defaults[attribute.name] = attribute.value
         default: break
         }
     }
-    return OperatorName(domain: domain, type: name)
+    return (OperatorName(domain: domain, type: name), function)
 }
 
-private func readGraph(
+/// Reads a graph; `depth` counts the graphs it is inside of.
+func readGraph(
     _ message: WireReader,
-    into graph: inout GraphRecord
+    into graph: inout GraphRecord,
+    depth: Int
 ) throws(ImportError) {
     var reader = message
     while let field = try reader.next() {
@@ -138,7 +175,7 @@ private func readGraph(
         case 1:
             let index = graph.nodes.count
             let node = try reader.message(field, name: "graph.node[\(index)]")
-            graph.nodes.append(try readNode(node, index: index))
+            graph.nodes.append(try readNode(node, index: index, depth: depth))
         case 2: graph.name = try reader.string(field, name: "name")
         case 5:
             let name = "graph.initializer[\(graph.initializers.count)]"
@@ -155,6 +192,19 @@ private func readGraph(
             let name = "graph.sparse_initializer[\(graph.sparse.count)]"
             graph.sparse.append(try readSparseName(reader.message(field, name: name)))
         default: break  // Shapes of inner values are computed anew; the rest is documentation.
+        }
+    }
+    if depth > 0 { graph.findCaptures() }
+}
+
+extension GraphRecord {
+    /// What is read, without what is defined.
+    fileprivate mutating func findCaptures() {
+        var known = Set(initializers.map(\.name)).union(sparse).union(inputs.map(\.name))
+        for node in nodes { known.formUnion(node.outputs) }
+        for name in nodes.flatMap(\.reads) + outputs
+        where !name.isEmpty && known.insert(name).inserted {
+            captures.append(name)
         }
     }
 }

@@ -60,9 +60,8 @@ extension NodeForm {
         case "SpaceToDepth":
             try takes(1...1)
             // The order of DepthToSpace, which this one has only in newer operator sets.
-            let isColumnsFirst = try choice("mode", default: "DCR", ["DCR": true, "CRD": false])
-            guard isColumnsFirst else { throw unsupported("with mode \"CRD\"") }
-            return .spaceToDepth(block: try block())
+            let columnsFirst = try choice("mode", default: "DCR", ["DCR": true, "CRD": false])
+            return .spaceToDepth(block: try block(), columnsFirst: columnsFirst)
         case "Trilu":
             try takes(1...2)
             return .trilu(upper: try flag("upper", default: true))
@@ -96,6 +95,9 @@ extension NodeForm {
                 dilations: try sizes("dilations", in: positiveSizes),
                 pads: try sizes("pads", in: sizesFromZero)
             )
+        case "Det":
+            try takes(1...1)
+            return .determinant
         case "AffineGrid":
             try takes(2...2)
             return .affineGrid(alignCorners: try flag("align_corners"))

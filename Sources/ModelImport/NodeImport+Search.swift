@@ -9,6 +9,20 @@ extension NodeForm {
         case "CumSum": return try scan(isProduct: false)
         case "CumProd": return try scan(isProduct: true)
         case "TopK": return try topK()
+        case "NonZero":
+            try takes(1...1)
+            return .composite(.nonZero)
+        case "Compress":
+            try takes(2...2)
+            return .composite(.compress(axis: try optionalAxis()))
+        case "Unique":
+            try takes(1...1)
+            return .composite(
+                .unique(axis: try optionalAxis(), isSorted: try flag("sorted", default: true))
+            )
+        case "NonMaxSuppression":
+            try takes(2...5)
+            return .composite(.nonMaxSuppression(boxesAreCentred: try flag("center_point_box")))
         case "GatherElements":
             try takes(2...2)
             return .composite(.gatherElements(axis: try axis(default: 0)))
@@ -37,6 +51,11 @@ extension NodeForm {
             return .composite(.tensorScatter(axis: try axis(default: -2), circular: isCircular))
         default: return nil
         }
+    }
+
+    /// An axis without which the operator takes all elements in a row.
+    private mutating func optionalAxis() throws(ImportError) -> Int? {
+        node.attributes["axis"] == nil ? nil : try axis()
     }
 
     private mutating func argument(findsMinimum: Bool) throws(ImportError) -> Operator {

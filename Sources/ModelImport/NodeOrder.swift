@@ -10,6 +10,7 @@ func orderedNodes(
     var marks = [Mark](repeating: .new, count: nodes.count)
     var order: [Int] = []
     order.reserveCapacity(nodes.count)
+    let reads = nodes.map(\.reads)
 
     // A path of its own instead of recursion: a long chain must not exhaust the stack.
     var path: [(node: Int, nextInput: Int)] = []
@@ -17,14 +18,14 @@ func orderedNodes(
         marks[root] = .open
         path.append((root, 0))
         while let (node, nextInput) = path.last {
-            guard nextInput < nodes[node].inputs.count else {
+            guard nextInput < reads[node].count else {
                 marks[node] = .done
                 order.append(node)
                 path.removeLast()
                 continue
             }
             path[path.count - 1].nextInput += 1
-            guard let producer = producers[nodes[node].inputs[nextInput]] else { continue }
+            guard let producer = producers[reads[node][nextInput]] else { continue }
             switch marks[producer] {
             case .done: break
             case .new:

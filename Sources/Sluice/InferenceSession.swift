@@ -71,7 +71,9 @@ public final class InferenceSession: Sendable {
         let ordered = try plan.ordered(inputs)
         var outputs = plan.emptyOutputs()
         try run(ordered, into: &outputs, control)
-        return Dictionary(uniqueKeysWithValues: zip(plan.outputNames, outputs))
+        return Dictionary(
+            uniqueKeysWithValues: zip(plan.outputNames, try plan.delivered(outputs))
+        )
     }
 
     /// Runs on inputs in the model's order into tensors made by `Plan.emptyOutputs`.

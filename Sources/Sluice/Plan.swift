@@ -91,7 +91,14 @@ public struct Plan: Sendable {
     /// Names of the outputs, in the model's order.
     public var outputNames: [String] { model.outputNames }
     /// Element type and shape of each output.
+    ///
+    /// Where data decides a size, the shape states the most it can be.
     public var outputTypes: [(elementType: ElementType, shape: [Int])] {
+        Array(runOutputTypes.prefix(outputNames.count))
+    }
+
+    /// What a run brings back: the outputs, then the numbers that say how much of some is real.
+    private var runOutputTypes: [(elementType: ElementType, shape: [Int])] {
         program.graph.outputs.map {
             (ElementType(program.graph[$0].type.dtype), program.graph[$0].type.shape)
         }
@@ -141,9 +148,22 @@ public struct Plan: Sendable {
         return ordered
     }
 
-    /// Zeroed tensors of the types of the outputs.
+    /// The outputs of the model as a run made them, each cut to the size the run found.
+    package func delivered(_ made: [Tensor]) throws(SluiceError) -> [Tensor] {
+        var outputs = Array(made.prefix(outputNames.count))
+        for extent in program.graph.extents {
+            outputs[extent.output] = try outputs[extent.output].cut(
+                axis: extent.axis,
+                to: Int(made[extent.count].dense.integers?[0] ?? 0),
+                name: outputNames[extent.output]
+            )
+        }
+        return outputs
+    }
+
+    /// Zeroed tensors for all that a run brings back.
     package func emptyOutputs() -> [Tensor] {
-        outputTypes.map { type in
+        runOutputTypes.map { type in
             Tensor(
                 elementType: type.elementType,
                 shape: type.shape,

@@ -11,7 +11,9 @@ extension Plan {
         for (index, node) in bound.nodes.enumerated() {
             for case let id? in node.inputs { lastUse[id] = index }
         }
-        for output in bound.outputs { lastUse[output] = bound.nodes.count }
+        for output in bound.outputs {
+            for id in [output] + bound[output].extents.values { lastUse[id] = bound.nodes.count }
+        }
         let reader = ConstantReader(files: model.imported.files)
         for (index, node) in bound.nodes.enumerated() {
             var operands: [DenseTensor?] = []
@@ -38,14 +40,17 @@ extension Plan {
         }
         var outputs: [Tensor] = []
         for id in bound.outputs {
-            let tensor = try value(id, in: values, reader: reader)
-            outputs.append(
-                Tensor(
-                    elementType: ElementType(tensor.type.dtype),
-                    shape: tensor.shape,
-                    bytes: tensor.littleEndianBytes
-                )
+            let dense = try value(id, in: values, reader: reader)
+            var tensor = Tensor(
+                elementType: ElementType(dense.type.dtype),
+                shape: dense.shape,
+                bytes: dense.littleEndianBytes
             )
+            for (axis, count) in bound[id].extents {
+                let size = try value(count, in: values, reader: reader).integers?[0] ?? 0
+                tensor = try tensor.cut(axis: axis, to: Int(size), name: bound[id].name)
+            }
+            outputs.append(tensor)
         }
         return outputs
     }

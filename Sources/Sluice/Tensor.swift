@@ -49,6 +49,27 @@ public struct Tensor: Sendable, Hashable {
         bytes = array.bytes
     }
 
+    /// The first `count` elements along one axis.
+    package func cut(axis: Int, to count: Int, name: String) throws(SluiceError) -> Tensor {
+        guard 0...shape[axis] ~= count else {
+            throw SluiceError(
+                .badData,
+                "output '\(name)' would have \(count) elements along axis \(axis), where at most "
+                    + "\(shape[axis]) are possible"
+            )
+        }
+        let inner = shape[(axis + 1)...].reduce(elementType.dtype.byteCount, *)
+        var sizes = shape
+        sizes[axis] = count
+        var kept: [UInt8] = []
+        kept.reserveCapacity(shape[..<axis].reduce(count * inner, *))
+        for outer in 0..<shape[..<axis].reduce(1, *) {
+            let start = outer * shape[axis] * inner
+            kept += bytes[start..<start + count * inner]
+        }
+        return Tensor(elementType: elementType, shape: sizes, bytes: kept)
+    }
+
     /// The elements converted to `Float`.
     public var floats: [Float] { dense.floats }
 

@@ -140,7 +140,7 @@ struct RunCommand: TalkingCommand {
             progress.update(index + 1, of: warmup + repeatCount, "running")
         }
         progress.finish()
-        return (outputs, latencies)
+        return (try session.plan.delivered(outputs), latencies)
     }
 
     private func readInputs() throws -> [String: Tensor] {

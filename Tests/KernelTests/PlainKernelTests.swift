@@ -33,6 +33,73 @@ import Testing
         }
     }
 
+    @Test("the best places are those of a sort", arguments: [1, 2, 7, 64, 100])
+    func placesOfLongLines(count: Int) {
+        var random = ConvRandom(seed: 5)
+        let input = (0..<200).map { _ in Float(random.int(0...19)) }  // [100, 2], many ties
+        for largest in [false, true] {
+            let output = GuardedBuffer([Int64](repeating: -1, count: count * 2))
+            var args = sl_places_args()
+            args.lines = sl_lines(outer: 1, axis_size: 100, inner: 2, lines_per_task: 1)
+            args.dtype = SL_F32
+            args.count = count
+            args.largest = largest
+            input.withUnsafeBytes { bytes in
+                args.input = bytes.baseAddress
+                args.output = output.pointer
+                run(sl_places, args, tasks: 2)
+            }
+            for line in 0..<2 {
+                let value = { (place: Int) in input[place * 2 + line] }
+                let sorted = (0..<100).sorted { a, b in
+                    if value(a) == value(b) { return a < b }
+                    return (value(a) > value(b)) == largest
+                }
+                let found = (0..<count).map { Int(output.values[$0 * 2 + line]) }
+                #expect(found == Array(sorted.prefix(count)))
+            }
+            #expect(output.isIntact)
+        }
+    }
+
+    @Test("suppression leaves the best of boxes that overlap, in any order of tasks")
+    func suppression() {
+        // One image, two classes; corners y0 x0 y1 x1. Boxes 0 and 1 overlap by 0.9.
+        let boxes: [Float] = [0, 0, 10, 10, 0, 0, 9, 10, 20, 20, 30, 30]
+        let scores: [Float] = [0.5, 0.9, 0.3, 0.6, .nan, 0.7]
+        let (overlap, least): (Float, Float) = (0.5, 0.4)
+        let scratch = GuardedBuffer([Float](repeating: 0, count: 3))
+        func kept(limit: Int, hasLeast: Bool) -> [Int64] {
+            let output = GuardedBuffer([Int64](repeating: -7, count: 2 * limit))
+            var args = sl_suppress_args()
+            args.lines = 2
+            args.classes = 2
+            args.box_count = 3
+            args.limit = limit
+            withUnsafePointer(to: overlap) { overlap in
+                withUnsafePointer(to: least) { least in
+                    boxes.withUnsafeBufferPointer { boxes in
+                        scores.withUnsafeBufferPointer { scores in
+                            args.boxes = boxes.baseAddress
+                            args.scores = scores.baseAddress
+                            args.iou_threshold = overlap
+                            args.score_threshold = hasLeast ? least : nil
+                            args.output = output.pointer
+                            for task in (0..<sl_suppress_task_count(&args)).reversed() {
+                                sl_suppress(&args, task, scratch.pointer)
+                            }
+                        }
+                    }
+                }
+            }
+            #expect(output.isIntact && scratch.isIntact)
+            return output.values
+        }
+        #expect(kept(limit: 3, hasLeast: false) == [1, 2, -1, 2, 0, -1])
+        #expect(kept(limit: 2, hasLeast: true) == [1, -1, 2, 0])
+        #expect(kept(limit: 1, hasLeast: true) == [1, 2])
+    }
+
     @Test("running sums in both directions, with and without their own element")
     func scan() {
         let input: [Float] = [1, 2, 3, 4]

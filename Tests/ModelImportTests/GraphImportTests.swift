@@ -162,7 +162,6 @@ struct GraphImportTests {
                 .init(name: "tensors of type string", nodes: ["\"names\""]),
                 .init(name: "inputs of type string", nodes: ["\"t\""]),
                 .init(name: "Bernoulli", nodes: ["\"first\"", "\"second\""]),
-                .init(name: "If", nodes: ["\"branch\""]),
                 .init(name: "com.example.Attention", nodes: ["\"heads\""]),
                 .init(name: "Conv with the attribute \"mystery\"", nodes: ["\"odd\""]),
             ]
@@ -170,17 +169,6 @@ struct GraphImportTests {
         for word in ["Bernoulli (2 nodes): \"first\", \"second\"", "\"heads\"", "\"names\""] {
             #expect(error.description.contains(word))
         }
-    }
-
-    @Test("functions of the model are named as such, even when called like an operator")
-    func modelFunctions() throws {
-        var function = Proto()
-        function.text(1, "Relu")
-        function.text(10, "ai.onnx")
-        var proto = modelOf(node("Relu", ["x"], ["y"]), opset: 13)
-        proto.message(25, function)
-        let error = try importError(proto)
-        #expect(error.features.map(\.name) == ["Relu (a function of the model)"])
     }
 
     @Test("the domain ai.onnx is the default one")

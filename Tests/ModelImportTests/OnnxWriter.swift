@@ -123,6 +123,8 @@ enum Attribute {
     case tensor(Proto)
     case graph(Proto)
     case strings([String])
+    /// The attribute of a call, in a function.
+    case reference(String)
 
     func proto(named name: String) -> Proto {
         var proto = Proto()
@@ -149,6 +151,9 @@ enum Attribute {
         case .tensor(let value):
             proto.message(5, value)
             proto.number(20, 4)
+        case .reference(let name):
+            proto.text(21, name)
+            proto.number(20, 1)
         case .graph(let value):
             proto.message(6, value)
             proto.number(20, 5)

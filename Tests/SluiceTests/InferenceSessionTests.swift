@@ -58,6 +58,48 @@ struct InferenceSessionTests {
         }
     }
 
+    @Test("outputs have the size the data says, at every budget")
+    func sizesByData() throws {
+        let file = ModelFile(
+            nodes: [
+                ("Relu", ["x"], "positive"), ("NonZero", ["positive"], "places"),
+                ("Transpose", ["places"], "tuples"), ("GatherND", ["x", "tuples"], "values"),
+            ],
+            inputs: [("x", [.size(2), .size(3)])],
+            outputs: ["tuples", "values"]
+        )
+        try file.withPath { path in
+            for budget in [MemoryBudget.unlimited, .minimum] {
+                var options = RunOptions()
+                options.deviceMemory = budget
+                let session = try InferenceSession(model: Model(path: path), options: options)
+                #expect(session.plan.outputTypes.map(\.shape) == [[6, 2], [6]])
+                #expect(session.devicePeakBytes == session.plan.plannedDevicePeakBytes)
+                for elements: [Float] in [[0, 5, -1, 2, 0, 3], [0, 0, 0, 0, 0, -1]] {
+                    let x = Tensor(shape: [2, 3], elements)
+                    let outputs = try session.run(["x": x])
+                    let positive = elements.filter { $0 > 0 }
+                    #expect(outputs["values"] == Tensor(shape: [positive.count], positive))
+                    #expect(outputs["tuples"]?.shape == [positive.count, 2])
+                    let reference = try session.plan.referenceOutputs(["x": x])
+                    #expect(reference == [outputs["tuples"], outputs["values"]])
+                }
+            }
+        }
+    }
+
+    @Test("a count beyond the bound of the plan is an error that names the output")
+    func countBeyondBound() throws {
+        let made = Tensor(shape: [2, 3], [1, 2, 3, 4, 5, 6])
+        #expect(try made.cut(axis: 1, to: 2, name: "y") == Tensor(shape: [2, 2], [1, 2, 4, 5]))
+        #expect(try made.cut(axis: 0, to: 0, name: "y") == Tensor(shape: [0, 3], []))
+        for count in [-1, 4] {
+            let error = try error { _ = try made.cut(axis: 1, to: count, name: "y") }
+            #expect(error.kind == .badData)
+            #expect(error.message.contains("'y'"))
+        }
+    }
+
     @Test("no rows in, no rows out")
     func emptyTensors() throws {
         try withModel { model in

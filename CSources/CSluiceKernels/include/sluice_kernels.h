@@ -604,14 +604,32 @@ typedef struct {
     size_t columns_per_task;
 } sl_scatter_args;
 
+// Non-maximum suppression. For every line of `scores` [lines, boxes], boxes are taken from the best
+// score down (equal ones in their order), leaving out scores that are not above *score_threshold
+// (NULL leaves out none), not-a-numbers, and boxes whose overlap with one taken before is above
+// *iou_threshold. The output [lines, limit] holds the boxes taken, then -1. Line l looks at boxes
+// [l / classes][boxes][4]: two corners, or centre and size when `are_centred`. Scratch: a float for
+// each box.
+typedef struct {
+    size_t lines, classes, box_count, limit;
+    bool are_centred;
+    const float *boxes;
+    const float *scores;
+    const float *iou_threshold;
+    const float *score_threshold;
+    int64_t *output;
+} sl_suppress_args;
+
 void sl_map(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_line_reduce(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_places(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_scan(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_scatter(const void *_Nonnull args, size_t task, float *_Nullable scratch);
+void sl_suppress(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 size_t sl_map_task_count(const sl_map_args *_Nonnull args);
 size_t sl_lines_task_count(const sl_lines *_Nonnull lines);
 size_t sl_scatter_task_count(const sl_scatter_args *_Nonnull args);
+size_t sl_suppress_task_count(const sl_suppress_args *_Nonnull args);
 
 // ---------------------------------------------------------------------------------------------
 // Kernel table

@@ -28,13 +28,6 @@ extension Expansion {
             )
             outputs = [try reshape(result, sizes)]
         case .scatterND(let reduction): try scatterND(x, reduction)
-        case .topK(let axis, let largest):
-            let axis = try resolveAxis(axis, rank: sizes.count)
-            let places = try add(
-                .topPlaces(axis: axis, largest: largest),
-                [x, input(1, "k")]
-            )
-            outputs = [try add(.composite(.gatherElements(axis: axis)), [x, places]), places]
         case .maxUnpool(let pool): try maxUnpool(x, pool)
         case .tensorScatter(let axis, let circular):
             try tensorScatter(x, axis: axis, circular: circular)

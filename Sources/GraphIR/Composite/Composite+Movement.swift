@@ -15,13 +15,14 @@ extension Expansion {
             let order = columnsFirst ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]
             let moved = try transpose(reshape(x, parts), order)
             outputs = [try reshape(moved, [s[0], depth, s[2] * block, s[3] * block])]
-        case .spaceToDepth(let block):
+        case .spaceToDepth(let block, let columnsFirst):
             let s = try imageShape(x)
             guard block > 0, s[2].isMultiple(of: block), s[3].isMultiple(of: block) else {
                 throw ShapeError("\(s[2])x\(s[3]) pixels are no blocks of \(block)x\(block)")
             }
             let parts = [s[0], s[1], s[2] / block, block, s[3] / block, block]
-            let moved = try transpose(reshape(x, parts), [0, 3, 5, 1, 2, 4])
+            let order = columnsFirst ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4]
+            let moved = try transpose(reshape(x, parts), order)
             outputs = [
                 try reshape(moved, [s[0], s[1] * block * block, s[2] / block, s[3] / block])
             ]

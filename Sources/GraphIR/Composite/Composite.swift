@@ -26,7 +26,7 @@ package indirect enum Composite: Hashable, Sendable {
     case batchNormalizationTraining(epsilon: Float, momentum: Float)
     // Movement.
     case depthToSpace(block: Int, columnsFirst: Bool)
-    case spaceToDepth(block: Int)
+    case spaceToDepth(block: Int, columnsFirst: Bool)
     case trilu(upper: Bool)
     case eyeLike(offset: Int, dtype: DType?)
     case oneHot(axis: Int)
@@ -37,6 +37,12 @@ package indirect enum Composite: Hashable, Sendable {
     case reverseSequence(batchAxis: Int, timeAxis: Int)
     case centerCropPad(axes: [Int])
     case topK(axis: Int, largest: Bool)
+    // Results whose size depends on data.
+    case nonZero
+    case compress(axis: Int?)
+    case unique(axis: Int?, isSorted: Bool)
+    case nonMaxSuppression(boxesAreCentred: Bool)
+    // More movement.
     case maxUnpool(Pool)
     case resizeAllAxes(Resize)
     case affineGrid(alignCorners: Bool)
@@ -59,6 +65,7 @@ package indirect enum Composite: Hashable, Sendable {
     case quantizedConvolution(Convolution)
     // Larger.
     case einsum(String)
+    case determinant
     case recurrent(Recurrence)
     case attention(Attention)
     case rotaryEmbedding(RotaryEmbedding)
@@ -96,9 +103,11 @@ extension Expansion {
         case .depthToSpace, .spaceToDepth, .trilu, .eyeLike, .oneHot, .reverseSequence,
             .centerCropPad, .window:
             try defineMovement(composite)
-        case .gatherElements, .gatherND, .scatterElements, .scatterND, .topK, .maxUnpool,
+        case .gatherElements, .gatherND, .scatterElements, .scatterND, .maxUnpool,
             .tensorScatter, .col2Im:
             try defineIndexing(composite)
+        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression:
+            try defineSelection(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
         case .windows, .globalLpPool, .anyConvolution:
@@ -106,6 +115,7 @@ extension Expansion {
         case .quantize, .dequantize, .dynamicQuantize, .matmulInteger, .quantizedMatmul,
             .convolutionInteger, .quantizedConvolution:
             try defineQuantization(composite)
+        case .determinant: try defineDeterminant()
         case .einsum(let equation): try defineEinsum(equation)
         case .recurrent(let recurrence): try defineRecurrence(recurrence)
         case .attention(let attention): try defineAttention(attention)

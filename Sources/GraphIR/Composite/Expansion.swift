@@ -23,6 +23,11 @@ package struct Expansion {
     package private(set) var inputs: [Slot?] = []
     /// Filled by the definition: one slot for each result.
     package var outputs: [Slot] = []
+    /// For some outputs, the axes of which only a part is real, and the scalars of int64 that say
+    /// how much.
+    package var extents: [Slot: [Int: Slot]] = [:]
+    /// Whether the definition made do with a bound where an input could have told the size.
+    package var isBounded = false
     /// Results of more elements are left for the run.
     private let foldLimit: Int
 
@@ -138,6 +143,25 @@ package struct Expansion {
     }
 }
 
+extension Expansion {
+    /// Outputs of which the size turned out to be known get just that size.
+    fileprivate mutating func cutKnownExtents() throws(ShapeError) {
+        for index in outputs.indices {
+            let whole = outputs[index]
+            guard let bounds = extents.removeValue(forKey: whole) else { continue }
+            var rest: [Int: Slot] = [:]
+            for (axis, count) in bounds.sorted(by: { $0.key < $1.key }) {
+                guard let known = literal(count)?.integers?.first else {
+                    rest[axis] = count
+                    continue
+                }
+                outputs[index] = try slice(outputs[index], axis: axis, 0..<Int(known))
+            }
+            if !rest.isEmpty { extents[outputs[index]] = rest }
+        }
+    }
+}
+
 /// The expansion of `composite` for inputs of these types.
 package func expand(
     _ composite: Composite,
@@ -154,5 +178,6 @@ package func expand(
         )
     }
     expansion.outputs.removeLast(expansion.outputs.count - outputCount)
+    try expansion.cutKnownExtents()
     return expansion
 }

@@ -65,13 +65,29 @@ package struct FusedNode: Sendable {
     }
 }
 
+/// An output of which a run decides how much is real along one axis.
+package struct OutputExtent: Hashable, Sendable {
+    /// Numbers of outputs: the one that is cut, and the scalar that says to how much.
+    package var output: Int
+    package var axis: Int
+    package var count: Int
+
+    package init(output: Int, axis: Int, count: Int) {
+        self.output = output
+        self.axis = axis
+        self.count = count
+    }
+}
+
 /// The graph after fusion and layout choice: every node is one kernel call.
 package struct FusedGraph: Sendable {
     package var name: String
     package var values: [FusedValue]
     package var nodes: [FusedNode]
     package var inputs: [ValueID]
+    /// The outputs of the model, then what `extents` refers to.
     package var outputs: [ValueID]
+    package var extents: [OutputExtent]
 
     package init(name: String) {
         self.name = name
@@ -79,6 +95,7 @@ package struct FusedGraph: Sendable {
         nodes = []
         inputs = []
         outputs = []
+        extents = []
     }
 
     package subscript(id: ValueID) -> FusedValue {

@@ -46,13 +46,34 @@ package enum Kernel: Sendable {
     /// Inputs: table [rows, width], row numbers, updates.
     case scatterRows(ScatterReduction)
 
+    /// Inputs: boxes, scores, overlap threshold, optional score threshold.
+    case suppress(SuppressionKernel)
+
     /// Whether the kernel is correct but not tuned.
     package var isGeneric: Bool {
         switch self {
-        case .map, .lineReduce, .places, .scan, .scatterRows: true
+        case .map, .lineReduce, .places, .scan, .scatterRows, .suppress: true
         case .convolution(let kernel): kernel.algorithm == .grouped
         default: false
         }
+    }
+}
+
+/// Non-maximum suppression of the boxes of every image, for each class of its own.
+package struct SuppressionKernel: Hashable, Sendable {
+    package var images: Int
+    package var classes: Int
+    package var boxes: Int
+    /// The most boxes that are kept for one class of one image.
+    package var limit: Int
+    package var boxesAreCentred: Bool
+
+    package init(images: Int, classes: Int, boxes: Int, limit: Int, boxesAreCentred: Bool) {
+        self.images = images
+        self.classes = classes
+        self.boxes = boxes
+        self.limit = limit
+        self.boxesAreCentred = boxesAreCentred
     }
 }
 

@@ -135,7 +135,10 @@ struct Evaluation {
         case .scan(let scan): try self.scan(scan)
         case .scatterRows(let reduction): scatterRows(reduction)
         case .topPlaces(let axis, let largest): try topPlaces(axis: axis, largest: largest)
-        case .composite: preconditionFailure("composite operators are written out")
+        case .suppress(let limit, let areCentred):
+            suppress(limit: limit, boxesAreCentred: areCentred)
+        case .composite, .conditional, .loop, .iterate:
+            preconditionFailure("composite operators and bodies are written out")
         }
     }
 }

@@ -53,3 +53,23 @@ func inferTopPlaces(_ operands: Operands, axis: Int) throws(ShapeError) -> Tenso
     shape[axis] = count[0]
     return TensorType(.int64, shape)
 }
+
+func inferSuppression(_ operands: Operands, limit: Int) throws(ShapeError) -> TensorType {
+    let boxes = try operands.type(0, "boxes")
+    let scores = try operands.type(1, "scores")
+    guard boxes.shape.count == 3, boxes.shape[2] == 4, scores.shape.count == 3,
+        scores.shape[0] == boxes.shape[0], scores.shape[2] == boxes.shape[1]
+    else {
+        throw ShapeError(
+            "boxes \(boxes) and scores \(scores) must be [batch x boxes x 4] and "
+                + "[batch x classes x boxes]"
+        )
+    }
+    for (index, name) in ["boxes", "scores", "iou_threshold", "score_threshold"].enumerated() {
+        guard let type = operands.optionalType(index) else { continue }
+        guard type.dtype == .float32, index < 2 || type.elementCount == 1 else {
+            throw ShapeError("input \(index) (\(name)) cannot be \(type)")
+        }
+    }
+    return TensorType(.int64, [scores.shape[0], scores.shape[1], limit])
+}

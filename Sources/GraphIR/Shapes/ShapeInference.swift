@@ -103,6 +103,9 @@ private func inferType(
     case .scan: return try inferScan(operands)
     case .scatterRows: return try inferScatterRows(operands)
     case .topPlaces(let axis, _): return try inferTopPlaces(operands, axis: axis)
+    case .suppress(let limit, _): return try inferSuppression(operands, limit: limit)
+    case .conditional, .loop, .iterate:
+        throw ShapeError("what it gives is known once its bodies are written out")
     case .composite: preconditionFailure("composite operators are written out")
     }
 }
@@ -117,7 +120,8 @@ private func inputCounts(of op: Operator) -> ClosedRange<Int> {
     case .clip: 1...3
     case .resize: 1...4
     case .variadic, .concat: 1...Int.max
-    case .composite: 0...Int.max
+    case .suppress: 3...4
+    case .composite, .conditional, .loop, .iterate: 0...Int.max
     case .matmul, .binary, .reshape, .unsqueeze, .gather, .expand, .tile, .scan, .topPlaces: 2...2
     case .convolution, .gemm: 2...3
     case .pad: 2...4

@@ -1,0 +1,85 @@
+import GraphCompiler
+import GraphIR
+import Testing
+
+/// Results whose size the data decides are planned at their bound.
+@Suite("bounded shapes") struct BoundedShapeTests {
+    @Test("the bound is planned, and what decides the size becomes an output of its own")
+    func boundIsPlanned() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [3, 4])
+        let places = sketch.node("places", .composite(.nonZero), x)
+        let tuples = sketch.node("tuples", .transpose(permutation: nil), places)
+        sketch.output(tuples, sketch.node("values", .composite(.gatherND(batchAxes: 0)), x, tuples))
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        #expect(bound.outputs.map { bound[$0].type?.shape } == [[12, 2], [12]])
+        #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[0], [0]])
+        #expect(bound.dump().contains("of 12"))
+        let lowered = try sketch.lowered()
+        #expect(lowered.outputs.count == 3)
+        #expect(
+            lowered.extents == [
+                OutputExtent(output: 0, axis: 0, count: 2),
+                OutputExtent(output: 1, axis: 0, count: 2),
+            ]
+        )
+    }
+
+    @Test("an operator that mixes what is real with what is not is refused by name")
+    func mixingIsRefused() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [8])
+        let places = sketch.node("places", .composite(.nonZero), x)
+        let floats = sketch.node("floats", .cast(to: .float32), places)
+        sketch.output(sketch.node("mixed", .softmax(axis: 1, flattened: false), floats))
+        let error = try #require(throws: CompileError.self) { _ = try sketch.bound() }
+        guard case .unsupported(let reasons) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(reasons.first?.contains("'mixed'") == true)
+        #expect(reasons.first?.contains("at most 8") == true)
+    }
+
+    @Test("the shape of such a result is known only to the run")
+    func shapeIsComputed() throws {
+        var sketch = GraphSketch()
+        let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [8]))
+        sketch.output(sketch.node("shape", .shape(start: 0, end: nil), places))
+        sketch.output(sketch.node("rank", .shape(start: 0, end: 1), places))
+        let bound = try sketch.bound()
+        #expect(bound[bound.outputs[0]].constant == nil)
+        #expect(bound[bound.outputs[0]].extents.isEmpty)
+        #expect(bound[bound.outputs[1]].constant?.literal?.integers == [1])
+    }
+
+    @Test("a count that is offered decides; one that is not leaves the whole axis as the bound")
+    func runTimeCount() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 9])
+        let count = sketch.input("count", [1], .int64)
+        sketch.output(sketch.node("best", .composite(.topK(axis: 1, largest: true)), x, count))
+        let open = try sketch.bound()
+        #expect(open[open.outputs[0]].type?.shape == [2, 9])
+        #expect(open[open.outputs[0]].extents.keys.sorted() == [1])
+        let (fixed, inputs) = try bindShapes(
+            of: sketch.graph,
+            inputTypes: [TensorType(.float32, [2, 9]), TensorType(.int64, [1])],
+            inputValues: [nil, DenseTensor(shape: [1], integers: [4])]
+        )
+        #expect(inputs == [1])
+        #expect(fixed[fixed.outputs[0]].type?.shape == [2, 4])
+        #expect(fixed[fixed.outputs[0]].extents.isEmpty)
+    }
+
+    @Test("known data gives results of their true size")
+    func knownDataIsExact() throws {
+        var sketch = GraphSketch()
+        let x = sketch.floats("x", [4], [1, 0, 0, 2])
+        sketch.output(sketch.node("places", .composite(.nonZero), x))
+        let bound = try sketch.bound()
+        #expect(bound[bound.outputs[0]].constant?.literal?.integers == [0, 3])
+        #expect(bound.nodes.isEmpty)
+    }
+}
