@@ -143,7 +143,8 @@ def example_in_c(model):
         subprocess.run(
             [compiler, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
              f"-I{ROOT / 'out/include'}", ROOT / "examples/c/run_model.c", f"-L{library}",
-             "-lsluice", f"-Wl,-rpath,{library}", "-Wl,--allow-shlib-undefined", "-o", program],
+             "-lsluice", "-shared-libgcc", f"-Wl,-rpath,{library}",
+             "-Wl,--allow-shlib-undefined", "-o", program],
             check=True, timeout=120)
         done = subprocess.run(
             [program, model], capture_output=True, text=True, timeout=300, check=False)

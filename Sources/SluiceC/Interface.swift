@@ -8,10 +8,10 @@ import Sluice
 nonisolated(unsafe) private let versionText = UnsafePointer(strdup(sluiceVersion))
 
 @_cdecl("sluice_version")
-func version() -> UnsafePointer<CChar>? { versionText }
+public func version() -> UnsafePointer<CChar>? { versionText }
 
 @_cdecl("sluice_model_open")
-func sluiceModelOpen(
+public func sluiceModelOpen(
     _ path: UnsafePointer<CChar>?,
     _ model: UnsafeMutablePointer<OpaquePointer?>?
 ) -> sluice_status {
@@ -22,10 +22,10 @@ func sluiceModelOpen(
 }
 
 @_cdecl("sluice_model_free")
-func sluiceModelFree(_ model: OpaquePointer?) { Handle<Model>.free(model) }
+public func sluiceModelFree(_ model: OpaquePointer?) { Handle<Model>.free(model) }
 
 @_cdecl("sluice_plan_open")
-func sluicePlanOpen(
+public func sluicePlanOpen(
     _ model: OpaquePointer?,
     _ options: UnsafePointer<UnsafePointer<CChar>?>?,
     _ plan: UnsafeMutablePointer<OpaquePointer?>?
@@ -38,20 +38,20 @@ func sluicePlanOpen(
 }
 
 @_cdecl("sluice_plan_free")
-func sluicePlanFree(_ plan: OpaquePointer?) { Handle<PlanContent>.free(plan) }
+public func sluicePlanFree(_ plan: OpaquePointer?) { Handle<PlanContent>.free(plan) }
 
 @_cdecl("sluice_plan_input_count")
-func sluicePlanInputCount(_ plan: OpaquePointer?) -> Int {
+public func sluicePlanInputCount(_ plan: OpaquePointer?) -> Int {
     (try? content(of: plan, as: PlanContent.self, "plan"))?.inputs.count ?? 0
 }
 
 @_cdecl("sluice_plan_output_count")
-func sluicePlanOutputCount(_ plan: OpaquePointer?) -> Int {
+public func sluicePlanOutputCount(_ plan: OpaquePointer?) -> Int {
     (try? content(of: plan, as: PlanContent.self, "plan"))?.outputs.count ?? 0
 }
 
 @_cdecl("sluice_plan_input")
-func sluicePlanInput(
+public func sluicePlanInput(
     _ plan: OpaquePointer?,
     _ index: Int,
     _ port: UnsafeMutablePointer<sluice_port>?
@@ -63,7 +63,7 @@ func sluicePlanInput(
 }
 
 @_cdecl("sluice_plan_output")
-func sluicePlanOutput(
+public func sluicePlanOutput(
     _ plan: OpaquePointer?,
     _ index: Int,
     _ port: UnsafeMutablePointer<sluice_port>?
@@ -75,7 +75,7 @@ func sluicePlanOutput(
 }
 
 @_cdecl("sluice_plan_report")
-func sluicePlanReport(
+public func sluicePlanReport(
     _ plan: OpaquePointer?,
     _ report: UnsafeMutableRawPointer?,
     _ size: Int
@@ -87,7 +87,7 @@ func sluicePlanReport(
 }
 
 @_cdecl("sluice_session_open")
-func sluiceSessionOpen(
+public func sluiceSessionOpen(
     _ plan: OpaquePointer?,
     _ session: UnsafeMutablePointer<OpaquePointer?>?
 ) -> sluice_status {
@@ -98,10 +98,10 @@ func sluiceSessionOpen(
 }
 
 @_cdecl("sluice_session_free")
-func sluiceSessionFree(_ session: OpaquePointer?) { Handle<InferenceSession>.free(session) }
+public func sluiceSessionFree(_ session: OpaquePointer?) { Handle<InferenceSession>.free(session) }
 
 @_cdecl("sluice_session_run")
-func sluiceSessionRun(
+public func sluiceSessionRun(
     _ session: OpaquePointer?,
     _ inputs: UnsafePointer<sluice_buffer>?,
     _ inputCount: Int,
@@ -137,7 +137,7 @@ func sluiceSessionRun(
 }
 
 @_cdecl("sluice_session_report")
-func sluiceSessionReport(
+public func sluiceSessionReport(
     _ session: OpaquePointer?,
     _ report: UnsafeMutableRawPointer?,
     _ size: Int
