@@ -7,9 +7,11 @@ import Sluice
 /// Made once, never freed and never changed.
 nonisolated(unsafe) private let versionText = UnsafePointer(strdup(sluiceVersion))
 
+/// `sluice_version` of sluice.h.
 @_cdecl("sluice_version")
 public func version() -> UnsafePointer<CChar>? { versionText }
 
+/// `sluice_model_open` of sluice.h.
 @_cdecl("sluice_model_open")
 public func sluiceModelOpen(
     _ path: UnsafePointer<CChar>?,
@@ -21,9 +23,11 @@ public func sluiceModelOpen(
     }
 }
 
+/// `sluice_model_free` of sluice.h.
 @_cdecl("sluice_model_free")
 public func sluiceModelFree(_ model: OpaquePointer?) { Handle<Model>.free(model) }
 
+/// `sluice_plan_open` of sluice.h.
 @_cdecl("sluice_plan_open")
 public func sluicePlanOpen(
     _ model: OpaquePointer?,
@@ -37,19 +41,23 @@ public func sluicePlanOpen(
     }
 }
 
+/// `sluice_plan_free` of sluice.h.
 @_cdecl("sluice_plan_free")
 public func sluicePlanFree(_ plan: OpaquePointer?) { Handle<PlanContent>.free(plan) }
 
+/// `sluice_plan_input_count` of sluice.h.
 @_cdecl("sluice_plan_input_count")
 public func sluicePlanInputCount(_ plan: OpaquePointer?) -> Int {
     (try? content(of: plan, as: PlanContent.self, "plan"))?.inputs.count ?? 0
 }
 
+/// `sluice_plan_output_count` of sluice.h.
 @_cdecl("sluice_plan_output_count")
 public func sluicePlanOutputCount(_ plan: OpaquePointer?) -> Int {
     (try? content(of: plan, as: PlanContent.self, "plan"))?.outputs.count ?? 0
 }
 
+/// `sluice_plan_input` of sluice.h.
 @_cdecl("sluice_plan_input")
 public func sluicePlanInput(
     _ plan: OpaquePointer?,
@@ -62,6 +70,7 @@ public func sluicePlanInput(
     }
 }
 
+/// `sluice_plan_output` of sluice.h.
 @_cdecl("sluice_plan_output")
 public func sluicePlanOutput(
     _ plan: OpaquePointer?,
@@ -74,6 +83,7 @@ public func sluicePlanOutput(
     }
 }
 
+/// `sluice_plan_report` of sluice.h.
 @_cdecl("sluice_plan_report")
 public func sluicePlanReport(
     _ plan: OpaquePointer?,
@@ -86,6 +96,7 @@ public func sluicePlanReport(
     }
 }
 
+/// `sluice_session_open` of sluice.h.
 @_cdecl("sluice_session_open")
 public func sluiceSessionOpen(
     _ plan: OpaquePointer?,
@@ -97,9 +108,11 @@ public func sluiceSessionOpen(
     }
 }
 
+/// `sluice_session_free` of sluice.h.
 @_cdecl("sluice_session_free")
 public func sluiceSessionFree(_ session: OpaquePointer?) { Handle<InferenceSession>.free(session) }
 
+/// `sluice_session_run` of sluice.h.
 @_cdecl("sluice_session_run")
 public func sluiceSessionRun(
     _ session: OpaquePointer?,
@@ -136,6 +149,7 @@ public func sluiceSessionRun(
     }
 }
 
+/// `sluice_session_report` of sluice.h.
 @_cdecl("sluice_session_report")
 public func sluiceSessionReport(
     _ session: OpaquePointer?,
