@@ -1,8 +1,8 @@
 // Runs a model once on zeros, inside half of the memory it would like to have.
 //
 //   make library
-//   cc -I out/include examples/c/run_model.c -L out/lib -lsluice -shared-libgcc \
-//       -Wl,-rpath,out/lib -Wl,--allow-shlib-undefined -o run_model
+//   flags="-shared-libgcc -Wl,-rpath,out/lib -Wl,--allow-shlib-undefined"
+//   cc -I out/include examples/c/run_model.c -L out/lib -lsluice $flags -o run_model
 //   ./run_model models/squeezenet.onnx
 
 #include <stdio.h>
