@@ -127,6 +127,8 @@ typedef struct {
     size_t vectors;
     size_t first_tile, end_tile;
     size_t first_channel, channels;
+    // Whether no run before read the same input in this pass: it is not in the L2 cache yet.
+    bool reads_first;
 } cell_run;
 
 // Computes one run. Meanwhile asks for the lines the next panel's run will read: they come from
@@ -137,11 +139,11 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
     const float *next_line = job->weights + next_panel;
     size_t lines_left =
         next_panel == 0 ? 0 : run->channels * args->taps * 2 * VEC_LANES / FLOATS_PER_LINE;
-    // Bits do not depend on tiles, so a half panel cuts the same pixels anew.
+    // Bits do not depend on tiles, so each width cuts the same pixels anew.
+    static const size_t most_pixels[] = {SL_HALF_PANEL_PIXELS, SL_TILE_PIXELS, SL_TRIPLE_PIXELS};
     const size_t start = sl_tile_first(plan->cut, run->first_tile);
     const size_t end = sl_tile_first(plan->cut, run->end_tile);
-    const sl_tile_cut cut =
-        sl_cut_tiles(end - start, run->vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
+    const sl_tile_cut cut = sl_cut_tiles(end - start, most_pixels[run->vectors - 1]);
     const bool is_flat = plan->input_is_flat && plan->output_is_flat;
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = start + sl_tile_first(cut, tile);
@@ -154,6 +156,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
                 job->run = sl_min_size(job->run, sl_ceil_div(lines_left, steps));
             }
             job->run_step = job->pixels * plan->pixel_stride;
+            job->asks_ahead = args->taps == 1 && run->reads_first;
             job->run_out_step = job->pixels * args->out_pixel_stride;
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
@@ -168,7 +171,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
 
 static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
                              carrier *carrier, tile_job *job) {
-    const size_t width = run->vectors * VEC_LANES;
+    const size_t width = run->vectors == 1 ? VEC_LANES : 2 * VEC_LANES;
     const size_t panel_floats = 2 * VEC_LANES * (1 + (size_t)args->taps * args->channels);
     const size_t channels_left = args->out_channels - run->panel * 2 * VEC_LANES;
     const size_t last_channels = channels_left - (run->vectors - 1) * VEC_LANES;
@@ -180,7 +183,9 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     const size_t rows_before = is_first ? 0 : 1 + run->first_channel * args->taps;
     job->channels = run->channels;
     job->resumes = !is_first;
-    job->weights = args->weights + run->panel * panel_floats + rows_before * width;
+    const float *const panel = args->weights + run->panel * panel_floats;
+    job->weights = panel + rows_before * width;
+    job->third = run->vectors == 3 ? panel + panel_floats + rows_before * VEC_LANES : NULL;
     if (!plan->is_gathered) {
         job->image = args->input + plan->image * args->in_image_stride +
                      run->first_channel / VEC_LANES * args->in_block_stride;
@@ -249,6 +254,19 @@ static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
     job->image = scratch - first_row * plan->rows.stride * plan->row_stride;
 }
 
+// The vectors of the run that starts at a panel: those of the panel and, with the last full panel,
+// the one of the half panel after it, which alone would wait for its loads of input. Tiles of three
+// vectors are there for pixels that need no addresses of their own.
+static size_t SL_FN(run_vectors)(const conv_plan *plan, const sl_conv_args *args, size_t panel,
+                                 size_t end_panel) {
+    const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
+    const bool is_direct = plan->is_gathered || (plan->input_is_flat && plan->output_is_flat);
+    const bool is_single = (size_t)args->out_h * args->out_w == 1;
+    if (SL_TRIPLE_PIXELS == 0 || !is_direct || is_single || panel + 1 >= end_panel) return vectors;
+    const size_t next = sl_panel_vectors(args->out_channels, VEC_LANES, panel + 1);
+    return next == 1 ? vectors + 1 : vectors;
+}
+
 static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     const sl_conv_args *const args = raw_args;
     const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
@@ -293,8 +311,10 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
             run.channels = sl_min_size(chunk, args->channels - channel);
             if (plan.is_gathered) SL_FN(gather_input)(args, &run, &plan, scratch, &job);
             const bool is_last = channel + run.channels == args->channels;
-            for (run.panel = first_panel; run.panel < end_panel; run.panel++) {
-                run.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, run.panel);
+            for (run.panel = first_panel; run.panel < end_panel;
+                 run.panel += (run.vectors + 1) / 2) {
+                run.reads_first = run.panel == first_panel;
+                run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, end_panel);
                 SL_FN(run_panel)(&plan, args, &run, &carrier, &job);
                 if (is_last && acts_later) {
                     SL_FN(activate_run)(&plan, args, &run, &job);

@@ -23,14 +23,14 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
     const float *first = source->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
-        vec sum[SL_TILE_PIXELS][2];
-        const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
+        vec sum[SL_TILE_PIXELS][3];
+        weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
         const float *at = first;
         // Unrolled, neighbouring taps would share broadcasts and run out of registers.
         _Pragma("clang loop unroll(disable)") for (size_t t = 0; t < taps; t++) {
             vec w[2];
             SL_UNROLL for (int o = 0; o < vectors; o++) {
-                w[o] = vec_load(weights + o * VEC_LANES);
+                w[o] = SL_FN(load_weights)(vectors, weights, 0, o);
             }
             SL_UNROLL for (int p = 0; p < pixels; p++) {
                 const vec x = vec_splat(at[(size_t)p * step]);
@@ -39,7 +39,7 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
                 }
             }
             at += tap_step[t];
-            weights += (size_t)vectors * VEC_LANES;
+            weights = SL_FN(skip_rows)(vectors, weights, 1);
         }
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
         first += (size_t)pixels * step;

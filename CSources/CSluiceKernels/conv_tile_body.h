@@ -25,23 +25,25 @@ typedef struct {
 } pixel_source;
 
 // Multiplies channel k of the pixels with row k of the panel.
-SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[][2],
-                                   const pixel_source from, const float *weights, size_t k) {
-    vec w[2];
-    SL_UNROLL for (int o = 0; o < vectors; o++) {
-        w[o] = vec_load(weights + k * (size_t)(vectors * VEC_LANES) + o * VEC_LANES);
-    }
+SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[][3],
+                                   const pixel_source from, weight_rows weights, size_t k) {
+    vec w[3];
+    SL_UNROLL for (int o = 0; o < vectors; o++) w[o] = SL_FN(load_weights)(vectors, weights, k, o);
     SL_UNROLL for (int p = 0; p < pixels; p++) {
         const float *const at =
             from.each == NULL ? from.first + (size_t)p * from.step : from.each[p] + from.walk;
         const vec x = vec_splat(at[k]);
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+        // Tiles of three vectors fill the registers: what the next pixel needs must not come early.
+        if (vectors == 3) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) SL_FINISH_FIRST(sum[p][o]);
+        }
     }
 }
 
 // Multiplies `count` channels of the pixels with as many rows of the panel.
-SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[][2],
-                                   const pixel_source from, const float *weights,
+SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[][3],
+                                   const pixel_source from, weight_rows weights,
                                    const size_t count) {
     if (count == VEC_LANES) {
         SL_PRAGMA(clang loop unroll_count(SL_K_UNROLL)) for (size_t k = 0; k < VEC_LANES; k++) {
@@ -65,22 +67,27 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
     const float *first = job->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
-        vec sum[SL_HALF_PANEL_PIXELS][2];
-        const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
+        vec sum[SL_HALF_PANEL_PIXELS][3];
+        weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, out_first);
         pixel_source from = {.first = first, .step = job->step};
         size_t tap = 0;
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
             __builtin_prefetch(next, 0, 2);
             next += job->prefetch_step;
             if (job->carries) SL_FN(carry_line)(&carry_source, &carry_target);
+            if (job->asks_ahead) {
+                SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
+                    __builtin_prefetch(from.first + job->run_step + p * VEC_LANES, 0, 3);
+                }
+            }
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
-            weights += VEC_LANES * vectors * VEC_LANES;
+            weights = SL_FN(skip_rows)(vectors, weights, VEC_LANES);
             from.first += job->tap_step[tap];
             tap = tap + 1 == taps ? 0 : tap + 1;
         }
         for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, rest);
-            weights += rest * (size_t)vectors * VEC_LANES;
+            weights = SL_FN(skip_rows)(vectors, weights, rest);
             from.first += job->tap_step[tap++];
         }
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
@@ -105,8 +112,8 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
         at[p] = job->first + place / sizeof(float);
     }
     line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
-    vec sum[SL_HALF_PANEL_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
+    vec sum[SL_HALF_PANEL_PIXELS][3];
+    weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
     pixel_source from = {.each = at};
     for (size_t left = sl_ceil_div(channels, VEC_LANES); left > 0; left--) {
         const size_t count =
@@ -118,7 +125,7 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
                 SL_FN(carry_line)(&lines.carry_source, &lines.carry_target);
             }
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
-            weights += count * (size_t)vectors * VEC_LANES;
+            weights = SL_FN(skip_rows)(vectors, weights, count);
             from.walk += job->tap_step[tap];
         }
     }
@@ -194,10 +201,10 @@ SL_INLINE void SL_FN(move_table)(const int pixels, const sl_conv_args *args, add
 }
 
 // Adds `count` channels of one block under all taps; returns the next row of weights.
-SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vectors, vec sum[][2],
-                                                 const tile_job *job, const float *block,
-                                                 address_table *table, const float *weights,
-                                                 line_walk *lines, const size_t count) {
+SL_INLINE weight_rows SL_FN(add_indirect_block)(const int pixels, const int vectors, vec sum[][3],
+                                                const tile_job *job, const float *block,
+                                                address_table *table, weight_rows weights,
+                                                line_walk *lines, const size_t count) {
     const size_t taps = job->args->taps;
     for (size_t first = 0; first < taps; first += TABLE_TAPS) {
         const size_t here = sl_min_size(TABLE_TAPS, taps - first);
@@ -213,7 +220,7 @@ SL_INLINE const float *SL_FN(add_indirect_block)(const int pixels, const int vec
                 SL_FN(carry_line)(&lines->carry_source, &lines->carry_target);
             }
             SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
-            weights += count * (size_t)vectors * VEC_LANES;
+            weights = SL_FN(skip_rows)(vectors, weights, count);
         }
     }
     return weights;
@@ -225,8 +232,8 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     const size_t taps = args->taps;
     address_table table;
     if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
-    vec sum[SL_HALF_PANEL_PIXELS][2];
-    const float *weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
+    vec sum[SL_HALF_PANEL_PIXELS][3];
+    weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
     line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
     const float *block = job->image;
     for (size_t left = job->channels / VEC_LANES; left > 0; left--) {
@@ -259,7 +266,7 @@ SL_INLINE const float *SL_FN(take_weights)(const tile_job *job, const float *wei
 SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     const sl_conv_args *const args = job->args;
     const size_t width = (size_t)vectors * VEC_LANES;
-    vec sum[4][2];
+    vec sum[4][3];
     SL_UNROLL for (int chain = 0; chain < 4; chain++) {
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
     }
@@ -277,7 +284,7 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
             const float *const inside =
                 block + y * (ptrdiff_t)args->in_row_stride + x * (ptrdiff_t)args->in_pixel_stride;
             const pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
-            const float *const rows = SL_FN(take_weights)(job, weights, count * width);
+            const weight_rows rows = {SL_FN(take_weights)(job, weights, count * width), NULL};
             size_t k = 0;
             for (; k + 4 <= count; k += 4) {
                 SL_UNROLL for (size_t chain = 0; chain < 4; chain++) {
@@ -321,8 +328,10 @@ static void SL_FN(tile_1x2)(const tile_job *job) {
     }
 SL_DEFINE_ANY_TILE(strided, 1)
 SL_DEFINE_ANY_TILE(strided, 2)
+SL_DEFINE_ANY_TILE(strided, 3)
 SL_DEFINE_ANY_TILE(placed, 1)
 SL_DEFINE_ANY_TILE(placed, 2)
+SL_DEFINE_ANY_TILE(placed, 3)
 SL_DEFINE_ANY_TILE(indirect, 1)
 SL_DEFINE_ANY_TILE(indirect, 2)
 #endif
@@ -338,26 +347,33 @@ SL_DEFINE_ANY_TILE(indirect, 2)
     SL_DEFINE_TILE(indirect, pixels, 2)
 SL_FOR_TILE_SIZES(SL_DEFINE_TILES)
 SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_HALF_PANEL_TILES)
+#define SL_DEFINE_TRIPLE_TILES(pixels) \
+    SL_DEFINE_TILE(strided, pixels, 3) \
+    SL_DEFINE_TILE(placed, pixels, 3)
+SL_FOR_TRIPLE_SIZES(SL_DEFINE_TRIPLE_TILES)
 
 // How a tile finds its pixels.
 typedef enum { TILE_STRIDED, TILE_PLACED, TILE_INDIRECT } tile_kind;
 
-#define SL_STRIDED_ROW(pixels) \
-    [pixels] = {SL_TILE(strided, pixels, 1), SL_TILE(strided, pixels, 2)},
-#define SL_PLACED_ROW(pixels) [pixels] = {SL_TILE(placed, pixels, 1), SL_TILE(placed, pixels, 2)},
-#define SL_INDIRECT_ROW(pixels) \
-    [pixels] = {SL_TILE(indirect, pixels, 1), SL_TILE(indirect, pixels, 2)},
-#define SL_HALF_STRIDED_ROW(pixels) [pixels] = {SL_TILE(strided, pixels, 1), NULL},
-#define SL_HALF_PLACED_ROW(pixels) [pixels] = {SL_TILE(placed, pixels, 1), NULL},
-#define SL_HALF_INDIRECT_ROW(pixels) [pixels] = {SL_TILE(indirect, pixels, 1), NULL},
+#define SL_TILE_CELL(kind, pixels, vectors) [pixels][vectors - 1] = SL_TILE(kind, pixels, vectors),
+#define SL_HALF_STRIDED_CELL(pixels) SL_TILE_CELL(strided, pixels, 1)
+#define SL_HALF_PLACED_CELL(pixels) SL_TILE_CELL(placed, pixels, 1)
+#define SL_HALF_INDIRECT_CELL(pixels) SL_TILE_CELL(indirect, pixels, 1)
+#define SL_STRIDED_CELLS(pixels) SL_HALF_STRIDED_CELL(pixels) SL_TILE_CELL(strided, pixels, 2)
+#define SL_PLACED_CELLS(pixels) SL_HALF_PLACED_CELL(pixels) SL_TILE_CELL(placed, pixels, 2)
+#define SL_INDIRECT_CELLS(pixels) SL_HALF_INDIRECT_CELL(pixels) SL_TILE_CELL(indirect, pixels, 2)
+#define SL_TRIPLE_STRIDED_CELL(pixels) SL_TILE_CELL(strided, pixels, 3)
+#define SL_TRIPLE_PLACED_CELL(pixels) SL_TILE_CELL(placed, pixels, 3)
 
 // The kernel of a tile: by kind, pixels, and vectors of the panel less one. A single pixel is
 // always indirect.
-static const tile_fn SL_FN(tile_table)[][SL_HALF_PANEL_PIXELS + 1][2] = {
-    [TILE_STRIDED] = {SL_FOR_TILE_SIZES(SL_STRIDED_ROW)
-                          SL_FOR_HALF_PANEL_SIZES(SL_HALF_STRIDED_ROW)},
-    [TILE_PLACED] = {SL_FOR_TILE_SIZES(SL_PLACED_ROW) SL_FOR_HALF_PANEL_SIZES(SL_HALF_PLACED_ROW)},
+static const tile_fn SL_FN(tile_table)[][SL_HALF_PANEL_PIXELS + 1][3] = {
+    [TILE_STRIDED] = {SL_FOR_TILE_SIZES(SL_STRIDED_CELLS)
+                          SL_FOR_HALF_PANEL_SIZES(SL_HALF_STRIDED_CELL)
+                              SL_FOR_TRIPLE_SIZES(SL_TRIPLE_STRIDED_CELL)},
+    [TILE_PLACED] = {SL_FOR_TILE_SIZES(SL_PLACED_CELLS) SL_FOR_HALF_PANEL_SIZES(SL_HALF_PLACED_CELL)
+                         SL_FOR_TRIPLE_SIZES(SL_TRIPLE_PLACED_CELL)},
     [TILE_INDIRECT] = {[1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
-                       SL_FOR_TILE_SIZES(SL_INDIRECT_ROW)
-                           SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_ROW)},
+                       SL_FOR_TILE_SIZES(SL_INDIRECT_CELLS)
+                           SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_CELL)},
 };

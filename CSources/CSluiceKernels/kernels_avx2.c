@@ -12,6 +12,8 @@
 #define SL_FOR_TILE_SIZES(X) X(2) X(3) X(4) X(5) X(6)
 #define SL_HALF_PANEL_PIXELS 12
 #define SL_FOR_HALF_PANEL_SIZES(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define SL_TRIPLE_PIXELS 4
+#define SL_FOR_TRIPLE_SIZES(X) X(2) X(3) X(4)
 // Channels that one pass of the innermost loop multiplies.
 #define SL_K_UNROLL 8
 // Output pixels that a depthwise run keeps in registers.

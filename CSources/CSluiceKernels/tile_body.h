@@ -1,7 +1,8 @@
 // What every tile kernel shares: the job one call gets and the epilogue that ends it.
 //
-// A tile is up to SL_TILE_PIXELS output pixels x one panel of one or two channel vectors. Its
-// sums live in registers from the bias to the store.
+// A tile is up to SL_TILE_PIXELS output pixels x one panel of one or two channel vectors, or fewer
+// pixels x the last two panels, if the last is a half panel: three vectors. Its sums live in
+// registers from the bias to the store.
 #pragma once
 
 // One number a pixel, several at a time: the addresses of a tile are found together.
@@ -15,6 +16,15 @@ typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 #ifndef SL_HALF_PANEL_PIXELS
 #define SL_HALF_PANEL_PIXELS SL_TILE_PIXELS
 #define SL_FOR_HALF_PANEL_SIZES(X)
+#endif
+// Tiles of three vectors have fewer pixels; 0 where there are none.
+#ifndef SL_TRIPLE_PIXELS
+#define SL_TRIPLE_PIXELS 0
+#define SL_FOR_TRIPLE_SIZES(X)
+#endif
+// Has the compiler compute a vector before it loads anything that the source loads later.
+#ifndef SL_FINISH_FIRST
+#define SL_FINISH_FIRST(v)
 #endif
 enum {
     FLOATS_PER_LINE = 16,
@@ -39,6 +49,8 @@ typedef struct {
     // A strided call computes a run of tiles, input and output this many floats apart.
     size_t run;
     size_t run_step, run_out_step;
+    // Whether each tile asks for the input of the next, which comes from far away.
+    bool asks_ahead;
     // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
     // its row and its column, which may be outside the image.
     pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
@@ -47,6 +59,8 @@ typedef struct {
     // The panel, and where to ask for a line of the next one in each step of one channel block
     // and one tap; a step of zero floats asks for nothing new.
     const float *weights;
+    // The half panel that is computed along with it, in tiles of three vectors.
+    const float *third;
     const float *prefetch;
     size_t prefetch_step;
     // Lines to copy, one in each step, while `carries`.
@@ -139,7 +153,7 @@ SL_INLINE bool SL_FN(acts_after_store)(sl_activation activation) {
 }
 
 // The sums of a tile that resumes: what an earlier chunk of channels stored.
-SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2],
+SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][3],
                                 const tile_job *job, ptrdiff_t out_first) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
@@ -152,21 +166,41 @@ SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][2
     }
 }
 
-// Sums start with the bias, the first row of the panel; returns the row after it.
-SL_INLINE const float *SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][2],
-                                         const tile_job *job, ptrdiff_t out_first) {
-    if (job->resumes) {
-        SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
-        return job->weights;
-    }
-    SL_UNROLL for (int o = 0; o < vectors; o++) {
-        const vec start = vec_load(job->weights + o * VEC_LANES);
-        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
-    }
-    return job->weights + vectors * VEC_LANES;
+// Where the next row of a panel is, and of the half panel beside it in a tile of three vectors.
+typedef struct {
+    const float *panel;
+    const float *third;
+} weight_rows;
+
+// Goes on by `count` rows.
+SL_INLINE weight_rows SL_FN(skip_rows)(const int vectors, weight_rows at, size_t count) {
+    at.panel += count * (size_t)(vectors == 1 ? 1 : 2) * VEC_LANES;
+    if (vectors == 3) at.third += count * VEC_LANES;
+    return at;
 }
 
-SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][2],
+// Vector `o` of row `k`.
+SL_INLINE vec SL_FN(load_weights)(const int vectors, weight_rows at, size_t k, int o) {
+    if (o == 2) return vec_load(at.third + k * VEC_LANES);
+    return vec_load(at.panel + (k * (size_t)(vectors == 1 ? 1 : 2) + (size_t)o) * VEC_LANES);
+}
+
+// Sums start with the bias, the first row of the panel; returns the row after it.
+SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
+                                        const tile_job *job, ptrdiff_t out_first) {
+    const weight_rows at = {job->weights, job->third};
+    if (job->resumes) {
+        SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
+        return at;
+    }
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        const vec start = SL_FN(load_weights)(vectors, at, 0, o);
+        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
+    }
+    return SL_FN(skip_rows)(vectors, at, 1);
+}
+
+SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][3],
                                    const tile_job *job, ptrdiff_t out_first) {
     const size_t tail = job->tail;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
@@ -181,7 +215,7 @@ SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[
 }
 
 // Adds the residual, clamps and stores.
-SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[][2],
+SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[][3],
                                   const tile_job *job, ptrdiff_t out_first) {
     if (job->residual != NULL) SL_FN(add_residual)(pixels, vectors, sum, job, out_first);
     const vec low = vec_splat(job->low);

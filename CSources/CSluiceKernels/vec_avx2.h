@@ -75,6 +75,8 @@ SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
     return _mm256_blendv_ps(if_false, if_true, mask);
 }
 
+#define SL_FINISH_FIRST(v) __asm__ volatile("" : "+x"(v) : : "memory")
+
 SL_INLINE __m256i vec_tail_mask(size_t n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
