@@ -167,6 +167,14 @@ class Network:
             x = self.activation(x)
         return x
 
+    def preactivation(self):
+        """A map of channels right before a pointwise convolution, as DenseNet has it."""
+        x = self.image()
+        y = self.squeeze_excitation(x) if self.chance(0.4) else self.batch_normalization(x)
+        if self.chance(0.6):
+            y = self.add("Relu", [y], self.shapes[y])
+        return self.convolution(y, simple=True)
+
     def transposed(self):
         x = self.image()
         n, c, h, w = self.shapes[x]
@@ -288,8 +296,8 @@ class Network:
             attributes = dict(alpha=0.1)
         return self.add(op, [x], shape, **attributes)
 
-    def squeeze_excitation(self):
-        x = self.image()
+    def squeeze_excitation(self, x=None):
+        x = x or self.image()
         n, c, h, w = self.shapes[x]
         hidden = max(1, c // 4)
         if self.chance(0.3):
@@ -545,8 +553,9 @@ class Network:
 MOVES = [
     (Network.convolution_block, 12), (Network.combine, 6), (Network.pool, 3),
     (Network.concat, 3), (Network.squeeze_excitation, 2), (Network.activation, 2),
-    (Network.affine, 2), (Network.batch_normalization, 1), (Network.transposed, 1.5),
-    (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1), (Network.split, 1),
+    (Network.affine, 2), (Network.batch_normalization, 1), (Network.preactivation, 1.5),
+    (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
+    (Network.split, 1),
     (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
     (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3),
     (Network.reduce_mean, 0.4),

@@ -15,6 +15,8 @@ typedef struct {
     bool input_is_flat, output_is_flat;
     // The input tiles read: the image, or what was gathered of it, where all taps are inside.
     bool is_gathered;
+    // Gathered pixel by pixel through an affine map, not row by row.
+    bool is_mapped;
     size_t row_stride, pixel_stride, block_stride;
     sl_gather_axis rows, columns;
     // From each tap to the next in floats, from the last to the first of the next channel block.
@@ -32,6 +34,8 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     plan->image = image;
     plan->cut = sl_cut_tiles((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     plan->is_gathered = args->gather_tiles > 0;
+    plan->is_mapped = args->affine.is_applied;
+    assert(plan->is_gathered || !plan->is_mapped);
     plan->rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
     plan->columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
     const bool is_pointwise = plan->rows.min_tap == 0 && plan->rows.max_tap == 0 &&
@@ -39,7 +43,13 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     size_t width = args->in_w;
     bool all_is_inside = is_pointwise && args->in_w == args->out_w && args->in_h == args->out_h;
     plan->origin = 0;
-    if (plan->is_gathered) {
+    if (plan->is_mapped) {
+        assert(all_is_inside && args->stride_h == 1 && args->stride_w == 1);
+        plan->rows.stride = plan->columns.stride = 1;
+        plan->pixel_stride = VEC_LANES;
+        plan->row_stride = width * VEC_LANES;
+        plan->block_stride = args->gather_tiles * SL_TILE_PIXELS * VEC_LANES;
+    } else if (plan->is_gathered) {
         width = sl_gathered_places(plan->columns, args->out_w);
         const size_t rows = sl_gathered_places(plan->rows, sl_gather_rows(args, SL_TILE_PIXELS));
         plan->pixel_stride = VEC_LANES;
@@ -228,8 +238,8 @@ SL_INLINE void SL_FN(gather_row)(const sl_conv_args *args, sl_gather_axis column
 }
 
 // Gathers the input of the run's tiles and channels: [channel block][row][column][lane].
-static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
-                                const conv_plan *plan, float *scratch, tile_job *job) {
+static void SL_FN(gather_rows)(const sl_conv_args *args, const cell_run *run, const conv_plan *plan,
+                               float *scratch, tile_job *job) {
     const size_t first_row = sl_tile_first(plan->cut, run->first_tile) / args->out_w;
     const size_t last_row = (sl_tile_first(plan->cut, run->end_tile) - 1) / args->out_w;
     const size_t rows = sl_gathered_places(plan->rows, last_row - first_row + 1);
@@ -252,6 +262,41 @@ static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
     }
     // Tiles count rows from the image's first one.
     job->image = scratch - first_row * plan->rows.stride * plan->row_stride;
+}
+
+// Maps the input of the run's tiles and channels: [channel block][pixel][lane].
+static void SL_FN(map_pixels)(const sl_conv_args *args, const cell_run *run, const conv_plan *plan,
+                              float *scratch, tile_job *job) {
+    const sl_input_affine *const affine = &args->affine;
+    const size_t start = sl_tile_first(plan->cut, run->first_tile);
+    const size_t pixels = sl_tile_first(plan->cut, run->end_tile) - start;
+    const vec low = vec_splat(affine->low), high = vec_splat(affine->high);
+    for (size_t c = 0; c < run->channels; c += VEC_LANES) {
+        const size_t channel = run->first_channel + c;
+        const size_t block = channel / VEC_LANES;
+        const float *const from = args->input + plan->image * args->in_image_stride +
+                                  block * args->in_block_stride + start * VEC_LANES;
+        float *const to = scratch + c / VEC_LANES * plan->block_stride;
+        vec scale = vec_splat(1), shift = vec_zero();
+        if (affine->scale != NULL) {
+            scale = vec_load(affine->scale + plan->image * affine->scale_image_stride + channel);
+        }
+        if (affine->shift != NULL) shift = vec_load(affine->shift + channel);
+        for (size_t i = 0; i < pixels * VEC_LANES; i += VEC_LANES) {
+            vec_store(to + i, vec_clamp(vec_fma(vec_load(from + i), scale, shift), low, high));
+        }
+    }
+    // Tiles count pixels from the image's first one.
+    job->image = scratch - start * VEC_LANES;
+}
+
+static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
+                                const conv_plan *plan, float *scratch, tile_job *job) {
+    if (plan->is_mapped) {
+        SL_FN(map_pixels)(args, run, plan, scratch, job);
+    } else {
+        SL_FN(gather_rows)(args, run, plan, scratch, job);
+    }
 }
 
 // The vectors of the run that starts at a panel: those of the panel and, with the last full panel,

@@ -32,9 +32,22 @@ size_t sl_conv_openblas_scratch_floats(const sl_isa *isa, const sl_conv_args *ar
     return cell_pixels(cut_of(isa, args)) * (depth_of(args) + isa->panel);
 }
 
+// Maps `count` channels from `first` on in place.
+static void apply_affine(const sl_input_affine *affine, size_t image, size_t first, size_t count,
+                         float *row) {
+    for (size_t i = 0; i < count; i++) {
+        const size_t c = first + i;
+        const float scale =
+            affine->scale == NULL ? 1 : affine->scale[image * affine->scale_image_stride + c];
+        const float shift = affine->shift == NULL ? 0 : affine->shift[c];
+        row[i] = fminf(fmaxf(fmaf(row[i], scale, shift), affine->low), affine->high);
+    }
+}
+
 // Writes the row of A of one output pixel: its inputs in the order of the packed weights.
-static void gather_row(const sl_isa *isa, const sl_conv_args *args, const float *image,
+static void gather_row(const sl_isa *isa, const sl_conv_args *args, size_t image_number,
                        size_t pixel, float *row) {
+    const float *const image = args->input + image_number * args->in_image_stride;
     const int64_t y0 = (int64_t)(pixel / args->out_w * args->stride_h);
     const int64_t x0 = (int64_t)(pixel % args->out_w * args->stride_w);
     for (size_t c = 0; c < args->channels; c += isa->lanes) {
@@ -49,6 +62,7 @@ static void gather_row(const sl_isa *isa, const sl_conv_args *args, const float 
             const float *const from =
                 block + (size_t)y * args->in_row_stride + (size_t)x * args->in_pixel_stride;
             memcpy(row, from, count * sizeof(float));
+            if (args->affine.is_applied) apply_affine(&args->affine, image_number, c, count, row);
         }
     }
 }
@@ -130,8 +144,7 @@ void sl_conv_openblas(const sl_isa *isa, const sl_conv_args *args, size_t task, 
         const size_t first = sl_tile_first(cut, tile);
         const size_t end = sl_tile_first(cut, sl_min_size(cut.count, tile + CELL_TILES));
         for (size_t p = first; p < end; p++) {
-            gather_row(isa, args, args->input + image * args->in_image_stride, p,
-                       rows + (p - first) * depth_of(args));
+            gather_row(isa, args, image, p, rows + (p - first) * depth_of(args));
         }
         for (size_t panel = first_panel; panel < end_panel; panel++) {
             const cell cell = {

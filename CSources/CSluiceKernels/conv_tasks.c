@@ -18,8 +18,17 @@ static size_t gathered_row_floats(const sl_isa *isa, const sl_conv_args *args) {
     return sl_gathered_places(columns, args->out_w) * sl_chunk_channels(args, isa->lanes);
 }
 
+// Floats of one tile of input after an affine map, all channels of a chunk.
+static size_t affine_tile_floats(const sl_isa *isa, const sl_conv_args *args) {
+    return isa->tile_pixels * sl_chunk_channels(args, isa->lanes);
+}
+
 size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t floats) {
     const size_t pixels = (size_t)args->out_h * args->out_w;
+    if (args->affine.is_applied) {
+        const size_t tiles = floats / affine_tile_floats(isa, args);
+        return sl_min_size(tiles, sl_ceil_div(pixels, isa->tile_pixels));
+    }
     // A single pixel has nothing beside it, and a plain product is read as it is.
     if (pixels <= 1 || args->taps == 0 || args->taps > SL_STRIDED_TAPS) return 0;
     const bool is_pointwise = args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0;
@@ -39,6 +48,7 @@ size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t 
 
 size_t sl_conv_gather_floats(const sl_isa *isa, const sl_conv_args *args) {
     if (args->gather_tiles == 0) return 0;
+    if (args->affine.is_applied) return args->gather_tiles * affine_tile_floats(isa, args);
     const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
     return sl_gathered_places(rows, sl_gather_rows(args, isa->tile_pixels)) *
            gathered_row_floats(isa, args);

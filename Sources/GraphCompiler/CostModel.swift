@@ -52,11 +52,14 @@ package struct CostModel: Sendable {
     }
 
     /// Seconds of one thread for what a node does again for each block of its weights: Winograd's
-    /// algorithm transforms all patches of the input.
+    /// algorithm transforms all patches of the input, an affine map all its pixels.
     package func repeatedSeconds(of node: FusedNode) -> Double {
-        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .winograd else {
-            return 0
+        guard case .convolution(let kernel) = node.kernel else { return 0 }
+        if kernel.inputAffine != nil {
+            let pixels = kernel.images * kernel.inputHeight * kernel.inputWidth
+            return 8 * Double(pixels * kernel.channels) / profile.streamBytesPerSecond
         }
+        guard kernel.algorithm == .winograd else { return 0 }
         // About 24 operations for each of the 36 points of a patch.
         let size = kernel.kernelHeight == 3 ? 4 : 2
         let tiles = { (pixels: Int) in (pixels + size - 1) / size }

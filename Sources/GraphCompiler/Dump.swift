@@ -33,7 +33,9 @@ extension Kernel {
     package var summary: String {
         switch self {
         case .convolution(let kernel):
-            let residual = kernel.hasResidual ? "+residual" : ""
+            let residual =
+                (kernel.inputAffine == nil ? "" : "+input")
+                + (kernel.hasResidual ? "+residual" : "")
             switch kernel.algorithm {
             case .matrix:
                 return "matrix\(residual)[\(kernel.channels)->\(kernel.outputChannels)]"

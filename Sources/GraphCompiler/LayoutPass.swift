@@ -46,7 +46,11 @@ private struct LayoutPass {
             node.inputs[0] =
                 kernel.algorithm == .planar
                 ? inRowMajor(node.inputs[0]) : inBlocks(node.inputs[0])
-            if kernel.hasResidual { node.inputs[1] = inBlocks(node.inputs[1]) }
+            // The residual, and factors per channel that are no constants.
+            for place in 1..<max(1, node.inputs.count)
+            where source[node.inputs[place]].constant == nil {
+                node.inputs[place] = inBlocks(node.inputs[place])
+            }
             emit(node, .blocked)
         case .pool, .globalPool:
             node.inputs[0] = inBlocks(node.inputs[0])

@@ -28,6 +28,7 @@ extension KernelBinder {
             channelCount: channelCount,
             input: floats(operands.inputs[0]),
             residual: kernel.hasResidual ? floats(operands.inputs[1]) : nil,
+            affine: kernel.inputAffine.map { bindAffine($0, kernel, operands) },
             output: floats(operands.output),
             weights: weights,
             hasChunkedWeights: chunked != nil,
@@ -50,10 +51,31 @@ extension KernelBinder {
         var channelCount: Int
         var input: UnsafeMutablePointer<Float>
         var residual: UnsafeMutablePointer<Float>?
+        var affine: sl_input_affine?
         var output: UnsafeMutablePointer<Float>
         var weights: UnsafeMutablePointer<Float>
         var hasChunkedWeights: Bool
         var workspace: Region<DeviceSpace>?
+    }
+
+    /// Where the map's factors and offsets are.
+    private func bindAffine(
+        _ affine: InputAffine,
+        _ kernel: ConvolutionKernel,
+        _ operands: KernelOperands
+    ) -> sl_input_affine {
+        var place = kernel.hasResidual ? 2 : 1
+        var args = sl_input_affine()
+        args.is_applied = true
+        args.low = affine.lower
+        args.high = affine.upper
+        if affine.hasScale {
+            args.scale = UnsafePointer(floats(operands.inputs[place]))
+            args.scale_image_stride = affine.isPerImage ? blocks(kernel.channels) * lanes : 0
+            place += 1
+        }
+        if affine.hasShift { args.shift = UnsafePointer(floats(operands.inputs[place])) }
+        return args
     }
 
     /// Strides of a blocked tensor of `channels` x height x width.
@@ -108,6 +130,7 @@ extension KernelBinder {
         args.tap_dy = store.keep(context.part.taps.map { Int32($0.dy) })
         args.tap_dx = store.keep(context.part.taps.map { Int32($0.dx) })
         args.activation = context.node.activation.code
+        if let affine = context.affine { args.affine = affine }
         args.weights = UnsafePointer(context.weights)
         var start = 0
         if kernel.algorithm == .matrix {
@@ -325,6 +348,7 @@ func tileArguments(
     args.stride_h = UInt32(kernel.strideHeight)
     args.stride_w = UInt32(kernel.strideWidth)
     args.taps = UInt32(part.taps.count)
+    args.affine.is_applied = kernel.inputAffine != nil
     let tiling = TaskTiling(
         pixels: part.outputHeight * part.outputWidth,
         inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,

@@ -94,6 +94,8 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     /// The tile kernel does without scratch, but is faster on a padded copy of what it reads next.
+    ///
+    /// An affine map of the input needs room for one tile.
     private func gatherWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         // A part of the second cache, which weights and output share.
         let mostFloats = 48 << 10
@@ -113,7 +115,11 @@ package struct NativeCatalog: KernelCatalog {
                 return max(most, sl_conv_gather_floats(set.table, &args))
             }
         }
-        return WorkspaceNeed(least: 0, best: floats * 4)
+        guard kernel.inputAffine != nil else { return WorkspaceNeed(least: 0, best: floats * 4) }
+        // One tile of all channels: with the residual in place they are not cut into chunks.
+        let tile =
+            Int(set.table.pointee.tile_pixels) * ((kernel.channels + lanes - 1) / lanes * lanes)
+        return WorkspaceNeed(least: tile * 4, best: max(floats, tile) * 4)
     }
 
     private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {

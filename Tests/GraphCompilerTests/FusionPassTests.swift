@@ -166,6 +166,34 @@ struct EpilogueTests {
         #expect(after.nodeLines == ["0: y: float32[1x8] = map(x) then silu  # y"])
     }
 
+    @Test("gates of channels are applied to the input of a pointwise convolution")
+    func gatesGoIntoTheInput() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let gate = sketch.input("gate", [1, 8, 1, 1])
+        let gated = sketch.relu("relu", sketch.node("gated", .binary(.multiply), gate, x))
+        sketch.output(sketch.convolution("y", gated, from: 8, to: 8))
+        let (_, after) = try sketch.around("input")
+        let mapped = "conv.tile+input[1x1 8->8 stride 1x1 group 1 parts 1]"
+        #expect(after.nodeLines == ["0: y: float32[1x8x4x4] = \(mapped)(x, gate)  # y"])
+    }
+
+    @Test("maps that another reads, too, or that are not per channel stay")
+    func otherMapsStay() throws {
+        var shared = GraphSketch()
+        var x = shared.input("x", [1, 8, 4, 4])
+        let gated = shared.node("gated", .binary(.multiply), x, shared.input("g", [1, 8, 1, 1]))
+        shared.output(shared.convolution("y", gated, from: 8, to: 8), gated)
+        var rows = GraphSketch()
+        x = rows.input("x", [1, 8, 4, 4])
+        let scaled = rows.node("scaled", .binary(.multiply), x, rows.input("g", [1, 8, 4, 1]))
+        rows.output(rows.convolution("y", scaled, from: 8, to: 8))
+        for sketch in [shared, rows] {
+            let (before, after) = try sketch.around("input")
+            #expect(before.dump() == after.dump())
+        }
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

@@ -10,6 +10,9 @@ private struct ConvCase {
     var bias: [Float] = []
     var cuts: [Int] = []
     var residual: ConvBuffer?
+    /// Factors, for each image or for all, and offsets of the channels of the input.
+    var scale: ConvBuffer?
+    var shift: ConvBuffer?
     let input: ConvBuffer
     let outputCount: Int
     let lanes: Int
@@ -74,6 +77,17 @@ private struct ConvCase {
         bias = random.floats(outChannels)
         cuts = [random.int(0...channels)]
         if random.chance(3) { residual = ConvBuffer(random.floats(outputCount)) }
+        if isPlain && !isMatrix && !isSinglePixel && random.chance(2) {
+            args.affine.is_applied = true
+            args.affine.low = random.chance(2) ? 0 : -.infinity
+            args.affine.high = random.chance(3) ? 0.5 : .infinity
+            let padded = (channels + lanes - 1) / lanes * lanes
+            if random.chance(2) {
+                args.affine.scale_image_stride = random.chance(2) ? padded : 0
+                scale = ConvBuffer(random.floats(padded * Int(args.images)))
+            }
+            if random.chance(2) { shift = ConvBuffer(random.floats(padded)) }
+        }
         for image in 0..<Int(args.images) {
             for row in 0..<inHeight {
                 for column in 0..<inWidth {
@@ -93,6 +107,15 @@ private struct ConvCase {
     func outputOffset(_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> Int {
         image * args.out_image_stride + channel / lanes * args.out_block_stride
             + row * args.out_row_stride + column * args.out_pixel_stride + channel % lanes
+    }
+
+    /// What is multiplied for one element of the input.
+    func factor(_ image: Int, _ row: Int, _ column: Int, _ channel: Int) -> Float {
+        let x = input[inputOffset(image, row, column, channel)]
+        guard args.affine.is_applied else { return x }
+        let scale = self.scale.map { $0[image * args.affine.scale_image_stride + channel] } ?? 1
+        let mapped = (shift.map { $0[channel] } ?? 0).addingProduct(x, scale)
+        return min(max(mapped, args.affine.low), args.affine.high)
     }
 
     /// Every output element: its place and its channel.
@@ -115,7 +138,7 @@ private struct ConvCase {
             guard y >= 0, y < Int(args.in_h), x >= 0, x < Int(args.in_w) else { continue }
             for c in 0..<channels {
                 let weight = weights[(channel * channels + c) * taps + tap]
-                sum.add(Double(input[inputOffset(image, y, x, c)]) * Double(weight))
+                sum.add(Double(factor(image, y, x, c)) * Double(weight))
             }
         }
         if let residual {
@@ -156,6 +179,8 @@ private struct ConvCase {
                     block.tap_dy = rows.baseAddress
                     block.tap_dx = columns.baseAddress
                     block.input = UnsafePointer(input.base)
+                    block.affine.scale = scale.map { UnsafePointer($0.base) }
+                    block.affine.shift = shift.map { UnsafePointer($0.base) }
                     block.weights = UnsafePointer(packed.base + first * (1 + channels * taps))
                     block.out_channels = UInt32(count)
                     block.output = output.base + offset
@@ -178,17 +203,27 @@ private struct ConvCase {
 
     func runNative(_ isa: UnsafePointer<sl_isa>, packed: ConvBuffer, cut: Cut) -> ConvBuffer {
         run(isa, packed: packed, cut: cut) { args, number in
-            let most = sl_conv_gather_tiles(isa, &args, 1 << 30)
-            guard let tiles = cut.gathersTiles, most > 0 else {
-                return isa.pointee.conv(&args, number, nil)
-            }
-            args.gather_tiles = min(most, tiles)
-            let floats = sl_conv_gather_floats(isa, &args)
-            #expect(sl_conv_gather_tiles(isa, &args, floats) >= args.gather_tiles)
-            let scratch = ConvBuffer(floats)
-            isa.pointee.conv(&args, number, scratch.base)
-            #expect(scratch.guardsAreIntact)
+            runNative(isa, &args, number, gathersTiles: cut.gathersTiles)
         }
+    }
+
+    /// Runs a task with the scratch it needs, gathering where that was asked for.
+    func runNative(
+        _ isa: UnsafePointer<sl_isa>,
+        _ args: inout sl_conv_args,
+        _ number: Int,
+        gathersTiles: Int? = nil
+    ) {
+        let most = sl_conv_gather_tiles(isa, &args, 1 << 30)
+        guard let tiles = gathersTiles ?? (args.affine.is_applied ? 2 : nil), most > 0 else {
+            return isa.pointee.conv(&args, number, nil)
+        }
+        args.gather_tiles = min(most, tiles)
+        let floats = sl_conv_gather_floats(isa, &args)
+        #expect(sl_conv_gather_tiles(isa, &args, floats) >= args.gather_tiles)
+        let scratch = ConvBuffer(floats)
+        isa.pointee.conv(&args, number, scratch.base)
+        #expect(scratch.guardsAreIntact)
     }
 
     func packed(_ isa: UnsafePointer<sl_isa>) -> ConvBuffer {
@@ -284,7 +319,7 @@ struct ConvKernelTests {
             let upload = CarriedUpload(floats: random.int(1...40_000))
             let output = conv.run(isa, packed: packed, cut: cut) { args, number in
                 args.carried = upload.share(tasks: sl_conv_task_count(isa, &args))
-                isa.pointee.conv(&args, number, nil)
+                conv.runNative(isa, &args, number)
             }
             #expect(conv.differences(plain, output) == 0)
             #expect(upload.isComplete)

@@ -76,6 +76,16 @@ typedef struct {
     size_t tasks;
 } sl_carried_upload;
 
+// What happens to input before it is multiplied: min(max(x * scale[c] + shift[c], low), high).
+// Both vectors have a whole number of channel vectors; NULL stands for ones or zeros.
+typedef struct {
+    bool is_applied;
+    const float *scale;
+    size_t scale_image_stride;  // floats from one image's factors to the next's
+    const float *shift;
+    float low, high;
+} sl_input_affine;
+
 // ---------------------------------------------------------------------------------------------
 // Convolution, transposed convolution (one phase) and matrix product: the tile kernel.
 //
@@ -105,6 +115,9 @@ typedef struct {
 // sl_conv_gather_floats(args) floats a task hold the padded input of `gather_tiles` tiles at a
 // time. 0 reads the input where it is, with the same bits.
 //
+// Pointwise convolutions of stride 1 on a whole blocked image may apply `affine` to their input.
+// The same scratch then holds what it made of the input of `gather_tiles` tiles, at least one.
+//
 // A call with one image of one pixel reads each weight once. With `chunks_weights` they may be
 // anywhere: each task copies them chunk by chunk into its scratch of 2 * lanes * lanes floats and
 // multiplies what it just copied, with the same bits.
@@ -129,6 +142,7 @@ typedef struct {
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
     size_t gather_tiles;
+    sl_input_affine affine;
     bool chunks_weights;
     sl_carried_upload carried;
 } sl_conv_args;

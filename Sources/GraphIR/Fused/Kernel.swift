@@ -11,7 +11,7 @@ package enum Activation: Hashable, Sendable {
 /// What one node of the fused graph computes: exactly one kernel family.
 package enum Kernel: Sendable {
     /// Convolutions, transposed convolutions and matrix products with constant weights.
-    /// Inputs: x, then the residual when `hasResidual`.
+    /// Inputs: x, the residual when `hasResidual`, then what `inputAffine` needs.
     case convolution(ConvolutionKernel)
     /// Inputs: x.
     case pool(PoolKernel)
@@ -183,6 +183,32 @@ package struct ConvolutionPart: Sendable {
     }
 }
 
+/// What a convolution does to its input before it multiplies:
+/// min(max(x * scale + shift, lower), upper), scale and shift per channel.
+package struct InputAffine: Hashable, Sendable {
+    /// Whether there are operands for them, in this order at the end of the node's inputs.
+    package var hasScale: Bool
+    package var hasShift: Bool
+    /// Whether each image has factors of its own.
+    package var isPerImage: Bool
+    package var lower: Float
+    package var upper: Float
+
+    package init(
+        hasScale: Bool,
+        hasShift: Bool,
+        isPerImage: Bool,
+        lower: Float,
+        upper: Float
+    ) {
+        self.hasScale = hasScale
+        self.hasShift = hasShift
+        self.isPerImage = isPerImage
+        self.lower = lower
+        self.upper = upper
+    }
+}
+
 /// The shape and weights of a convolution or of a product with a constant matrix.
 package struct ConvolutionKernel: Sendable {
     package enum Algorithm: Hashable, Sendable {
@@ -222,6 +248,7 @@ package struct ConvolutionKernel: Sendable {
     package var outputStep: (y: Int, x: Int)
     package var parts: [ConvolutionPart]
     package var hasResidual: Bool
+    package var inputAffine: InputAffine?
 
     package init(
         algorithm: Algorithm,
