@@ -3,11 +3,13 @@
 PYTHON := .venv/bin/python
 SLUICE := .build/release/sluice
 SEEDS ?= 60
+SECONDS_EACH ?= 15
 PREFIX ?= $(HOME)/.local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build library models demo demo-ocr test test-modules test-release \
-	test-debug e2e readme conformance operators fuzz test-isa test-avx512 test-asan test-tsan lint stack format \
+	test-debug e2e readme conformance operators fuzz fuzz-networks test-isa test-avx512 test-asan \
+	test-tsan lint stack format \
 	bench bench-fusion bench-kernels bench-networks \
 	bench-peers docs man picture install clean ci
 
@@ -60,7 +62,10 @@ operators: build ## writes docs/OPERATORS.md: importer, expected node tests, typ
 	@$(PYTHON) scripts/operator_types.py
 	@python3 scripts/operators.py
 
-fuzz: build ## random networks until one fails, then the smallest failing part (SEEDS=1000)
+fuzz: setup ## libFuzzer on the readers of files and on the planner (SECONDS_EACH=15)
+	scripts/fuzz.sh $(SECONDS_EACH)
+
+fuzz-networks: build ## random networks until one fails, then its smallest failing part (SEEDS=1000)
 	$(PYTHON) scripts/fuzz_models.py --seeds $(SEEDS) --shrink --keep out/fuzz
 
 test-isa: setup ## kernels and engine on each instruction set this CPU has, and on the emulated one
@@ -119,7 +124,7 @@ install: man ## the command, its manual page and shell completions below PREFIX 
 	@scripts/install.sh $(SLUICE) $(PREFIX)
 
 clean: ## removes what was built; models and the virtual environment stay
-	rm -rf .build .build-asan .build-tsan .build-avx512 out
+	rm -rf .build .build-asan .build-tsan .build-avx512 .build-fuzz out
 
 ci: ## what the CI runs
 	@.ci/run

@@ -100,7 +100,7 @@ let package = Package(
         .testTarget(name: "GraphIRTests", dependencies: ["GraphIR"]),
         .testTarget(
             name: "ModelImportTests",
-            dependencies: ["ModelImport", "GraphIR", "TensorMemory"]
+            dependencies: ["ModelImport", "GraphIR", "TensorMemory", "HostileInput"]
         ),
         .testTarget(
             name: "KernelTests",
@@ -111,12 +111,31 @@ let package = Package(
             dependencies: ["GraphCompiler", "GraphIR", "KernelLibrary"]
         ),
         .target(name: "CAllocationCounter", path: "Tests/AllocationCounter"),
+        .target(
+            name: "HostileInput",
+            dependencies: ["Sluice"],
+            path: "Tests/HostileInput",
+            swiftSettings: swiftSettings
+        ),
         .testTarget(
             name: "SluiceTests",
             dependencies: [
                 "Sluice", "GraphIR", "GraphCompiler", "KernelLibrary", "Execution",
-                "TensorMemory", "CAllocationCounter",
+                "TensorMemory", "CAllocationCounter", "HostileInput",
             ]
         ),
     ]
 )
+
+// libFuzzer's library comes only with the options that scripts/fuzz.sh builds with.
+if Context.environment["SLUICE_FUZZER"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "fuzz/CFuzzer"),
+        .executableTarget(
+            name: "sluice-fuzz",
+            dependencies: ["CFuzzer", "HostileInput"],
+            path: "fuzz/Driver",
+            swiftSettings: swiftSettings
+        ),
+    ]
+}

@@ -3,9 +3,10 @@
 
 The five networks run at several budgets and thread counts and must give onnxruntime's numbers,
 the same bits every time, and exactly the planned memory. Small models then cover the import
-(e2e_import.py), more networks what else people have (e2e_networks.py), libsluice in C and Python
-(e2e_c.py), the committed detector the command `detect` (e2e_detect.py), a scanned page the command
-`ocr` (e2e_ocr.py), and random networks everything else (fuzz_models.py).
+(e2e_import.py), hostile ones its limits (e2e_hostile.py), more networks what else people have
+(e2e_networks.py), libsluice in C and Python (e2e_c.py), the committed detector the command `detect`
+(e2e_detect.py), a scanned page the command `ocr` (e2e_ocr.py), and random networks everything else
+(fuzz_models.py).
 """
 
 import argparse
@@ -22,6 +23,7 @@ from PIL import Image
 import e2e_c
 import e2e_commands
 import e2e_detect
+import e2e_hostile
 import e2e_import
 import e2e_networks
 import e2e_ocr
@@ -338,6 +340,7 @@ def main():
     models = arguments.models.resolve()
     started = time.monotonic()
     e2e_import.test_import(report, sluice)
+    e2e_hostile.test_hostile(report, sluice)
     e2e_c.test_c(report, models)
     e2e_detect.test_detect(report, sluice)
     e2e_commands.test_commands(report, sluice, models)

@@ -1,10 +1,14 @@
 """Shared by the end-to-end tests: runs the `sluice` command and onnxruntime, compares, reports."""
 
 import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
+import sys
 import tempfile
+import time
 import traceback
 
 import numpy as np
@@ -14,6 +18,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Exit codes of the command.
 USAGE, BAD_DATA, NO_FILE, IMPOSSIBLE = 64, 65, 66, 69
+
+
+# Runs a command and writes the most memory it held, in KiB, to a file. The process that starts the
+# command must be small: a process begins with the peak of the one it was made from.
+MEASURING = """
+import os, sys
+process = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
+_, status, usage = os.wait4(process, 0)
+open(sys.argv[1], "w").write(str(usage.ru_maxrss))
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 class Failure(Exception):
@@ -61,6 +77,23 @@ class Sluice:
         except subprocess.TimeoutExpired:
             raise Failure(f"no end within {timeout} s: {' '.join(arguments)}") from None
         return Run(process, arguments)
+
+    def measured(self, *arguments, timeout=300):
+        """Like `call`; also how many bytes the process held at most, and how long it took."""
+        with tempfile.NamedTemporaryFile("r", prefix="sluice-test-") as file:
+            command = [sys.executable, "-S", "-c", MEASURING, file.name, self.path]
+            started = time.monotonic()
+            process = subprocess.Popen(
+                [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, errors="replace", cwd=self.folder.name, start_new_session=True)
+            try:
+                texts = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # The command, not only what measures it.
+                raise Failure(f"no end within {timeout} s: {arguments}") from None
+            run = Run(subprocess.CompletedProcess(command, process.returncode, *texts), arguments)
+            seconds = time.monotonic() - started
+            return run, int(file.read()) << 10, seconds
 
     def succeed(self, *arguments, timeout=300):
         run = self.call(*arguments, timeout=timeout)

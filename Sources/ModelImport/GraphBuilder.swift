@@ -253,7 +253,15 @@ struct GraphBuilder {
         guard !model.graph.outputs.isEmpty else {
             throw ImportError(.invalid, "the graph returns nothing", location: location)
         }
+        var seen: Set<String> = []
         for name in model.graph.outputs {
+            guard seen.insert(name).inserted else {
+                throw ImportError(
+                    .invalid,
+                    "the graph returns \(quoted(name)) twice",
+                    location: location
+                )
+            }
             guard let id = lookUp(name) else {
                 throw ImportError(
                     .invalid,

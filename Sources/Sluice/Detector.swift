@@ -74,7 +74,7 @@ public final class Detector: Sendable {
         )
         guard let boxes = outputs["boxes"], let scores = outputs["scores"],
             boxes.count == 3, scores.count == 3, boxes[0] == 1, scores[0] == 1,
-            boxes[1] == scores[1], boxes[2] == 4
+            boxes[1] == scores[1], boxes[2] == 4, scores[2] > 0
         else {
             throw Detector.unsuited(model, "outputs 'boxes' of 1xNx4 and 'scores' of 1xNxCLASSES")
         }

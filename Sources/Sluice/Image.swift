@@ -30,37 +30,7 @@ public struct Image: Sendable, Hashable {
     ///
     /// Transparency is dropped.
     public init(reading path: String, channels: Int = 3) throws(SluiceError) {
-        guard let file = fopen(path, "rbe") else {
-            throw SluiceError(
-                .missingFile,
-                "cannot read image '\(path)': \(String(cString: strerror(errno)))"
-            )
-        }
-        defer { fclose(file) }
-        var size: (width: Int32, height: Int32, channels: Int32) = (0, 0, 0)
-        guard
-            let decoded = stbi_load_from_file(
-                file,
-                &size.width,
-                &size.height,
-                &size.channels,
-                Int32(channels)
-            )
-        else {
-            let reason = stbi_failure_reason().map { String(cString: $0) } ?? "unreadable"
-            throw SluiceError(
-                .badData,
-                "'\(path)' is not a picture Sluice can read (\(reason)); give a PNG or JPEG file"
-            )
-        }
-        defer { stbi_image_free(decoded) }
-        let count = Int(size.width) * Int(size.height) * channels
-        self.init(
-            width: Int(size.width),
-            height: Int(size.height),
-            channels: channels,
-            samples: Array(UnsafeBufferPointer(start: decoded, count: count))
-        )
+        self = try readImage(path: path, channels: channels)
     }
 
     /// Writes a PNG file; it appears whole or not at all.

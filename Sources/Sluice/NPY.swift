@@ -22,7 +22,7 @@ package func readNPY(path: String) throws(NPYError) -> NPYArray {
     do throws(FileError) {
         let file = try WeightFile(path: path)
         result = try readNPY(path: path, byteCount: file.byteCount) { range throws(FileError) in
-            try bytes(range, of: file)
+            try readBytes(range, of: file)
         }
     } catch {
         throw NPYError(
@@ -103,7 +103,8 @@ private func readNPY(
     return .success(NPYArray(dtype: header.dtype, shape: header.shape, bytes: data))
 }
 
-private func bytes(_ range: Range<Int>, of file: WeightFile) throws(FileError) -> [UInt8] {
+/// The bytes of `range` of `file`.
+func readBytes(_ range: Range<Int>, of file: WeightFile) throws(FileError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: range.count)
     try bytes.withUnsafeMutableBufferPointer { (target) throws(FileError) in
         try file.read(range, into: UnsafeMutableRawBufferPointer(target))

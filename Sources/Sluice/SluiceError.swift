@@ -30,10 +30,15 @@ public struct SluiceError: Error, Sendable, CustomStringConvertible {
     /// What, where, and what would work.
     public var message: String
 
-    /// An error of `kind` that says `message`.
+    /// An error of `kind` that says `message`, which is cut when a hostile file made it very long.
     public init(_ kind: Kind, _ message: String) {
+        let limit = 32 << 10
+        let isLong = message.utf8.count > limit
         self.kind = kind
-        self.message = message
+        self.message =
+            isLong
+            ? String(decoding: message.utf8.prefix(limit), as: UTF8.self)
+                + "... (\(message.utf8.count) bytes in all)" : message
     }
 
     /// The message.

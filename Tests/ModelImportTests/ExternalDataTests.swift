@@ -1,5 +1,6 @@
 import Glibc
 import GraphIR
+import HostileInput
 import ModelImport
 import Testing
 
@@ -131,6 +132,47 @@ struct ExternalDataTests {
             try write(model(graph).bytes, to: directory + "/model.onnx")
             let model = try importONNX(path: directory + "/model.onnx")
             #expect(try model.fileRange("c") == FileRange(file: 1, offset: 0, byteCount: 400))
+        }
+    }
+
+    @Test("a file of weights cut off anywhere is refused when the model is opened")
+    func cutOffWeights() throws {
+        try withTemporaryDirectory { directory in
+            let tensors = [
+                externalTensor("a", [60], location: "w.bin"),
+                externalTensor("b", [40], location: "w.bin", offset: "240", length: "160"),
+            ]
+            try write(carrying(tensors).bytes, to: directory + "/model.onnx")
+            for bytes in Damage(of: values.littleEndianBytes).cutOff {
+                try write(bytes, to: directory + "/w.bin")
+                let error = #expect(throws: ImportError.self) {
+                    _ = try importONNX(path: directory + "/model.onnx")
+                }
+                #expect(error?.kind == .truncated)
+            }
+        }
+    }
+
+    @Test("no damaged byte makes a model read other files than those beside it")
+    func damagedReferences() throws {
+        let tensor = externalTensor("a", [60], location: "sub/v.bin", offset: "4", length: "240")
+        let bytes = carrying([tensor]).bytes
+        try withTemporaryDirectory { directory in
+            mkdir(directory + "/models", 0o755)
+            mkdir(directory + "/models/sub", 0o755)
+            for name in ["/models/sub/v.bin", "/v.bin"] {
+                try write(values.littleEndianBytes, to: directory + name)
+            }
+            let damage = Damage(of: bytes)
+            for file in Array(damage.changed) + Array(damage.scattered(400)) {
+                try write(file, to: directory + "/models/model.onnx")
+                guard let model = try? importONNX(path: directory + "/models/model.onnx") else {
+                    continue
+                }
+                for file in model.files {
+                    #expect(file.path.contains("/models/"), "\(file.path)")
+                }
+            }
         }
     }
 }

@@ -57,6 +57,28 @@ struct ImageTests {
         }
     }
 
+    @Test("what no file of this length can hold is refused before memory is taken for it")
+    func impossibleSizesAreRefused() throws {
+        // A gray PNG of 16 million pixels a side, and a JPEG of 65535 that ends at once.
+        let claim: [UInt8] = [0, 0xff, 0xff, 0xff]
+        let header = [0, 0, 0, 13] + Array("IHDR".utf8) + claim + claim + [8, 0, 0, 0, 0]
+        let png = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] + header + [0, 0, 0, 0]
+        let frame: [UInt8] = [0xff, 0xc0, 0, 11, 8, 0xff, 0xff, 0xff, 0xff, 1, 1, 0x11, 0]
+        let jpeg = [0xff, 0xd8] + frame + [0xff, 0xda, 0, 2, 0xff, 0xd9]
+        for bytes in [png, jpeg] {
+            let error = #expect(throws: SluiceError.self) {
+                try withFile { path in
+                    let file = try #require(fopen(path, "w"))
+                    fwrite(bytes, 1, bytes.count, file)
+                    fclose(file)
+                    _ = try Image(reading: path)
+                }
+            }
+            #expect(error?.kind == .badData)
+            #expect(error?.message.contains("bytes cannot hold") ?? false)
+        }
+    }
+
     @Test("resizing keeps a flat picture flat", arguments: [(1, 1), (5, 90), (64, 3), (31, 31)])
     func flatStaysFlat(size: (Int, Int)) {
         let flat = Image(

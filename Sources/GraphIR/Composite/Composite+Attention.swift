@@ -118,7 +118,7 @@ extension Expansion {
 
     private mutating func repeatedHeads(_ x: Slot, _ times: Int) throws(ShapeError) -> Slot {
         if times == 1 { return x }
-        let places = (0..<shape(x)[1] * times).map { $0 / times }
+        let places = try tableIndices(below: shape(x)[1] * times).map { $0 / times }
         return try gather(x, integers(places), axis: 1)
     }
 
@@ -141,8 +141,8 @@ extension Expansion {
             let mask = try padded(given, to: keys)
             if dtype(mask) == .bool { try allow(mask, &self) } else { bias = mask }
         }
-        let column = integers(Array(0..<keys), shape: [1, keys])
-        var place = integers(Array(0..<queries), shape: [queries, 1])
+        let column = try counting(keys, shape: [1, keys])
+        var place = try counting(queries, shape: [queries, 1])
         if let lengths = optional(6) {
             let batch = shape(lengths).reduce(1, *)
             let valid = try reshape(cast(lengths, to: .int64), [batch, 1, 1, 1])

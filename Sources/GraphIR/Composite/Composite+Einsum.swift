@@ -52,6 +52,7 @@ extension Expansion {
             sizes.append(shape(slot)[axes[0]])
             steps.append(axes.reduce(0) { $0 + strides[$1] })
         }
+        _ = try tableIndices(below: sizes.reduce(1, *))
         let places = viewOffsets(shape: sizes, strides: steps)
         let flat = try reshape(slot, [shape(slot).reduce(1, *)])
         return (try gather(flat, integers(places, shape: sizes), axis: 0), unique)

@@ -59,7 +59,7 @@ extension Expansion {
         for other in own.indices where other != axis && own[other] > 1 {
             var shape = own.map { _ in 1 }
             shape[other] = own[other]
-            let offsets = (0..<own[other]).map { $0 * strides[other] }
+            let offsets = try tableIndices(below: own[other]).map { $0 * strides[other] }
             numbers = try binary(.add, numbers, integers(offsets, shape: shape))
         }
         return numbers
@@ -73,7 +73,7 @@ extension Expansion {
         let tuples = shape(indices).dropLast().reduce(1, *)
         let strides = stridesOfRows(sizes)
         let flat = try reshape(cast(indices, to: .int64), [tuples, sizes.count])
-        var rows = integers(Array(repeating: 0, count: tuples))
+        var rows = try integers(tableIndices(below: tuples).map { _ in 0 })
         for axis in sizes.indices {
             let index = try wrapped(pick(flat, axis: 1, axis), size: sizes[axis])
             rows = try binary(.add, rows, binary(.multiply, index, Double(strides[axis])))
@@ -99,7 +99,7 @@ extension Expansion {
         var rows = try rowNumbers(indices, indexed)
         if batches > 1 {
             let each = indexed.reduce(1, *)
-            let starts = (0..<tuples).map { $0 / (tuples / batches) * each }
+            let starts = try tableIndices(below: tuples).map { $0 / (tuples / batches) * each }
             rows = try binary(.add, rows, integers(starts))
         }
         let table = try reshape(x, [batches * indexed.reduce(1, *), rest.reduce(1, *)])
@@ -142,6 +142,7 @@ extension Expansion {
         let strides = pool.strides.isEmpty ? pool.kernel.map { _ in 1 } : pool.strides
         var pads = [Int](repeating: 0, count: 2 * axes)
         if case .explicit(let given) = pool.padding, !given.isEmpty { pads = given }
+        for (size, stride) in zip(sizes[2...], strides) { try checkShape([size, stride]) }
         let spatial = (0..<axes).map {
             (sizes[$0 + 2] - 1) * strides[$0] + pool.kernel[$0] - pads[$0] - pads[$0 + axes]
         }
@@ -185,13 +186,13 @@ extension Expansion {
         let (batch, length, count) = (sizes[0], sizes[axis], shape(update)[axis])
         let middle = sizes[1..<axis].reduce(1, *)
         let width = sizes[(axis + 1)...].reduce(1, *)
-        var start = integers(Array(repeating: 0, count: batch))
+        var start = try integers(tableIndices(below: batch).map { _ in 0 })
         if let given = optional(2) { start = try cast(given, to: .int64) }
-        let steps = integers(Array(0..<count), shape: [1, 1, count])
+        let steps = try counting(count, shape: [1, 1, count])
         var place = try binary(.add, reshape(start, [batch, 1, 1]), steps)
         if circular { place = try binary(.modulo(truncated: false), place, Double(length)) }
-        let firsts = integers(
-            (0..<batch * middle).map { $0 * length },
+        let firsts = try integers(
+            tableIndices(below: batch * middle).map { $0 * length },
             shape: [batch, middle, 1]
         )
         let rows = try binary(.add, place, firsts)
@@ -221,11 +222,17 @@ extension Expansion {
         let dilation = dilations.isEmpty ? image.map { _ in 1 } : dilations
         let pad = pads.isEmpty ? Array(repeating: 0, count: 2 * axes) : pads
         let padded: [Int] = (0..<axes).map { image[$0] + pad[$0] + pad[$0 + axes] }
+        try checkShape(padded)
+        try checkShape(block)
+        guard block.allSatisfy({ $0 < maximumWindowParameter }) else {
+            throw ShapeError("a block of \(describe(block)) is too large")
+        }
         let taps = block.reduce(1, *)
         let counts: [Int] = (0..<axes).map { axis in
             let extent = dilation[axis] * (block[axis] - 1) + 1
-            return (padded[axis] - extent) / stride[axis] + 1
+            return extent > padded[axis] ? 0 : (padded[axis] - extent) / stride[axis] + 1
         }
+        try checkShape(counts)
         let (batch, columns) = (shape(x)[0], shape(x)[2])
         guard taps > 0, shape(x)[1].isMultiple(of: taps), counts.allSatisfy({ $0 > 0 }),
             counts.reduce(1, *) == columns
@@ -236,12 +243,13 @@ extension Expansion {
         // Where each column's element of each tap lands, in one channel.
         let tapOffsets = viewOffsets(
             shape: block,
-            strides: (0..<axes).map { dilation[$0] * rowStrides[$0] }
+            strides: (0..<axes).map { block[$0] > 1 ? dilation[$0] * rowStrides[$0] : 0 }
         )
         let columnOffsets = viewOffsets(
             shape: counts,
-            strides: (0..<axes).map { stride[$0] * rowStrides[$0] }
+            strides: (0..<axes).map { counts[$0] > 1 ? stride[$0] * rowStrides[$0] : 0 }
         )
+        _ = try tableIndices(below: channels * taps * columns)
         var places: [Int] = []
         for channel in 0..<channels {
             for tap in tapOffsets { places += columnOffsets.map { channel * size + tap + $0 } }

@@ -60,6 +60,9 @@ extension Expansion {
         var state = try state(3, [batch, heads, size, width], like: q)
         let scale =
             attention.scale == 0 ? 1 / Double(size).squareRoot() : Double(attention.scale)
+        guard time <= 4096 else {
+            throw ShapeError("a sequence of \(time) steps is too long; at most 4096 are possible")
+        }
         var steps: [Slot] = []
         for t in 0..<time {
             let key = try reshape(pick(k, axis: 2, t), [batch, heads, size, 1])
@@ -139,6 +142,7 @@ extension Expansion {
         for (place, axis) in order.enumerated() { back[axis] = place }
         let real = try transpose(pick(x, axis: rank - 1, 0), order)
         let count = isOneSided ? length / 2 + 1 : length
+        _ = try tableIndices(below: length * count)
         let factor = isInverse ? 1 / Double(length) : 1
         func table(_ function: (Double) -> Double, _ e: inout Expansion) -> Slot {
             var values: [Double] = []

@@ -33,16 +33,16 @@ extension Expansion {
             let (rows, columns) = (sizes[sizes.count - 2], sizes[sizes.count - 1])
             // No triangle depends on more than this, and sums with it stay small.
             let offset = min(max(k, -rows - 1), columns + 1)
-            let row = integers(Array(0..<rows), shape: [rows, 1])
-            let column = integers(Array(0..<columns), shape: [1, columns])
+            let row = try counting(rows, shape: [rows, 1])
+            let column = try counting(columns, shape: [1, columns])
             let diagonal = try binary(.add, row, Double(offset))
             let isKept = try binary(upper ? .greaterOrEqual : .lessOrEqual, column, diagonal)
             outputs = [try select(isKept, x, scalar(0, like: x))]
         case .eyeLike(let offset, let target):
             let sizes = shape(x)
             guard sizes.count == 2 else { throw ShapeError("EyeLike needs a matrix") }
-            let row = integers(Array(0..<sizes[0]), shape: [sizes[0], 1])
-            let column = integers(Array(0..<sizes[1]), shape: [1, sizes[1]])
+            let row = try counting(sizes[0], shape: [sizes[0], 1])
+            let column = try counting(sizes[1], shape: [1, sizes[1]])
             let hits = try binary(.equal, column, binary(.add, row, Double(offset)))
             outputs = [try cast(hits, to: target ?? dtype(x))]
         case .oneHot(let axis): try oneHot(x, axis: axis)
@@ -103,7 +103,7 @@ extension Expansion {
         sizesOfRange[axis] = depth
         let hits = try binary(
             .equal,
-            integers(Array(0..<depth), shape: sizesOfRange),
+            counting(depth, shape: sizesOfRange),
             index
         )
         outputs = [
@@ -140,11 +140,11 @@ extension Expansion {
             batchAxis == 0 ? [batch, 1] : [1, batch]
         )
         let timeShape = timeAxis == 0 ? [time, 1] : [1, time]
-        let t = integers(Array(0..<time), shape: timeShape)
+        let t = try counting(time, shape: timeShape)
         let mirrored = try binary(.subtract, binary(.subtract, lengths, t), 1)
         let source = try select(binary(.less, t, lengths), mirrored, t)
-        let b = integers(
-            (0..<batch).map { $0 * (batchAxis == 0 ? time : 1) },
+        let b = try integers(
+            tableIndices(below: batch).map { $0 * (batchAxis == 0 ? time : 1) },
             shape: batchAxis == 0 ? [batch, 1] : [1, batch]
         )
         let step = Double(timeAxis == 0 ? batch : 1)

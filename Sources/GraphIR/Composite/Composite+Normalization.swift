@@ -125,7 +125,7 @@ extension Expansion {
         )
         var sizesOfRange = shape(source).map { _ in 1 }
         sizesOfRange[along] = count
-        let positions = integers(Array(0..<count), shape: sizesOfRange)
+        let positions = try counting(count, shape: sizesOfRange)
         let hits = try cast(binary(.equal, positions, first), to: dtype(x))
         outputs = [try reshape(hits, sizes)]
     }

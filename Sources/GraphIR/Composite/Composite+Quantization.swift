@@ -72,7 +72,7 @@ extension Expansion {
             guard shape(given).count == sizes.count else {
                 throw ShapeError("a scale in blocks needs the rank of its tensor")
             }
-            let places = (0..<sizes[axis]).map { $0 / blockSize }
+            let places = try tableIndices(below: sizes[axis]).map { $0 / blockSize }
             return try gather(value, integers(places), axis: axis)
         }
         guard shape(given) == [sizes[axis]] else {

@@ -110,6 +110,7 @@ extension Expansion {
         guard let size = try integers(1, "size"), size.count == 4 || size.count == 5 else {
             throw ShapeError("AffineGrid needs the size of a batch of images or volumes")
         }
+        try checkShape(size)
         let spatial = Array(size[2...])
         let axes = spatial.count
         guard shape(theta) == [size[0], axes, axes + 1] else {
@@ -119,7 +120,7 @@ extension Expansion {
         let strides = stridesOfRows(spatial)
         // Rows of x, y(, z), 1: the innermost axis of the image comes first.
         var numbers: [Double] = []
-        for point in 0..<points {
+        for point in try tableIndices(below: points) {
             for axis in (0..<axes).reversed() {
                 let (index, count) = (Double(point / strides[axis] % spatial[axis]), spatial[axis])
                 numbers.append(
@@ -166,7 +167,7 @@ extension Expansion {
         let (batch, points) = (shape(positions[0])[0], shape(positions[0])[1])
         let strides = stridesOfRows(sizes)
         let each = sizes.reduce(1, *)
-        var rows = integers((0..<batch).map { $0 * each }, shape: [batch, 1])
+        var rows = try integers(tableIndices(below: batch).map { $0 * each }, shape: [batch, 1])
         var isInside: Slot?
         for (axis, given) in positions.enumerated() {
             let last = Double(sizes[axis] - 1)

@@ -103,7 +103,10 @@ extension Expansion {
             let numbers = try binary(.add, taps, starts)
             let inPlane = try gather(integers(places), numbers, axis: 0)
             let plane = sizes[2...].reduce(1, *)
-            let planes = integers((0..<rows).map { $0 * plane }, shape: [rows, 1, 1])
+            let planes = try integers(
+                tableIndices(below: rows).map { $0 * plane },
+                shape: [rows, 1, 1]
+            )
             outputs.append(try reshape(binary(.add, inPlane, planes), result))
         }
     }

@@ -69,7 +69,11 @@ package struct Expansion {
 
     /// The integers of an input that decides shapes; nil when it is absent.
     func integers(_ index: Int, _ name: String) throws(ShapeError) -> [Int]? {
-        try operands.integers(index, name)
+        let list = try operands.integers(index, name)
+        if let huge = list?.first(where: { $0.magnitude > maximumElementCount.magnitude }) {
+            throw ShapeError("input \(index) (\(name)) has \(huge), more than any tensor holds")
+        }
+        return list
     }
 
     /// One integer that decides shapes; nil when it is absent.
@@ -79,6 +83,21 @@ package struct Expansion {
             throw ShapeError("input \(index) (\(name)) has \(list.count) elements instead of one")
         }
         return list[0]
+    }
+
+    // MARK: Tables
+
+    /// The numbers below `count`, for a table that the plan has to hold.
+    func tableIndices(below count: Int) throws(ShapeError) -> Range<Int> {
+        guard 0...longestTable ~= count else {
+            throw ShapeError("it needs a table of \(count) numbers; at most \(longestTable) work")
+        }
+        return 0..<count
+    }
+
+    /// A constant of the numbers below `count`.
+    mutating func counting(_ count: Int, shape: [Int]) throws(ShapeError) -> Slot {
+        integers(Array(try tableIndices(below: count)), shape: shape)
     }
 
     // MARK: Steps
@@ -142,6 +161,9 @@ package struct Expansion {
         return slots
     }
 }
+
+/// The longest table of indices that an expansion makes: a plan of more would not fit in memory.
+private let longestTable = 1 << 26
 
 extension Expansion {
     /// Outputs of which the size turned out to be known get just that size.

@@ -7,7 +7,7 @@ package func resizeTable(
     _ resize: Resize,
     along axis: ResizeScale
 ) throws(ShapeError) -> ResizeAxis {
-    guard axis.inputSize <= Int(Int32.max), axis.outputSize <= Int(Int32.max) else {
+    guard axis.inputSize <= Int(Int32.max), Double(axis.outputSize) <= maximumTableSize else {
         throw ShapeError(
             "an axis of \(max(axis.inputSize, axis.outputSize)) elements is too long to resize"
         )

@@ -1,0 +1,86 @@
+import CStb
+import TensorMemory
+
+/// Decodes a PNG or JPEG file; `channels` is 1 or 3.
+///
+/// The decoder knows more formats, and believes what a header says. Here only the two get to it,
+/// a picture whose size no file of this length can hold is refused before memory is taken for it,
+/// and a JPEG file that was cut off is an error instead of a picture that ends in gray.
+func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
+    let bytes: [UInt8]
+    do throws(FileError) {
+        let file = try WeightFile(path: path)
+        bytes = try readBytes(0..<file.byteCount, of: file)
+    } catch {
+        throw SluiceError(.missingFile, "cannot read image '\(path)': \(error.message)")
+    }
+    func refusal(_ reason: String) -> SluiceError {
+        SluiceError(
+            .badData,
+            "'\(path)' is not a picture Sluice can read (\(reason)); give a PNG or JPEG file"
+        )
+    }
+    let isJPEG = bytes.starts(with: [0xff, 0xd8])
+    guard isJPEG || bytes.starts(with: [0x89, 0x50, 0x4e, 0x47]) else {
+        throw refusal("unknown image type")
+    }
+    guard let length = Int32(exactly: bytes.count) else { throw refusal("larger than 2 GiB") }
+    guard !isJPEG || endsJPEG(bytes) else { throw refusal("its end is missing") }
+
+    func failure() -> SluiceError {
+        refusal(stbi_failure_reason().map { String(cString: $0) } ?? "unreadable")
+    }
+    var size: (width: Int32, height: Int32, channels: Int32) = (0, 0, 0)
+    guard
+        stbi_info_from_memory(bytes, length, &size.width, &size.height, &size.channels) != 0,
+        size.width > 0, size.height > 0
+    else { throw failure() }
+    guard Int(size.width) * Int(size.height) <= mostPixelsPerByte * bytes.count else {
+        throw refusal(
+            "\(bytes.count) bytes cannot hold \(size.width) x \(size.height) pixels"
+        )
+    }
+    guard
+        let decoded = stbi_load_from_memory(
+            bytes,
+            length,
+            &size.width,
+            &size.height,
+            &size.channels,
+            Int32(channels)
+        )
+    else { throw failure() }
+    defer { stbi_image_free(decoded) }
+    let count = Int(size.width) * Int(size.height) * channels
+    return Image(
+        width: Int(size.width),
+        height: Int(size.height),
+        channels: channels,
+        samples: Array(UnsafeBufferPointer(start: decoded, count: count))
+    )
+}
+
+/// The most pixels a byte of a file can stand for.
+///
+/// Deflate makes up to 1032 bytes of each of its own, and a PNG file may have eight pixels in a
+/// byte. JPEG stays below.
+private let mostPixelsPerByte = 8 * 1032
+
+/// Whether the marker that ends a JPEG file comes after the start of its first scan.
+///
+/// What stands before (a thumbnail, for one) is stepped over segment by segment; in a scan the
+/// marker cannot appear by chance.
+private func endsJPEG(_ bytes: [UInt8]) -> Bool {
+    var position = 2
+    while position + 4 <= bytes.count, bytes[position] == 0xff, bytes[position + 1] != 0xda {
+        if bytes[position + 1] == 0xff {
+            position += 1  // A filler.
+            continue
+        }
+        position += 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
+    }
+    guard position < bytes.count else { return false }
+    return zip(bytes[position...], bytes[position...].dropFirst()).contains {
+        $0 == 0xff && $1 == 0xd9
+    }
+}
