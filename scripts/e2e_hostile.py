@@ -144,8 +144,9 @@ def test_models(report, sluice):
     case("many-unknown", model_of(many, [("x", [4])], ["y0"]), [IMPOSSIBLE], ["50000 nodes"])
     order = helper.make_node("Transpose", ["x"], ["y"], perm=list(range(200_000)))
     case("many-axes", model_of([order], [("x", [4])]), [BAD_DATA])
-    case("million-nodes", chain(1_000_000), [0], command="inspect", seconds=240)
-    case("many-nodes/plan", chain(50_000), [0], seconds=120)
+    # What is known of a node takes a kilobyte or so, where the file has 25 bytes for it.
+    case("million-nodes", chain(1_000_000), [0], command="inspect", seconds=240, factor=70)
+    case("many-nodes/plan", chain(50_000), [0], seconds=120, factor=70)
 
 
 # ---- Pictures and outputs ---------------------------------------------------------------------
@@ -203,7 +204,7 @@ def test_files(report, sluice):
     for name, data, words in (
         ("empty", b"", ["picture"]), ("other-format", b"GIF89a" + bytes(40), ["picture"]),
         ("cut-jpeg", jpeg[:-40], ["its end is missing"]), ("cut-png", png[:-40], ["picture"]),
-        ("huge", (corpus / "huge.png").read_bytes(), ["20000 x 20000"]),
+        ("huge", (corpus / "huge.png").read_bytes(), ["picture"]),
         ("directory", lambda path: path.mkdir(), ["directory"]),
         ("pipe", lambda path: os.mkfifo(path), ["regular"]),
         ("missing", lambda path: None, ["No such file"]),
