@@ -145,8 +145,8 @@ def test_models(report, sluice):
     order = helper.make_node("Transpose", ["x"], ["y"], perm=list(range(200_000)))
     case("many-axes", model_of([order], [("x", [4])]), [BAD_DATA])
     # What is known of a node takes a kilobyte or so, where the file has 25 bytes for it.
-    case("million-nodes", chain(1_000_000), [0], command="inspect", seconds=240, factor=70)
-    case("many-nodes/plan", chain(50_000), [0], seconds=120, factor=70)
+    case("million-nodes", chain(1_000_000), [0], command="inspect", seconds=600, factor=70)
+    case("many-nodes/plan", chain(50_000), [0], seconds=300, factor=70)
 
 
 # ---- Pictures and outputs ---------------------------------------------------------------------
