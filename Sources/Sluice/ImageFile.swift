@@ -30,16 +30,20 @@ func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
     func failure() -> SluiceError {
         refusal(stbi_failure_reason().map { String(cString: $0) } ?? "unreadable")
     }
+    func refuseImpossible(width: Int, height: Int) throws(SluiceError) {
+        guard width * height > mostPixelsPerByte * bytes.count else { return }
+        throw refusal("\(bytes.count) bytes cannot hold \(width) x \(height) pixels")
+    }
+    // For a PNG of too many pixels the decoder only says that it is none.
+    if let claimed = sizeInPNGHeader(bytes) {
+        try refuseImpossible(width: claimed.width, height: claimed.height)
+    }
     var size: (width: Int32, height: Int32, channels: Int32) = (0, 0, 0)
     guard
         stbi_info_from_memory(bytes, length, &size.width, &size.height, &size.channels) != 0,
         size.width > 0, size.height > 0
     else { throw failure() }
-    guard Int(size.width) * Int(size.height) <= mostPixelsPerByte * bytes.count else {
-        throw refusal(
-            "\(bytes.count) bytes cannot hold \(size.width) x \(size.height) pixels"
-        )
-    }
+    try refuseImpossible(width: Int(size.width), height: Int(size.height))
     guard
         let decoded = stbi_load_from_memory(
             bytes,
@@ -65,6 +69,15 @@ func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
 /// Deflate makes up to 1032 bytes of each of its own, and a PNG file may have eight pixels in a
 /// byte. JPEG stays below.
 private let mostPixelsPerByte = 8 * 1032
+
+/// What the first chunk of a PNG file says, if it is the header.
+private func sizeInPNGHeader(_ bytes: [UInt8]) -> (width: Int, height: Int)? {
+    guard bytes.count >= 24, bytes[12..<16].elementsEqual("IHDR".utf8) else { return nil }
+    let number = { (range: Range<Int>) in bytes[range].reduce(0) { $0 << 8 | Int($1) } }
+    // Larger ones would be negative for the decoder, which refuses them.
+    let (width, height) = (number(16..<20), number(20..<24))
+    return max(width, height) <= Int32.max ? (width, height) : nil
+}
 
 /// Whether the marker that ends a JPEG file comes after the start of its first scan.
 ///
