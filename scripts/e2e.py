@@ -266,7 +266,9 @@ def interrupt(sluice, network):
         process = subprocess.Popen(
             [sluice.path, "run", str(network.path), *network.shape_option, "--random-inputs", "1",
              "--repeat", "1000000", "--output-dir", folder],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            # A shell starts what it runs in the background with the signal ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(1.5)
         require(process.poll() is None, "the run ended before it was interrupted")
         process.send_signal(signal.SIGINT)
