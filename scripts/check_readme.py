@@ -49,7 +49,7 @@ def run_swift(body):
     build = ROOT / ".build/release"
     maps = [f"-fmodule-map-file={path}" for path in build.glob("C*.build/module.modulemap")]
     maps += [f"-I{path}" for path in ROOT.glob("CSources/*/include")]
-    maps += [f"-I{ROOT / 'CSources/CStb'}"]
+    maps += [f"-I{path.parent}" for path in ROOT.glob("CSources/*/module.modulemap")]
     listed = (build / "sluice.product/Objects.LinkFileList").read_text(encoding="utf-8").split()
     command = re.compile(r"/(SluiceCommand|ArgumentParser\w*)\.build/")
     objects = [path for path in listed if not command.search(path)]
