@@ -62,7 +62,10 @@ extension Bool: TensorElement {
 extension Tensor {
     /// A tensor of the elements of an array, in row-major order.
     ///
+    /// Literals such as `0.5` alone make a tensor of float32, as networks take.
+    ///
     /// - Precondition: `elements` holds as many elements as `shape` says.
+    @_disfavoredOverload
     public init<Element: TensorElement>(shape: [Int], _ elements: [Element]) {
         precondition(elements.count == shape.reduce(1, *), "elements do not fill the shape")
         self.init(

@@ -18,6 +18,9 @@ struct TensorTests {
         )
         #expect(try Tensor(shape: [], [2.5 as Double]).elements() == [2.5])
         #expect(Tensor(shape: [2], [1, 2]).elementType == .float32)
+        #expect(Tensor(shape: [2], [0.5, 2]).elementType == .float32)
+        #expect(Tensor(shape: [2], Array(repeating: 0.5, count: 2)).elementType == .float32)
+        #expect(Tensor(shape: [2], [0.5, 2] as [Double]).elementType == .float64)
     }
 
     @Test("elements of another type are refused")
