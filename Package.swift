@@ -121,7 +121,7 @@ let package = Package(
             name: "SluiceTests",
             dependencies: [
                 "Sluice", "GraphIR", "GraphCompiler", "KernelLibrary", "Execution",
-                "TensorMemory", "CAllocationCounter",
+                "TensorMemory", "CAllocationCounter", "HostileInput",
             ]
         ),
     ]

@@ -330,7 +330,7 @@ extension Lowering {
             define(target, as: view(product, name: graph[target].name, shape: shape))
             return
         }
-        let batch = batchIndices(Array(aShape.dropLast(2)), Array(bShape.dropLast(2)))
+        let batch = try batchIndices(Array(aShape.dropLast(2)), Array(bShape.dropLast(2)))
         let product = emitProduct(
             node.name,
             a: a,
@@ -347,13 +347,21 @@ extension Lowering {
     }
 
     /// For each result matrix of a broadcast product, which matrix of a and of b it multiplies.
-    private func batchIndices(_ a: [Int], _ b: [Int]) -> (a: [Int], b: [Int]) {
+    private func batchIndices(
+        _ a: [Int],
+        _ b: [Int]
+    ) throws(LoweringProblem) -> (a: [Int], b: [Int]) {
         let rank = max(a.count, b.count)
         let left = Array(repeating: 1, count: rank - a.count) + a
         let right = Array(repeating: 1, count: rank - b.count) + b
         var indices: (a: [Int], b: [Int]) = ([0], [0])
         for axis in 0..<rank {
             let size = left[axis] == 1 ? right[axis] : left[axis]
+            guard size <= longestTable / max(1, indices.a.count) else {
+                throw LoweringProblem(
+                    reason: "more than \(longestTable) pairs of matrices in one product"
+                )
+            }
             indices.a = indices.a.flatMap { base in
                 (0..<size).map { base * left[axis] + (left[axis] == 1 ? 0 : $0) }
             }

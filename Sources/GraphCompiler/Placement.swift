@@ -226,10 +226,10 @@ struct PlacementSearch {
         for (index, item) in items.enumerated() {
             let resident = streaming.residentUnits[index]
             let streamed = item.unitCount - resident
+            guard streamed > 0 else { continue }
             let blocks =
                 (streamed + streaming.unitsPerBlock[index] - 1)
                 / streaming.unitsPerBlock[index]
-            guard blocks > 0 else { continue }
             let parts = blocks + (resident > 0 ? 1 : 0)
             seconds += Double(parts - 1) * repeatedSeconds[index] / Double(cost.threads)
             let bytes = item.byteCount(of: resident..<item.unitCount)

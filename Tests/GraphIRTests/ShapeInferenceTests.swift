@@ -143,8 +143,8 @@ import Testing
     }
 
     @Test func sizesThatOverflowAreRefused() {
-        let huge = TensorType(.float32, [1 << 39])
-        let matrix = TensorType(.float32, [1 << 20, 1 << 19])
+        let huge = TensorType(.float32, [1 << 30])
+        let matrix = TensorType(.float32, [1 << 16, 1 << 14])
         func infer(_ op: Operator, _ types: [TensorType], _ literals: [DenseTensor?] = []) throws {
             _ = try inferTypes(of: op, inputs: types, literals: literals, outputCount: 1)
         }
@@ -152,7 +152,7 @@ import Testing
         #expect(throws: ShapeError.self) {
             try infer(
                 .matmul,
-                [TensorType(.float32, [1 << 39, 1]), TensorType(.float32, [1, 4])]
+                [TensorType(.float32, [1 << 30, 1]), TensorType(.float32, [1, 4])]
             )
         }
         #expect(throws: ShapeError.self) {

@@ -142,6 +142,9 @@ extension Expansion {
         let strides = pool.strides.isEmpty ? pool.kernel.map { _ in 1 } : pool.strides
         var pads = [Int](repeating: 0, count: 2 * axes)
         if case .explicit(let given) = pool.padding, !given.isEmpty { pads = given }
+        guard strides.count == axes, pads.count == 2 * axes else {
+            throw ShapeError("strides or pads do not fit \(describe(sizes))")
+        }
         for (size, stride) in zip(sizes[2...], strides) { try checkShape([size, stride]) }
         let spatial = (0..<axes).map {
             (sizes[$0 + 2] - 1) * strides[$0] + pool.kernel[$0] - pads[$0] - pads[$0 + axes]

@@ -164,6 +164,11 @@ extension Expansion {
             isIgnored = hits
         }
         var sizes = shape(target)
+        guard sizes.count == shape(logs).count - 1 else {
+            throw ShapeError(
+                "targets \(describe(sizes)) do not fit scores \(describe(shape(logs)))"
+            )
+        }
         sizes.insert(1, at: 1)
         let picked = try add(
             .composite(.gatherElements(axis: 1)),

@@ -146,6 +146,9 @@ extension Expansion {
         guard let zeroPoint else { return value }
         let zero = try cast(zeroPoint, to: .float32)
         let count = shape(zero).reduce(1, *)
+        guard shape(w).count > 1 else {
+            throw ShapeError("weights of \(describe(shape(w))) are none of a convolution")
+        }
         let ones = Array(repeating: 1, count: shape(w).count - 1)
         return try binary(.subtract, value, reshape(zero, count == 1 ? [] : [count] + ones))
     }
@@ -155,8 +158,14 @@ extension Expansion {
     /// Sums of 256 such products are exact in float32; longer ones are added as integers.
     mutating func exactProduct(_ a: Slot, _ b: Slot) throws(ShapeError) -> Slot {
         let chunk = 256
+        guard !shape(a).isEmpty, !shape(b).isEmpty else {
+            throw ShapeError("a scalar is no factor of a matrix product")
+        }
         let (left, right) = (shape(a).count - 1, max(shape(b).count - 2, 0))
         let terms = shape(a)[left]
+        guard terms <= longestExactSum else {
+            throw ShapeError("sums of \(terms) products; at most \(longestExactSum) work")
+        }
         var sum: Slot?
         for start in stride(from: 0, to: max(terms, 1), by: chunk) {
             let range = start..<min(start + chunk, terms)
@@ -244,3 +253,6 @@ extension Expansion {
         ]
     }
 }
+
+/// The longest sum of products of integers that is written out, 256 terms in a step.
+private let longestExactSum = 1 << 20

@@ -334,7 +334,8 @@ extension Expansion {
             let end = try binary(.subtract, pick(bounds, axis: 1, 3 - axis), shift)
             var extent = try binary(.subtract, end, start)
             if !alignment.isHalfPixel { extent = try binary(.maximum, extent, 1) }
-            let steps = (0..<cells * samples).map {
+            try checkShape([cells, samples])
+            let steps = try tableIndices(below: cells * samples).map {
                 (Double($0) + 0.5) / Double(cells * samples)
             }
             let along = constant(

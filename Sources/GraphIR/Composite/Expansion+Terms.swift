@@ -99,6 +99,9 @@ extension Expansion {
     /// Element `index` of one axis, which goes.
     mutating func pick(_ x: Slot, axis: Int, _ index: Int) throws(ShapeError) -> Slot {
         var sizes = shape(x)
+        guard axis < sizes.count, index < sizes[axis] else {
+            throw ShapeError("\(describe(sizes)) has no element \(index) along axis \(axis)")
+        }
         sizes.remove(at: axis)
         return try reshape(slice(x, axis: axis, index..<index + 1), sizes)
     }

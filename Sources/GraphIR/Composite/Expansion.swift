@@ -162,8 +162,8 @@ package struct Expansion {
     }
 }
 
-/// The longest table of indices that an expansion makes: a plan of more would not fit in memory.
-private let longestTable = 1 << 26
+/// The longest table of indices that a plan holds: more would not fit in memory.
+package let longestTable = 1 << 24
 
 extension Expansion {
     /// Outputs of which the size turned out to be known get just that size.

@@ -1,5 +1,7 @@
 /// The largest tensor any model may hold: larger products are refused before they can overflow.
-package let maximumElementCount = 1 << 40
+///
+/// Kernels count pixels, channels and rows in 32 bits, whichever axes become one of those.
+package let maximumElementCount = 1 << 31
 
 /// The most axes a tensor may have.
 package let maximumRank = 64
