@@ -16,7 +16,7 @@ struct ModelFiles {
 
     init(model: WeightFile) throws(ImportError) {
         files = [model]
-        indices = [try resolve(model.path, field: ""): 0]
+        indices = model.isInMemory ? [:] : [try resolve(model.path, field: ""): 0]
         let parent = model.path.lastIndex(of: "/").map { model.path[...$0] } ?? "./"
         directory = String(parent)
     }

@@ -22,9 +22,18 @@ package struct ImportedModel: Sendable {
 /// gives a valid graph or an `ImportError`.
 package func importONNX(path: String) throws(ImportError) -> ImportedModel {
     do throws(ImportError) {
-        return try importModel(try openModel(path))
+        return try importONNX(try openModel(path))
     } catch {
         throw error.located(in: path)
+    }
+}
+
+/// The model that an open file holds.
+package func importONNX(_ file: WeightFile) throws(ImportError) -> ImportedModel {
+    do throws(ImportError) {
+        return try importModel(file)
+    } catch {
+        throw error.located(in: file.path)
     }
 }
 

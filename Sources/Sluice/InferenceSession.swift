@@ -6,12 +6,14 @@ import Logging
 
 /// A model ready to run inside its memory budget.
 ///
-/// Planned and packed once; runs share its arenas and take turns.
+/// Planned and packed once; runs share its arenas and take turns. So do sessions of one `Model`
+/// with equal options: the second takes no further memory and opens at once.
 public final class InferenceSession: Sendable {
+    private let shared: SharedSession
+
     /// The plan the session runs.
-    public let plan: Plan
-    package let session: Session
-    private let turn = Lock()
+    public var plan: Plan { shared.plan }
+    package var session: Session { shared.session }
 
     /// Plans `model` for `options` and opens it: maps the arenas and packs the weights.
     ///
@@ -29,24 +31,7 @@ public final class InferenceSession: Sendable {
     /// - Throws: `SluiceError`, also when machine, container or process limit cannot give the
     ///   memory the plan takes.
     public init(plan: Plan) throws(SluiceError) {
-        try plan.requireMemory()
-        self.plan = plan
-        do throws(SessionError) {
-            session = try Session(
-                program: plan.program,
-                catalog: plan.catalog,
-                files: plan.model.imported.files
-            )
-        } catch {
-            throw SluiceError(error)
-        }
-        log.debug(
-            "session open",
-            metadata: [
-                "device": "\(session.devicePeakBytes)", "host": "\(session.hostPeakBytes)",
-                "threads": "\(plan.threads)", "isa": "\(plan.instructionSet)",
-            ]
-        )
+        shared = try plan.model.openSessions.session(for: plan)
     }
 
     /// Runs the model once on named inputs and returns its named outputs, on the calling thread.
@@ -106,7 +91,7 @@ public final class InferenceSession: Sendable {
         _ targets: [UnsafeMutableRawBufferPointer],
         _ control: RunControl?
     ) {
-        turn.withLock {
+        shared.turn.withLock {
             control?.check(now())
             session.run(inputs: sources, outputs: targets, control: control)
         }

@@ -3,11 +3,12 @@ import GraphIR
 import KernelLibrary
 import ModelImport
 
-/// A model file, opened: its graph is known, its weights are still in the file.
+/// A model: its graph is known, its weights are still in the file.
 public struct Model: Sendable {
     package let imported: ImportedModel
-    /// Path of the file.
+    /// Path of the file; of a model that a program made, its name.
     public let path: String
+    let openSessions = OpenSessions()
 
     /// Opens an ONNX model.
     ///
@@ -20,6 +21,11 @@ public struct Model: Sendable {
         } catch {
             throw SluiceError(error)
         }
+        self.path = path
+    }
+
+    init(imported: ImportedModel, path: String) {
+        self.imported = imported
         self.path = path
     }
 

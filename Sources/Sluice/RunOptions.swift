@@ -70,7 +70,7 @@ extension MemoryBudget {
 }
 
 /// Settings of a session.
-public struct RunOptions: Sendable {
+public struct RunOptions: Sendable, Hashable {
     /// The device memory the session may use.
     public var deviceMemory: MemoryBudget = .unlimited
     /// The most threads that are busy at a time; nil uses what the container grants.

@@ -34,12 +34,31 @@ extension FileError: CustomStringConvertible {
 ///
 /// Bytes are read by position, so any number of threads may read at once. The file is never
 /// mapped: memory the weights take is always an arena's, and a file that shrinks while it is in
-/// use is an error rather than a signal.
+/// use is an error rather than a signal. A model that a program made is a file in memory.
 package final class WeightFile: Sendable {
+    /// The path it was opened at; of a file in memory, its name.
     package let path: String
     /// The size when the file was opened.
     package let byteCount: Int
-    private let descriptor: Int32
+    private let contents: Contents
+
+    private enum Contents: Sendable {
+        case descriptor(Int32)
+        case bytes([UInt8])
+    }
+
+    /// A file of these bytes that is on no disk.
+    package init(contents: [UInt8], name: String) {
+        path = name
+        byteCount = contents.count
+        self.contents = .bytes(contents)
+    }
+
+    /// Whether the file is on no disk.
+    package var isInMemory: Bool {
+        if case .bytes = contents { return true }
+        return false
+    }
 
     package init(path: String) throws(FileError) {
         // Without O_NONBLOCK a named pipe would wait here for a writer that never comes.
@@ -62,10 +81,12 @@ package final class WeightFile: Sendable {
         }
         self.path = path
         self.byteCount = Int(status.st_size)
-        self.descriptor = opened
+        contents = .descriptor(opened)
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        if case .descriptor(let descriptor) = contents { close(descriptor) }
+    }
 
     /// Reads exactly the bytes of `range` to the start of `target`.
     ///
@@ -81,7 +102,7 @@ package final class WeightFile: Sendable {
         var done = 0
         while done < range.count {
             let position = range.lowerBound + done
-            let count = pread(descriptor, base + done, range.count - done, off_t(position))
+            let count = read(at: position, into: base + done, atMost: range.count - done)
             if count > 0 {
                 done += count
             } else if count == 0 {
@@ -97,6 +118,26 @@ package final class WeightFile: Sendable {
                     message: "reading at byte \(position) failed: \(describe(errno))"
                 )
             }
+        }
+    }
+
+    /// Like `pread`: how many bytes were read, 0 behind the end, -1 when the system refuses.
+    private func read(
+        at position: Int,
+        into target: UnsafeMutableRawPointer,
+        atMost limit: Int
+    ) -> Int {
+        switch contents {
+        case .descriptor(let descriptor):
+            return pread(descriptor, target, limit, off_t(position))
+        case .bytes(let bytes):
+            let count = min(limit, max(0, bytes.count - position))
+            bytes.withUnsafeBytes { source in
+                if count > 0, let base = source.baseAddress {
+                    target.copyMemory(from: base + position, byteCount: count)
+                }
+            }
+            return count
         }
     }
 }
