@@ -44,7 +44,7 @@ test-modules: ## the direction of dependencies between modules
 	@python3 scripts/check_modules.py
 
 test-release: setup ## Swift tests in release mode, kernels included
-	swift test -c release --disable-xctest
+	swift test -c release --disable-xctest --disable-testable-imports
 
 test-debug: setup ## Swift tests with assertions on; kernels are left to the release build
 	swift test --disable-xctest --skip KernelTests -Xcc -O2
