@@ -8,7 +8,7 @@ PREFIX ?= $(HOME)/.local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build library models demo demo-ocr test test-modules test-release \
-	test-debug e2e readme conformance operators fuzz fuzz-networks test-isa test-avx512 test-asan \
+	test-debug e2e readme conformance operators fuzz fuzz-short fuzz-networks test-isa test-avx512 test-asan \
 	test-tsan lint stack format \
 	bench bench-fusion bench-kernels bench-networks \
 	bench-peers docs man picture install clean ci
@@ -38,7 +38,7 @@ demo: build ## finds the digits of a picture inside the smallest device budget; 
 demo-ocr: build ## finds the text lines of a scanned page inside a small device budget
 	@scripts/demo_ocr.sh
 
-test: test-modules test-release test-debug e2e readme ## all tests: modules, Swift in release and debug, end to end
+test: test-modules test-release test-debug docs fuzz-short e2e readme ## all tests: modules, Swift in release and debug, end to end
 
 test-modules: ## the direction of dependencies between modules
 	@python3 scripts/check_modules.py
@@ -64,6 +64,9 @@ operators: build ## writes docs/OPERATORS.md: importer, expected node tests, typ
 
 fuzz: setup ## libFuzzer on the readers of files and on the planner (SECONDS_EACH=15)
 	scripts/fuzz.sh $(SECONDS_EACH)
+
+fuzz-short: setup ## the same for a few seconds, without AddressSanitizer: a part of `make test`
+	@scripts/fuzz.sh --short 60
 
 fuzz-networks: build ## random networks until one fails, then its smallest failing part (SEEDS=1000)
 	$(PYTHON) scripts/fuzz_models.py --seeds $(SEEDS) --shrink --keep out/fuzz
@@ -111,7 +114,7 @@ bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 
 	$(PYTHON) benchmarks/peers.py --models all --batch 1 8 --budgets 100% --rounds 3 \
 		--peers onnxruntime openvino --json out/networks.json
 
-docs: setup ## the reference of the Swift library, as text, in out/docs
+docs: setup ## the reference of the Swift library, a website, in out/docs
 	@scripts/docs.sh
 
 man: build ## the manual page of the command, out/man/sluice.1
