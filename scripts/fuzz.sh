@@ -3,8 +3,8 @@
 #
 #     scripts/fuzz.sh [--short] [SECONDS_EACH] [TARGET...]
 #
-# --short is for every `make test`: 20,000 inputs a target, the same each time, in a build that takes
-# a third of the time: without AddressSanitizer and optimization.
+# --short is for every `make test`: 20,000 inputs a target from one seed, in a build that takes a
+# third of the time: without AddressSanitizer and optimization.
 #
 # Inputs that it finds are kept in out/fuzz-corpus and start the next run; one that breaks a target
 # is left in out/fuzz-failures. Made small (-minimize_crash=1) and added to fuzz/corpus, it is
