@@ -11,6 +11,7 @@ scripts/conformance_expected.txt, so that no case changes unnoticed.
 
 import argparse
 import collections
+import json
 import pathlib
 import pickle
 import re
@@ -121,7 +122,7 @@ def run_sluice(path, case, folder):
     file.write_bytes(case["model"])
     for given, wanted in case["data"]:
         arguments = [path, "run", str(file), "--output-dir", str(folder / "out"), "--threads", "1",
-                     "--random-inputs", "1"]
+                     "--random-inputs", "1", "--json"]
         for index, (info, value) in enumerate(zip(model.graph.input, given)):
             if is_array(value) and np.asarray(value).dtype.kind != "O":
                 value = np.asarray(value)
@@ -136,6 +137,10 @@ def run_sluice(path, case, folder):
             return Outcome("refuses", reason_of(process.stderr))
         if process.returncode != 0:
             return Outcome("crashes", f"exit {process.returncode}")
+        report = json.loads(process.stdout)
+        planned, measured = report["planned_device_peak_bytes"], report["device_peak_bytes"]
+        if planned != measured:
+            return Outcome("wrong", f"planned peak {planned}, measured {measured}")
         for info, value in zip(model.graph.output, wanted):
             if not is_array(value):
                 return Outcome("wrong", f"output {info.name} is no tensor")

@@ -1,3 +1,4 @@
+import CSluicePlatform
 import Glibc
 
 /// A lock that one thread holds at a time.
@@ -20,6 +21,14 @@ package final class Lock: @unchecked Sendable {
 
     package func withLock<Result>(_ body: () -> Result) -> Result {
         pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    /// Like `withLock`, but gives up at `deadline`, in nanoseconds of `now()`, and returns nil.
+    package func withLock<Result>(before deadline: UInt64, _ body: () -> Result) -> Result? {
+        if deadline == .max { return withLock(body) }
+        guard sl_mutex_lock_before(mutex, deadline) else { return nil }
         defer { pthread_mutex_unlock(mutex) }
         return body()
     }

@@ -17,8 +17,8 @@ package final class RunControl: Sendable {
 
     /// 0, or the raw value of the interruption that came first.
     private let reason = Atomic<UInt8>(0)
-    /// Monotonic nanoseconds.
-    private let deadline: UInt64
+    /// When the run must stop, in nanoseconds of `now()`; `UInt64.max` is never.
+    package let deadline: UInt64
 
     /// A control that stops a run at `deadline`, in nanoseconds of `now()`.
     package init(deadline: UInt64 = .max) { self.deadline = deadline }

@@ -34,8 +34,11 @@ package final class WorkerPool: Sendable {
     }
 
     /// Runs `job` on `workers` threads, the calling one included, and returns when it is done.
+    ///
+    /// A job whose turn has not come by the deadline of its control does not run.
     func run(_ job: Job.Shared, workers: Int) {
-        lock.withLock {
+        let deadline = job.control._withUnsafeGuaranteedRef { $0.deadline }
+        let turn: Void? = lock.withLock(before: deadline) {
             let denormals = sl_denormals_flush()
             defer { sl_denormals_restore(denormals) }
             if workers == 1 || job.phaseCount == 0 {
@@ -57,6 +60,7 @@ package final class WorkerPool: Sendable {
                 walk(job, worker: 0)
             }
         }
+        if turn == nil { job.control._withUnsafeGuaranteedRef { $0.check(now()) } }
     }
 
     /// Median seconds of a phase without work on `workers` threads: what the pool adds to a phase.

@@ -152,7 +152,11 @@ struct TimelineBuilder {
 
     private mutating func closeStorages() {
         for index in storage.storages.indices {
-            let from = firstMoment[index] ?? 0
+            guard let from = firstMoment[index] else {
+                // An input of which only the shape counts never enters the device.
+                timeline.buffers[index].byteCount = 0
+                continue
+            }
             timeline.buffers[index].live = from...max(from, lastMoment[index] ?? from)
         }
     }

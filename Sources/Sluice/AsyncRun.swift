@@ -1,5 +1,6 @@
 import Dispatch
 import Execution
+import Synchronization
 
 extension InferenceSession {
     /// Runs the model once on named inputs and returns its named outputs, without blocking a thread
@@ -7,35 +8,93 @@ extension InferenceSession {
     ///
     /// Asynchronous runs of all sessions form one queue and start in the order in which they were
     /// asked for; a thread of their own waits and computes for them, together with the workers of
-    /// the plan. Cancelling the task ends the run at its next step, or before its first while it
-    /// waits: the error is then of kind `cancelled`. The session can run again at once.
+    /// the plan. Cancelling the task ends a run that waits at once, one that computes at its next
+    /// step: the error is then of kind `cancelled`. The session can run again at once.
     ///
-    /// At `deadline` the run gives up, also while it waits: the error is then of kind
+    /// At `deadline` the run gives up in the same way: the error is then of kind
     /// `deadlineExceeded`.
     public func run(
         _ inputs: [String: Tensor],
         deadline: ContinuousClock.Instant? = nil
     ) async throws(SluiceError) -> [String: Tensor] {
         let control = RunControl(deadline)
+        let place = WaitingRun(control)
         return try await withTaskCancellationHandler {
-            await withCheckedContinuation {
-                (continuation: CheckedContinuation<Result<[String: Tensor], SluiceError>, Never>) in
+            await withCheckedContinuation { continuation in
+                place.enter(continuation)
                 waitingRuns.async {
-                    do throws(SluiceError) {
-                        continuation.resume(returning: .success(try self.run(inputs, control)))
-                    } catch {
-                        continuation.resume(returning: .failure(error))
-                    }
+                    place.start { () throws(SluiceError) in try self.run(inputs, control) }
                 }
             }
         } onCancel: {
             control.cancel()
+            place.leave()
         }.get()
     }
 }
 
 /// The asynchronous runs of the process: one at a time, since the pool runs one at a time.
 private let waitingRuns = DispatchQueue(label: "sluice.runs")
+
+/// A run's place in the queue, which it leaves when it starts or when its control stops it.
+private final class WaitingRun: Sendable {
+    typealias Outcome = Result<[String: Tensor], SluiceError>
+    typealias Continuation = CheckedContinuation<Outcome, Never>
+
+    private let control: RunControl
+    private let place = Mutex(Place())
+
+    private struct Place {
+        var continuation: Continuation?
+        var timer: (any DispatchSourceTimer)?
+    }
+
+    init(_ control: RunControl) { self.control = control }
+
+    /// Takes a place for a run whose outcome `continuation` waits for.
+    func enter(_ continuation: Continuation) {
+        place.withLock { $0.continuation = continuation }
+        // The task may have been cancelled before.
+        if control.interruption != nil { return leave() }
+        guard control.deadline != .max else { return }
+        place.withLock { place in
+            guard place.continuation != nil else { return }
+            let timer = DispatchSource.makeTimerSource()
+            timer.schedule(deadline: DispatchTime(uptimeNanoseconds: control.deadline))
+            timer.setEventHandler {
+                self.control.check(self.control.deadline)
+                self.leave()
+            }
+            timer.activate()
+            place.timer = timer
+        }
+    }
+
+    /// Runs `body` when its turn has come, unless it left before.
+    func start(_ body: () throws(SluiceError) -> [String: Tensor]) {
+        guard let continuation = takeContinuation() else { return }
+        continuation.resume(returning: Result(catching: body))
+    }
+
+    /// Gives up the place, after the control was stopped; does nothing once the run has started.
+    func leave() {
+        guard let continuation = takeContinuation() else { return }
+        continuation.resume(
+            returning: Result { () throws(SluiceError) in
+                try control.requireCompletion()
+                preconditionFailure("a run leaves the queue when its control is stopped")
+            }
+        )
+    }
+
+    private func takeContinuation() -> Continuation? {
+        place.withLock { place in
+            place.timer?.cancel()
+            defer { place = Place() }
+            return place.continuation
+        }
+    }
+}
 
 extension RunControl {
     /// A control that stops a run at a point in time; nil never comes.

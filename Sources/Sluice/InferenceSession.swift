@@ -9,7 +9,7 @@ import Logging
 /// Planned and packed once; runs share its arenas and take turns. So do sessions of one `Model`
 /// with equal options: the second takes no further memory and opens at once.
 public final class InferenceSession: Sendable {
-    private let shared: SharedSession
+    package let shared: SharedSession
 
     /// The plan the session runs.
     public var plan: Plan { shared.plan }
@@ -40,8 +40,8 @@ public final class InferenceSession: Sendable {
     /// different sessions, since one pool of threads computes for the whole process. From a task,
     /// prefer the asynchronous `run`, which does not block a thread that other tasks need.
     ///
-    /// At `deadline` it gives up: a run ends at the next step, and so does one
-    /// that still waited; the session can run again.
+    /// At `deadline` it gives up: a run that waits does not start, one that computes ends at its
+    /// next step. The session can run again.
     public func run(
         _ inputs: [String: Tensor],
         deadline: ContinuousClock.Instant? = nil
@@ -91,10 +91,11 @@ public final class InferenceSession: Sendable {
         _ targets: [UnsafeMutableRawBufferPointer],
         _ control: RunControl?
     ) {
-        shared.turn.withLock {
+        let turn: Void? = shared.turn.withLock(before: control?.deadline ?? .max) {
             control?.check(now())
             session.run(inputs: sources, outputs: targets, control: control)
         }
+        if turn == nil { control?.check(now()) }
     }
 
     /// Highest device byte used + 1, as the arena itself saw it.

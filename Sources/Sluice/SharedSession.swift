@@ -6,10 +6,10 @@ import Synchronization
 ///
 /// Runs of a process take turns on one pool of threads anyway, so a second arena would hold the
 /// same weights twice and compute nothing sooner.
-final class SharedSession: Sendable {
+package final class SharedSession: Sendable {
     let plan: Plan
     let session: Session
-    let turn = Lock()
+    package let turn = Lock()
 
     /// Maps the arenas of a plan and packs its weights.
     init(opening plan: Plan) throws(SluiceError) {

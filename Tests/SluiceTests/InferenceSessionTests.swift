@@ -100,6 +100,24 @@ struct InferenceSessionTests {
         }
     }
 
+    @Test("an input of which only the shape counts takes no device memory")
+    func unreadInput() throws {
+        var network = ModelBuilder()
+        let large = network.input("large", shape: [64, 1024])
+        let small = network.input("small", shape: [4])
+        network.output(network.add("Shape", large), name: "sizes")
+        network.output(network.add("Neg", small), name: "negated")
+        let session = try InferenceSession(model: network.build())
+        let outputs = try session.run([
+            "large": Tensor(shape: [64, 1024], Array(repeating: 0, count: 64 << 10)),
+            "small": Tensor(shape: [4], [1, 2, 3, 4]),
+        ])
+        #expect(outputs["negated"] == Tensor(shape: [4], [-1, -2, -3, -4]))
+        #expect(outputs["sizes"] == Tensor(shape: [2], [64, 1024] as [Int64]))
+        #expect(session.plan.plannedDevicePeakBytes == session.devicePeakBytes)
+        #expect(session.devicePeakBytes < 1024)
+    }
+
     @Test("no rows in, no rows out")
     func emptyTensors() throws {
         try withModel { model in

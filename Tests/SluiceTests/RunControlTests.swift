@@ -1,3 +1,4 @@
+import Dispatch
 import Sluice
 import Testing
 
@@ -54,6 +55,37 @@ struct RunControlTests {
         #expect(error?.kind == .cancelled)
     }
 
+    @Test("a run that waits ends as soon as it is cancelled or its time is over")
+    func waitingRunsEnd() async throws {
+        let session = try session()
+        let inputs = inputs()
+        // Nothing runs until the waiting runs have ended, so only waiting can end them.
+        let isTaken = DispatchSemaphore(value: 0)
+        let mayEnd = DispatchSemaphore(value: 0)
+        DispatchQueue.global().async {
+            session.shared.turn.withLock {
+                isTaken.signal()
+                mayEnd.wait()
+            }
+        }
+        waitBlocking(isTaken)
+        let first = Task { try await session.run(inputs) }
+        let cancelled = Task { try await session.run(inputs) }
+        let late = await #expect(throws: SluiceError.self) {
+            try await session.run(inputs, deadline: .now + .milliseconds(20))
+        }
+        #expect(late?.kind == .deadlineExceeded)
+        cancelled.cancel()
+        let error = await #expect(throws: SluiceError.self) { try await cancelled.value }
+        #expect(error?.kind == .cancelled)
+        let blocked = #expect(throws: SluiceError.self) {
+            try session.run(inputs, deadline: .now + .milliseconds(20))
+        }
+        #expect(blocked?.kind == .deadlineExceeded)
+        mayEnd.signal()
+        _ = try await first.value
+    }
+
     @Test("many waiting runs leave the threads of other tasks alone")
     func cooperativePoolStaysFree() async throws {
         let sessions = [try session(threads: 1), try session(threads: 2)]
@@ -67,3 +99,6 @@ struct RunControlTests {
         }
     }
 }
+
+/// `wait` of a semaphore, which asynchronous functions may not call: here nothing else has to run.
+private func waitBlocking(_ semaphore: DispatchSemaphore) { semaphore.wait() }

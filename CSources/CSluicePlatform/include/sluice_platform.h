@@ -1,5 +1,6 @@
 // The primitives Swift lacks: waiting on a word, denormals, processors, OpenBLAS at run time.
 #pragma once
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,10 @@ void sl_signal_advance(sl_signal *_Nonnull signal);
 // Returns when the value differs from `seen`, after at most `spins` rounds of busy waiting and
 // then asleep.
 void sl_signal_wait(sl_signal *_Nonnull signal, uint32_t seen, uint32_t spins);
+
+// Locks the mutex; false when another thread still holds it at `deadline`, in nanoseconds of
+// CLOCK_MONOTONIC.
+bool sl_mutex_lock_before(pthread_mutex_t *_Nonnull mutex, uint64_t deadline);
 
 // Makes the calling thread treat denormal floats as zero; returns the state before, for restore.
 uint64_t sl_denormals_flush(void);
