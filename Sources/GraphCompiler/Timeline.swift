@@ -114,10 +114,20 @@ struct TimelineBuilder {
                 itemsOfNode[node, default: []].append(index)
             }
         }
+        for (number, input) in graph.inputs.enumerated() {
+            guard let bytes = storage.storage[input.index] else { continue }
+            inputsOfStorage[bytes, default: []].append(number)
+        }
+        var writer: Int?
+        var writers: [ValueID: Int] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            if !storage.isElided[index] { writer = index }
+            writers[node.output] = writer
+        }
         for (number, output) in graph.outputs.enumerated() {
-            let producer = graph.nodes.lastIndex { $0.output == output } ?? -1
-            let writer = (0..<(producer + 1)).last { !storage.isElided[$0] }
-            if let writer { outputsCompleted[writer, default: []].append(number) }
+            if let writer = writers[output] {
+                outputsCompleted[writer, default: []].append(number)
+            }
         }
     }
 
@@ -170,6 +180,7 @@ struct TimelineBuilder {
 
     private var nextComputeMoment: Int { 2 * computeSteps + 1 }
 
+    private var inputsOfStorage: [Int: [Int]] = [:]
     private var uploadedInputs: Set<ValueID> = []
 
     private mutating func add(node index: Int) {
@@ -206,9 +217,9 @@ struct TimelineBuilder {
     private mutating func uploadIfInput(_ id: ValueID) {
         // Views of an input read the bytes of the input.
         guard let bytes = storage.storage[id.index] else { return }
-        for (number, input) in graph.inputs.enumerated()
-        where storage.storage[input.index] == bytes && !uploadedInputs.contains(input) {
-            uploadedInputs.insert(input)
+        for number in inputsOfStorage[bytes] ?? [] {
+            let input = graph.inputs[number]
+            guard uploadedInputs.insert(input).inserted else { continue }
             let moment = nextComputeMoment - 1
             timeline.steps.append(
                 TimelineStep(moment: moment, action: .uploadInput(number), slot: nil)
@@ -237,12 +248,12 @@ struct TimelineBuilder {
 
     private mutating func downloadOutputs() {
         for number in graph.outputs.indices where !downloadedOutputs.contains(number) {
-            for (inputNumber, input) in graph.inputs.enumerated()
-            where storage.storage[input.index] == storage.storage[graph.outputs[number].index]
-                && !uploadedInputs.contains(input)
-            {
-                uploadedInputs.insert(input)
-                uploadUnread(inputNumber, input)
+            if let bytes = storage.storage[graph.outputs[number].index] {
+                for inputNumber in inputsOfStorage[bytes] ?? [] {
+                    let input = graph.inputs[inputNumber]
+                    guard uploadedInputs.insert(input).inserted else { continue }
+                    uploadUnread(inputNumber, input)
+                }
             }
             download(number)
         }
