@@ -314,3 +314,19 @@ add("dead-nodes", 13, """g (float[1,6,9,7] x) => (float[] y) {
 add("odd/na me:0", 13, 'g (float[2] x) => (float[] y) { y = Neg(x) }')
 add("scalars", 13, "g (float x, float z) => (float[] y) { y = Add(x, z) }")
 add("newest-opset", 26, "g (float[2,6] x) => (float[] y) { a = Relu(x)  y = Softmax(a) }")
+
+# ---- Sizes that data decides ------------------------------------------------------------------
+
+# The positive elements of x, and the negative ones.
+SELECTED = ("p = Relu(x)  n = NonZero(p)  t = Transpose(n)  v = GatherND(x, t)"
+            "  q = Neg(x)  r = Relu(q)  m = NonZero(r)  u = Transpose(m)  w = GatherND(x, u)  ")
+add_body("selected-concat", [13, 18], SELECTED + "y = Concat <axis=0> (v, w, v)")
+add_body("selected-concat-rows", 13,
+         SELECTED + "c = Concat <axis=1> (n, m)  d = Transpose(c)  y = GatherND(x, d)")
+for op in ("Sum", "Mean", "Max", "Min", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"):
+    add_body(f"selected-{op}", [13, 18], SELECTED + f"y = Reduce{op} (v)")
+for op in ("Softmax", "LogSoftmax"):
+    add_body(f"selected-{op}", 13, SELECTED + f"y = {op} <axis=0> (w)")
+for op in ("ArgMax", "ArgMin"):
+    add_body(f"selected-{op}", 13,
+             SELECTED + f"i = {op} <axis=-1> (n)  y = Cast <to=1> (i)")

@@ -35,7 +35,8 @@ ones. *Tuned* operators have kernels for each instruction set, *generic* ones a 
 same everywhere, and *composed* ones are written out as others when a plan is made. An input that
 decides a shape must be a constant or be known when the plan is made. Operators that select as much
 as the data says (Compress, NonMaxSuppression, NonZero, TopK, Unique) are planned at the most they
-can give; what follows them must treat the selected elements each for itself.
+can give. What follows them may treat the selected elements each for itself, join them (Concat),
+reduce them (Reduce*, ArgMax, ArgMin) or normalize them (Softmax, LogSoftmax); the rest is refused.
 
 Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
 plan is made for the value given; with those values unknown until the run they would be refused.

@@ -105,7 +105,17 @@ struct ShapeBinding {
             return
         }
         if try bindShapeOfBounded(original) { return }
+        if try bindMixingOfBounded(original) { return }
         try bind(original)
+        try addExtents(to: original)
+    }
+
+    /// Says how much of the results of a bound node is real, leaving out an axis of its inputs.
+    mutating func addExtents(
+        to original: Node,
+        exceptAxis excluded: Int? = nil
+    ) throws(BindingProblem) {
+        let operands = original.inputs.map { id in id.map { bound[replacement[$0] ?? $0] } }
         do throws(ShapeError) {
             let extents = try inferExtents(
                 of: original.op,
@@ -113,7 +123,7 @@ struct ShapeBinding {
                     guard let value, let type = value.type else { return nil }
                     return BoundedOperand(
                         type: type,
-                        extents: value.extents,
+                        extents: value.extents.filter { $0.key != excluded },
                         literal: value.constant?.smallLiteral
                     )
                 },
@@ -162,7 +172,7 @@ struct ShapeBinding {
         return true
     }
 
-    private mutating func bind(_ original: Node) throws(BindingProblem) {
+    mutating func bind(_ original: Node) throws(BindingProblem) {
         var node = original
         node.inputs = node.inputs.map { id in id.map { replacement[$0] ?? $0 } }
         let constants = node.inputs.map { id in id.flatMap { bound[$0].constant } }

@@ -32,7 +32,7 @@ import Testing
         let x = sketch.input("x", [8])
         let places = sketch.node("places", .composite(.nonZero), x)
         let floats = sketch.node("floats", .cast(to: .float32), places)
-        sketch.output(sketch.node("mixed", .softmax(axis: 1, flattened: false), floats))
+        sketch.output(sketch.node("mixed", .composite(.lpNormalization(axis: 1, order: 2)), floats))
         let error = try #require(throws: CompileError.self) { _ = try sketch.bound() }
         guard case .unsupported(let reasons) = error else {
             Issue.record("\(error)")
@@ -40,6 +40,23 @@ import Testing
         }
         #expect(reasons.first?.contains("'mixed'") == true)
         #expect(reasons.first?.contains("at most 8") == true)
+    }
+
+    @Test("what mixes an axis reads its real part alone, and a concat is as long as its parts")
+    func mixingReadsWhatIsReal() throws {
+        var sketch = GraphSketch()
+        let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [3, 4]))
+        let reduction = Reduction(kind: .sum, keepsDimensions: false, ignoresEmptyAxes: false)
+        let axes = sketch.integers("axes", [1])
+        sketch.output(sketch.node("sums", .reduce(reduction), places, axes))
+        sketch.output(sketch.node("twice", .concat(axis: 1), places, places))
+        sketch.output(sketch.node("rows", .concat(axis: 0), places, places))
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        #expect(bound.outputs.map { bound[$0].type?.shape } == [[2], [2, 24], [4, 12]])
+        #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[], [1], [1]])
+        let counts = bound.outputs.dropFirst().map { bound[$0].extents[1] }
+        #expect(counts[0] != counts[1])
     }
 
     @Test("the shape of such a result is known only to the run")

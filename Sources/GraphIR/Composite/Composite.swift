@@ -42,6 +42,11 @@ package indirect enum Composite: Hashable, Sendable {
     case compress(axis: Int?)
     case unique(axis: Int?, isSorted: Bool)
     case nonMaxSuppression(boxesAreCentred: Bool)
+    /// x, count: x with what is behind the first `count` elements of an axis made `fill`; without
+    /// one, made the last of them.
+    case keepFirst(axis: Int, fill: Float?)
+    /// Tensors, and how much of each that is `isCounted` is real: the real parts, one after another.
+    case concatFirst(axis: Int, isCounted: [Bool])
     // More movement.
     case maxUnpool(Pool)
     case resizeAllAxes(Resize)
@@ -106,7 +111,7 @@ extension Expansion {
         case .gatherElements, .gatherND, .scatterElements, .scatterND, .maxUnpool,
             .tensorScatter, .col2Im:
             try defineIndexing(composite)
-        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression:
+        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression, .keepFirst, .concatFirst:
             try defineSelection(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)

@@ -1,0 +1,159 @@
+import GraphIR
+
+/// Operators that mix the elements of an axis of which the run decides the size.
+///
+/// What is not real is first made what changes nothing: zeros under a sum, the last real element
+/// under a maximum. The operator itself then runs on the whole axis, like any other.
+extension ShapeBinding {
+    /// Binds a node that reads axes that are real in part and mixes their elements; false leaves it
+    /// to the rules for operators that do not.
+    mutating func bindMixingOfBounded(_ node: Node) throws(BindingProblem) -> Bool {
+        switch node.op {
+        case .concat(let axis): return try bindConcat(node, axis: axis)
+        case .reduce(let reduction): return try bindReduction(node, reduction)
+        case .softmax(let axis, flattened: false),
+            .composite(.logSoftmax(let axis, flattened: false)):
+            return try bindAlong(axis, node, fill: -.infinity, keepsAxis: true)
+        case .argument(let search) where !search.takesLast:
+            return try bindAlong(search.axis, node, fill: nil, keepsAxis: false)
+        default: return false
+        }
+    }
+
+    /// How many elements along an axis are real; nil when all are.
+    private func count(_ id: ValueID?, along axis: Int) -> ValueID? {
+        id.flatMap { bound[current($0)].extents[axis] }
+    }
+
+    private func rank(_ id: ValueID?) -> Int {
+        id.flatMap { bound[current($0)].type?.shape.count } ?? 0
+    }
+
+    private func resolved(_ axis: Int, _ node: Node) -> Int? {
+        try? resolveAxis(axis, rank: rank(node.inputs[0]))
+    }
+
+    /// The input with what is not real along an axis made `fill`, or the last real element.
+    private mutating func keepFirst(
+        _ id: ValueID,
+        axis: Int,
+        count: ValueID,
+        fill: Float?,
+        _ node: Node
+    ) throws(BindingProblem) -> ValueID {
+        let real = addValue("\(node.name).real")
+        let op = Operator.composite(.keepFirst(axis: axis, fill: fill))
+        try bind(Node(name: node.name, op: op, inputs: [id, count], outputs: [real]))
+        bound[real].extents = bound[current(id)].extents.filter { $0.key != axis }
+        return real
+    }
+
+    private mutating func bindAlong(
+        _ axis: Int,
+        _ node: Node,
+        fill: Float?,
+        keepsAxis: Bool
+    ) throws(BindingProblem) -> Bool {
+        guard let axis = resolved(axis, node), let x = node.inputs[0],
+            let count = count(x, along: axis)
+        else { return false }
+        var whole = node
+        whole.inputs[0] = try keepFirst(x, axis: axis, count: count, fill: fill, node)
+        try bindWithExtents(whole)
+        if keepsAxis, let output = node.outputs[0] { bound[output].extents[axis] = count }
+        return true
+    }
+
+    private mutating func bindConcat(_ node: Node, axis: Int) throws(BindingProblem) -> Bool {
+        guard let axis = resolved(axis, node) else { return false }
+        let counts = node.inputs.map { count($0, along: axis) }
+        guard counts.contains(where: { $0 != nil }) else { return false }
+        var joined = node
+        joined.op = .composite(.concatFirst(axis: axis, isCounted: counts.map { $0 != nil }))
+        joined.inputs += counts.filter { $0 != nil }
+        try bind(joined)
+        try addExtents(to: node, exceptAxis: axis)
+        return true
+    }
+
+    private mutating func bindReduction(
+        _ node: Node,
+        _ reduction: Reduction
+    ) throws(BindingProblem) -> Bool {
+        guard let x = node.inputs[0], let shape = bound[current(x)].type?.shape,
+            let dtype = bound[current(x)].type?.dtype
+        else { return false }
+        var axes: [Int] = []
+        if node.inputs.count > 1, let list = node.inputs[1] {
+            guard let known = bound[current(list)].constant?.smallLiteral?.integers,
+                let resolved = try? resolveAxes(known.map { Int($0) }, rank: shape.count)
+            else { return false }
+            axes = resolved
+        }
+        if axes.isEmpty, !reduction.ignoresEmptyAxes { axes = Array(shape.indices) }
+        let open = axes.filter { count(x, along: $0) != nil }
+        guard !open.isEmpty else { return false }
+        var whole = node
+        var divisors: [ValueID] = []
+        for axis in open {
+            guard let real = whole.inputs[0], let count = count(x, along: axis) else { continue }
+            whole.inputs[0] = try keepFirst(
+                real,
+                axis: axis,
+                count: count,
+                fill: reduction.kind.neutralElement,
+                node
+            )
+            divisors.append(count)
+        }
+        guard reduction.kind == .mean else {
+            try bindWithExtents(whole)
+            return true
+        }
+        // The sum by the number of elements that are real.
+        whole.op = .reduce(
+            Reduction(
+                kind: .sum,
+                keepsDimensions: reduction.keepsDimensions,
+                ignoresEmptyAxes: reduction.ignoresEmptyAxes
+            )
+        )
+        var quotient = addValue("\(node.name).sum")
+        whole.outputs = [quotient]
+        try bindWithExtents(whole)
+        let others = axes.filter { !open.contains($0) }.map { shape[$0] }.reduce(1, *)
+        let size = DenseTensor(shape: [], integers: [Int64(others)])
+        divisors.append(addValue("\(node.name).others", Constant(size)))
+        for (index, divisor) in divisors.enumerated() {
+            let number = addValue("\(node.name).divisor")
+            try bind(
+                Node(name: node.name, op: .cast(to: dtype), inputs: [divisor], outputs: [number])
+            )
+            let isLast = index == divisors.count - 1
+            let result = isLast ? node.outputs[0] : addValue("\(node.name).quotient")
+            guard let result else { continue }
+            try bindWithExtents(
+                Node(
+                    name: node.name,
+                    op: .binary(.divide),
+                    inputs: [quotient, number],
+                    outputs: [result]
+                )
+            )
+            quotient = result
+        }
+        return true
+    }
+}
+
+extension ReductionKind {
+    /// What changes nothing among the elements; nil where only an element itself does.
+    fileprivate var neutralElement: Float? {
+        switch self {
+        case .sum, .mean, .l1, .l2, .sumOfSquares, .logSum: 0
+        case .product: 1
+        case .logSumExp: -.infinity
+        case .minimum, .maximum: nil
+        }
+    }
+}
