@@ -330,3 +330,37 @@ for op in ("Softmax", "LogSoftmax"):
 for op in ("ArgMax", "ArgMin"):
     add_body(f"selected-{op}", 13,
              SELECTED + f"i = {op} <axis=-1> (n)  y = Cast <to=1> (i)")
+for cut in ("0, 9, 1", "5, 9223372036854775807, 3", "400, 500, 1"):
+    first, last, step = cut.split(", ")
+    add_body(f"selected-Slice-{first}", 13, SELECTED + f"""
+        a = Constant <value_ints=[{first}]> ()  b = Constant <value_ints=[{last}]> ()
+        c = Constant <value_ints=[0]> ()  d = Constant <value_ints=[{step}]> ()
+        y = Slice(v, a, b, c, d)""")
+add_body("selected-Gather", 13,
+         SELECTED + "i = Constant <value_ints=[0, -1, 3, -4]> ()  y = Gather <axis=0> (v, i)")
+add_body("selected-GatherElements", 13,
+         SELECTED + "i = Constant <value_ints=[-2, 5]> ()  y = GatherElements <axis=0> (v, i)")
+for largest in (0, 1):
+    add_body(f"selected-TopK-{largest}", 13,
+             SELECTED + "s = Shape(v)  e = Constant <value_ints=[50]> ()  k = Min(s, e)"
+             f"  y, i = TopK <axis=0, largest={largest}> (v, k)")
+# Boxes among those with a score above a threshold, as detectors of two stages have them.
+add("selected-NonMaxSuppression", 13, """g (float[20,4] x, float[20] z) => (float[] y, int64[] j) {
+    t = Constant <value_float=0.1> ()
+    g = Greater(z, t)
+    n = NonZero(g)
+    c = Constant <value_ints=[0]> ()
+    i = Squeeze(n, c)
+    corners = Abs(x)
+    some = Gather(corners, i)
+    best = Gather(z, i)
+    boxes = Unsqueeze(some, c)
+    d = Constant <value_ints=[0, 1]> ()
+    scores = Unsqueeze(best, d)
+    most = Constant <value_ints=[9]> ()
+    overlap = Constant <value_float=0.3> ()
+    j = NonMaxSuppression(boxes, scores, most, overlap)
+    two = Constant <value_int=2> ()
+    k = Gather <axis=1> (j, two)
+    y = Gather(some, k)
+}""")

@@ -36,7 +36,8 @@ same everywhere, and *composed* ones are written out as others when a plan is ma
 decides a shape must be a constant or be known when the plan is made. Operators that select as much
 as the data says (Compress, NonMaxSuppression, NonZero, TopK, Unique) are planned at the most they
 can give. What follows them may treat the selected elements each for itself, join them (Concat),
-reduce them (Reduce*, ArgMax, ArgMin) or normalize them (Softmax, LogSoftmax); the rest is refused.
+reduce them (Reduce*, ArgMax, ArgMin), normalize them (Softmax, LogSoftmax) and select from them
+again (Slice from the front, Gather, GatherElements, TopK, NonMaxSuppression); the rest is refused.
 
 Many node tests give shapes, axes and counts as inputs of the model. Their cases pass because the
 plan is made for the value given; with those values unknown until the run they would be refused.

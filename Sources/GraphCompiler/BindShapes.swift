@@ -110,20 +110,21 @@ struct ShapeBinding {
         try addExtents(to: original)
     }
 
-    /// Says how much of the results of a bound node is real, leaving out an axis of its inputs.
+    /// Says how much of the results of a bound node is real, leaving out axes of some inputs.
     mutating func addExtents(
         to original: Node,
-        exceptAxis excluded: Int? = nil
+        leavingOut excluded: [Int: Set<Int>] = [:]
     ) throws(BindingProblem) {
         let operands = original.inputs.map { id in id.map { bound[replacement[$0] ?? $0] } }
         do throws(ShapeError) {
             let extents = try inferExtents(
                 of: original.op,
-                inputs: operands.map { value in
+                inputs: operands.enumerated().map { index, value in
                     guard let value, let type = value.type else { return nil }
+                    let axes = excluded[index] ?? []
                     return BoundedOperand(
                         type: type,
-                        extents: value.extents.filter { $0.key != excluded },
+                        extents: value.extents.filter { !axes.contains($0.key) },
                         literal: value.constant?.smallLiteral
                     )
                 },

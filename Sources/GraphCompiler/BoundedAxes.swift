@@ -16,6 +16,12 @@ extension ShapeBinding {
             return try bindAlong(axis, node, fill: -.infinity, keepsAxis: true)
         case .argument(let search) where !search.takesLast:
             return try bindAlong(search.axis, node, fill: nil, keepsAxis: false)
+        case .slice: return try bindSlice(node)
+        case .gather(let axis), .composite(.gatherElements(let axis)):
+            return try bindGather(node, axis: axis)
+        case .composite(.topK(let axis, let largest)):
+            return try bindTopK(node, axis: axis, largest: largest)
+        case .composite(.nonMaxSuppression): return try bindSuppression(node)
         default: return false
         }
     }
@@ -72,7 +78,139 @@ extension ShapeBinding {
         joined.op = .composite(.concatFirst(axis: axis, isCounted: counts.map { $0 != nil }))
         joined.inputs += counts.filter { $0 != nil }
         try bind(joined)
-        try addExtents(to: node, exceptAxis: axis)
+        let everywhere = node.inputs.indices.map { ($0, Set([axis])) }
+        try addExtents(to: node, leavingOut: Dictionary(uniqueKeysWithValues: everywhere))
+        return true
+    }
+
+    /// A cut from the front, or of some steps, ends where what is real ends.
+    private mutating func bindSlice(_ node: Node) throws(BindingProblem) -> Bool {
+        guard let x = node.inputs[0], let shape = bound[current(x)].type?.shape else {
+            return false
+        }
+        func list(_ index: Int) -> [Int]? {
+            guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
+            return bound[current(id)].constant?.smallLiteral?.integers?.map { Int($0) }
+        }
+        guard let starts = list(1), let ends = list(2), starts.count == ends.count,
+            let axes = try? resolveAxes(list(3) ?? Array(starts.indices), rank: shape.count)
+        else { return false }
+        let steps = list(4) ?? starts.map { _ in 1 }
+        guard axes.count == starts.count, steps.count == starts.count else { return false }
+        let open = axes.indices.filter { count(x, along: axes[$0]) != nil }
+        // What counts from the end would count from the end of what is real.
+        guard !open.isEmpty, open.allSatisfy({ starts[$0] >= 0 && ends[$0] >= 0 && steps[$0] > 0 })
+        else { return false }
+        try bind(node)
+        try addExtents(to: node, leavingOut: [0: Set(open.map { axes[$0] })])
+        for index in open {
+            guard let count = count(x, along: axes[index]), let output = node.outputs[0] else {
+                continue
+            }
+            let size = shape[axes[index]]
+            let (start, end) = (min(starts[index], size), min(ends[index], size))
+            let step = min(steps[index], max(size, 1))
+            var length = try arithmetic(.variadic(.minimum), count, end, node)
+            length = try arithmetic(.binary(.subtract), length, start, node)
+            length = try arithmetic(.variadic(.maximum), length, 0, node)
+            length = try arithmetic(.binary(.add), length, step - 1, node)
+            length = try arithmetic(.binary(.divide), length, step, node)
+            bound[output].extents[axes[index]] = length
+        }
+        return true
+    }
+
+    /// A scalar of int64 and a number.
+    private mutating func arithmetic(
+        _ op: Operator,
+        _ a: ValueID,
+        _ b: Int,
+        _ node: Node
+    ) throws(BindingProblem) -> ValueID {
+        let result = addValue("\(node.name).count")
+        let number = DenseTensor(shape: [], integers: [Int64(b)])
+        let constant = addValue("\(node.name).number", Constant(number))
+        try bind(Node(name: node.name, op: op, inputs: [a, constant], outputs: [result]))
+        return result
+    }
+
+    /// Indices from the front are those of what is real; those from its end are brought there.
+    private mutating func bindGather(_ node: Node, axis: Int) throws(BindingProblem) -> Bool {
+        guard let axis = resolved(axis, node), node.inputs.count > 1,
+            let count = count(node.inputs[0], along: axis), let indices = node.inputs[1]
+        else { return false }
+        let places = addValue("\(node.name).places")
+        try bind(
+            Node(
+                name: node.name,
+                op: .composite(.placesFromFront),
+                inputs: [indices, count],
+                outputs: [places]
+            )
+        )
+        bound[places].extents = bound[current(indices)].extents
+        var whole = node
+        whole.inputs[1] = places
+        try bind(whole)
+        try addExtents(to: whole, leavingOut: [0: [axis]])
+        return true
+    }
+
+    /// The best are among what is real, as many as there are at most.
+    private mutating func bindTopK(
+        _ node: Node,
+        axis: Int,
+        largest: Bool
+    ) throws(BindingProblem) -> Bool {
+        guard let axis = resolved(axis, node), let x = node.inputs[0], node.inputs.count > 1,
+            let wanted = node.inputs[1], let count = count(x, along: axis),
+            bound[current(x)].type?.dtype.isFloatingPoint == true
+        else { return false }
+        var whole = node
+        let fill: Float = largest ? -.infinity : .infinity
+        whole.inputs[0] = try keepFirst(x, axis: axis, count: count, fill: fill, node)
+        try bindWithExtents(whole)
+        let scalar = addValue("\(node.name).k")
+        let sizes = addValue("\(node.name).sizes", Constant(DenseTensor(shape: [0], integers: [])))
+        let number = addValue("\(node.name).k64")
+        try bind(
+            Node(name: node.name, op: .cast(to: .int64), inputs: [wanted], outputs: [number])
+        )
+        try bind(
+            Node(
+                name: node.name,
+                op: .reshape(allowZero: true),
+                inputs: [number, sizes],
+                outputs: [scalar]
+            )
+        )
+        let fewer = addValue("\(node.name).count")
+        let inputs = [scalar, count]
+        try bind(
+            Node(name: node.name, op: .variadic(.minimum), inputs: inputs, outputs: [fewer])
+        )
+        for case let output? in node.outputs { bound[output].extents[axis] = fewer }
+        return true
+    }
+
+    /// Boxes that are not real have a score below every threshold.
+    private mutating func bindSuppression(_ node: Node) throws(BindingProblem) -> Bool {
+        guard node.inputs.count > 1, let boxes = node.inputs[0], let scores = node.inputs[1],
+            let count = count(scores, along: 2),
+            bound[current(scores)].extents == [2: count],
+            bound[current(boxes)].extents == [1: count]
+        else { return false }
+        var whole = node
+        whole.inputs += Array(repeating: nil, count: max(0, 5 - node.inputs.count))
+        whole.inputs[1] = try keepFirst(scores, axis: 2, count: count, fill: -.infinity, node)
+        if whole.inputs[4] == nil {
+            let lowest = DenseTensor.repeating(
+                -Double(Float.greatestFiniteMagnitude),
+                type: TensorType(.float32, [])
+            )
+            whole.inputs[4] = addValue("\(node.name).threshold", Constant(lowest))
+        }
+        try bind(whole)
         return true
     }
 

@@ -59,6 +59,28 @@ import Testing
         #expect(counts[0] != counts[1])
     }
 
+    @Test("a selection among what is selected is as long as it asks, or as what is left")
+    func selectionOfSelected() throws {
+        var sketch = GraphSketch()
+        let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [3, 4]))
+        let zero = sketch.integers("zero", [0])
+        let (start, end) = (sketch.integers("start", [2]), sketch.integers("end", [7]))
+        let (one, ends) = (sketch.integers("one", [1]), sketch.integers("ends", [0, -1]))
+        sketch.output(sketch.node("cut", .slice, places, start, end, one))
+        sketch.output(sketch.node("ends of it", .gather(axis: 1), places, ends))
+        let floats = sketch.node("floats", .cast(to: .float32), places)
+        let most = sketch.integers("most", [5])
+        sketch.output(sketch.node("best", .composite(.topK(axis: 1, largest: true)), floats, most))
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        #expect(bound.outputs.map { bound[$0].type?.shape } == [[2, 5], [2, 2], [2, 5]])
+        #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[1], [], [1]])
+        // Cuts that count from an end nobody knows are refused.
+        let last = sketch.integers("last", [-1])
+        sketch.output(sketch.node("tail", .slice, places, zero, last, one))
+        #expect(throws: CompileError.self) { _ = try sketch.bound() }
+    }
+
     @Test("the shape of such a result is known only to the run")
     func shapeIsComputed() throws {
         var sketch = GraphSketch()

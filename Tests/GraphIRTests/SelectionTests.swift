@@ -21,6 +21,12 @@ import Testing
         #expect(try results(.nonZero, [floats([0, 2], [])])[0].shape == [2, 0])
     }
 
+    @Test("places that count from the end of what is real count from the front")
+    func placesFromFront() throws {
+        let found = try results(.placesFromFront, [integers([0, -1, 4, -5]), integers([5])])[0]
+        #expect(found.integers == [0, 4, 4, 0])
+    }
+
     @Test("compression keeps what a condition says, which may be shorter than the axis")
     func compress() throws {
         let condition = DenseTensor(shape: [2], integers: [0, 1], dtype: .bool)

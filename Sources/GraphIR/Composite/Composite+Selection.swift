@@ -11,6 +11,7 @@ extension Expansion {
         case .unique(let axis, let isSorted): try unique(axis: axis, isSorted: isSorted)
         case .nonMaxSuppression(let areCentred):
             try nonMaxSuppression(boxesAreCentred: areCentred)
+        case .placesFromFront: try placesFromFront()
         case .keepFirst(let axis, let fill): try keepFirst(axis: axis, fill: fill)
         case .concatFirst(let axis, let isCounted):
             try concatFirst(axis: axis, isCounted: isCounted)
@@ -188,6 +189,13 @@ extension Expansion {
         let along = shape(x).indices.dropFirst(axis).map { $0 == axis ? size : 1 }
         let isReal = try reshape(binary(.less, places, count), along)
         outputs = [try select(isReal, x, scalar(Double(fill), like: x))]
+    }
+
+    private mutating func placesFromFront() throws(ShapeError) {
+        let indices = try cast(input(0, "indices"), to: .int64)
+        let isFromEnd = try binary(.less, indices, 0)
+        let fromEnd = try binary(.add, indices, input(1, "count"))
+        outputs = [try select(isFromEnd, fromEnd, indices)]
     }
 
     /// Behind the end of a part, everything moves forward by what the part lacks.

@@ -45,6 +45,8 @@ package indirect enum Composite: Hashable, Sendable {
     /// x, count: x with what is behind the first `count` elements of an axis made `fill`; without
     /// one, made the last of them.
     case keepFirst(axis: Int, fill: Float?)
+    /// Indices, and a count: negative ones count from there.
+    case placesFromFront
     /// Tensors, and how much of each that is `isCounted` is real: the real parts, one after another.
     case concatFirst(axis: Int, isCounted: [Bool])
     // More movement.
@@ -111,7 +113,8 @@ extension Expansion {
         case .gatherElements, .gatherND, .scatterElements, .scatterND, .maxUnpool,
             .tensorScatter, .col2Im:
             try defineIndexing(composite)
-        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression, .keepFirst, .concatFirst:
+        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression, .keepFirst, .concatFirst,
+            .placesFromFront:
             try defineSelection(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
