@@ -123,7 +123,7 @@ man: build ## the manual page of the command, out/man/sluice.1
 picture: build models ## the picture in README.md, drawn by the tool
 	$(SLUICE) plan models/resnet50.onnx --device-memory 10% --threads 1 --chart docs/memory.svg
 
-install: man ## the command, its manual page and shell completions below PREFIX (~/.local)
+install: man ## the command, its detector, manual page and completions below PREFIX (~/.local)
 	@scripts/install.sh $(SLUICE) $(PREFIX)
 
 clean: ## removes what was built; models and the virtual environment stay

@@ -1,13 +1,14 @@
 """End-to-end tests of `sluice detect`: the committed detector against onnxruntime and numpy."""
 
 import pathlib
+import shutil
 import tempfile
 
 import numpy as np
 from PIL import Image
 
 from sluice_cli import (
-    BAD_DATA, IMPOSSIBLE, NO_FILE, ROOT, USAGE, check_memory, reference_outputs, require)
+    BAD_DATA, IMPOSSIBLE, NO_FILE, ROOT, USAGE, Sluice, check_memory, reference_outputs, require)
 
 MODEL = ROOT / "tools/detector/digits.onnx"
 PICTURE = ROOT / "tools/detector/example.png"
@@ -92,6 +93,22 @@ def annotated(sluice):
     require(coloured.sum() > 300, "nothing coloured was drawn on a gray picture")
 
 
+def found_beside_the_command(sluice):
+    """Without --model: from the checkout it was built in, else from where it is installed."""
+    run = sluice.succeed("detect", PICTURE, "--json")
+    require(run["pictures"][0]["detections"], "the detector of the checkout finds nothing")
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = pathlib.Path(folder)
+        (prefix / "bin").mkdir()
+        alone = Sluice(shutil.copy(sluice.path, prefix / "bin/sluice"))
+        run = alone.call("detect", PICTURE)
+        require(run.code == NO_FILE and "--model" in run.stderr, f"{run.code}: {run.stderr}")
+        (prefix / "share/sluice").mkdir(parents=True)
+        shutil.copy(MODEL, prefix / "share/sluice")
+        run = alone.succeed("detect", PICTURE, "--json")
+    require(run["model"].startswith(str(prefix)), f"the model is {run['model']}")
+
+
 def refusals(sluice):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -116,4 +133,5 @@ def test_detect(report, sluice):
         report.case(f"detect/reference/{budget}", same_as_reference, sluice, budget)
     report.case("detect/formats", other_formats, sluice)
     report.case("detect/annotated", annotated, sluice)
+    report.case("detect/default", found_beside_the_command, sluice)
     report.case("detect/refusals", refusals, sluice)

@@ -72,6 +72,7 @@ def refusals(sluice, models):
     with tempfile.TemporaryDirectory() as folder:
         run = sluice.call("ocr", page, "--models", folder)
         require(run.code == NO_FILE, f"exit {run.code} without models")
+        require("make models" in run.stderr, f"no way out is named: {run.stderr}")
     run = sluice.call("ocr", models / "no.png", "--models", models)
     require(run.code == NO_FILE, f"exit {run.code} without a picture")
 

@@ -24,10 +24,13 @@ struct DetectCommand: TalkingCommand {
     var images: [String]
 
     @Option(
-        help: ArgumentHelp("A detector as ONNX file.", valueName: "file.onnx"),
+        help: ArgumentHelp(
+            "A detector as ONNX file (default: the detector of digits that comes with the command).",
+            valueName: "file.onnx"
+        ),
         completion: .file(extensions: ["onnx"])
     )
-    var model = "tools/detector/digits.onnx"
+    var model: String?
 
     @Option(
         help: ArgumentHelp("Device memory the run may use, as of `run`.", valueName: "budget"),
@@ -65,18 +68,19 @@ struct DetectCommand: TalkingCommand {
         options.deviceMemory = try MemoryBudget(parsing: deviceMemory)
         options.threads = threads
         options.instructionSet = environment("SL_ISA")
-        let detector = try Detector(model: Model(path: model), options: options)
+        let path = try model ?? installedDetector()
+        let detector = try Detector(model: Model(path: path), options: options)
         let opened = monotonicSeconds()
 
         var latencies: [Double] = []
         var results: [JSONReport.Picture] = []
         var progress = ProgressLine(messages)
-        for (number, path) in images.enumerated() {
-            let image = try Image(reading: path)
+        for (number, picture) in images.enumerated() {
+            let image = try Image(reading: picture)
             let begin = monotonicSeconds()
             let detections = try detector.detect(image, threshold: threshold)
             latencies.append((monotonicSeconds() - begin) * 1e3)
-            results.append(JSONReport.Picture(path: path, image: image, detections: detections))
+            results.append(JSONReport.Picture(path: picture, image: image, detections: detections))
             if let output { try image.annotated(with: detections).writePNG(to: output) }
             progress.update(number + 1, of: images.count, "detecting")
         }
@@ -84,7 +88,7 @@ struct DetectCommand: TalkingCommand {
         let session = detector.session
         logWarnings(of: session.plan)
         if json {
-            var report = JSONReport(plan: session.plan, path: model)
+            var report = JSONReport(plan: session.plan, path: path)
             report.latency = JSONReport.Latency(latencies)
             report.devicePeakBytes = session.devicePeakBytes
             report.hostPeakBytes = session.hostPeakBytes
@@ -95,7 +99,7 @@ struct DetectCommand: TalkingCommand {
             return
         }
         for result in results { print(result.text) }
-        print(summaryText(of: session.plan, path: model))
+        print(summaryText(of: session.plan, path: path))
         print(
             table([
                 ("measured device peak", bytesText(session.devicePeakBytes)),

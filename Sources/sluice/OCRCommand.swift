@@ -59,9 +59,9 @@ struct OCRCommand: TalkingCommand {
         options.threads = threads
         options.instructionSet = environment("SL_ISA")
         let reader = try TextReader(
-            detection: Model(path: models + "/ppocr_det.onnx"),
-            direction: Model(path: models + "/ppocr_cls.onnx"),
-            recognition: Model(path: models + "/ppocr_rec.onnx"),
+            detection: open("ppocr_det.onnx"),
+            direction: open("ppocr_cls.onnx"),
+            recognition: open("ppocr_rec.onnx"),
             options: options
         )
         let start = monotonicSeconds()
@@ -98,6 +98,19 @@ struct OCRCommand: TalkingCommand {
         rows.append(("measured device peak", bytesText(usage.map(\.devicePeakBytes).max() ?? 0)))
         rows.append(("total time", millisecondsText(milliseconds) + ", planning included"))
         if !messages.quiet { printError(table(rows)) }
+    }
+
+    /// One of the three networks.
+    private func open(_ file: String) throws(SluiceError) -> Model {
+        do {
+            return try Model(path: models + "/" + file)
+        } catch  where error.kind == .missingFile {
+            throw SluiceError(
+                .missingFile,
+                "\(error.message); `make models` fetches it in the project's directory, "
+                    + "--models says where it is"
+            )
+        }
     }
 }
 
