@@ -330,12 +330,76 @@ for op in ("Softmax", "LogSoftmax"):
 for op in ("ArgMax", "ArgMin"):
     add_body(f"selected-{op}", 13,
              SELECTED + f"i = {op} <axis=-1> (n)  y = Cast <to=1> (i)")
-for cut in ("0, 9, 1", "5, 9223372036854775807, 3", "400, 500, 1"):
+END = 2**63 - 1
+for cut in ("0, 9, 1", f"5, {END}, 3", "400, 500, 1", f"-5, {END}, 1", "-500, -2, 2", "3, -3, 1",
+            "-4, 2, 1", f"-1, {END}, -1", "-2, 3, -2", "7, 0, -3", "400, -400, -7"):
     first, last, step = cut.split(", ")
-    add_body(f"selected-Slice-{first}", 13, SELECTED + f"""
+    add_body(f"selected-Slice-{first}-{last}-{step}", 13, SELECTED + f"""
         a = Constant <value_ints=[{first}]> ()  b = Constant <value_ints=[{last}]> ()
         c = Constant <value_ints=[0]> ()  d = Constant <value_ints=[{step}]> ()
         y = Slice(v, a, b, c, d)""")
+add_body("selected-Slice-both", 13, SELECTED + """
+        a = Constant <value_ints=[-9, 0]> ()  b = Constant <value_ints=[-1, 1]> ()
+        c = Constant <value_ints=[1, 0]> ()  d = Constant <value_ints=[2, 1]> ()
+        e = Slice(n, a, b, c, d)  y = Cast <to=1> (e)""")
+for sizes in ("[-1]", "[1, -1]", "[-1, 1]", "[2, -1]", "[-1, 2]", "[1, -1, 2, 1]"):
+    add_body(f"selected-Reshape-{sizes}", 13, SELECTED + f"""
+        s = Constant <value_ints={sizes}> ()  f = Concat <axis=1> (n, n)
+        e = Reshape(f, s)  y = Cast <to=1> (e)""")
+add_body("selected-Reshape-and-back", 13, SELECTED + """
+        s = Constant <value_ints=[-1]> ()  e = Reshape(t, s)
+        f = Constant <value_ints=[-1, 4]> ()  h = Reshape(e, f)
+        y = GatherND(x, h)  z = Add(y, v)""")
+for axis in (0, 1, 2):
+    add_body(f"selected-Flatten-{axis}", 13, SELECTED + f"""
+        e = Flatten <axis={axis}> (n)  y = Cast <to=1> (e)""")
+# What exporters write for shapes that are read back.
+add_body("selected-view", 13, SELECTED + """
+        s = Shape(v)  o = Constant <value_ints=[-1]> ()  e = Concat <axis=0> (s, o)
+        y = Reshape(v, e)""")
+add_body("selected-view-of-rows", 13, SELECTED + """
+        s = Shape(t)  z = Constant <value_int=0> ()  l = Gather(s, z)
+        d = Constant <value_ints=[0]> ()  k = Unsqueeze(l, d)
+        a = Constant <value_ints=[1, 4]> ()  e = Concat <axis=0> (k, a)
+        f = Reshape(t, e)  y = Cast <to=1> (f)""")
+add_body("selected-Expand", 13, SELECTED + """
+        s = Shape(v)  o = Constant <value_ints=[3]> ()  e = Concat <axis=0> (o, s)
+        f = Expand(v, e)  b = Constant <value_float=2.5> ()  h = Expand(b, s)
+        y = Mul(f, h)""")
+add_body("selected-ConstantOfShape", 13, SELECTED + """
+        s = Shape(v)  e = ConstantOfShape(s)  y = Add(e, v)""")
+add_body("selected-Range", 13, SELECTED + """
+        s = Shape(v)  d = Constant <value_ints=[0]> ()  l = Squeeze(s, d)
+        z = Constant <value_int=0> ()  o = Constant <value_int=1> ()
+        e = Range(z, l, o)  f = Cast <to=1> (e)  y = Mul(f, v)""")
+add_body("selected-MatMul", 13, SELECTED + """
+        f = Cast <to=1> (n)  h = Cast <to=1> (t)  y = MatMul(f, h)""")
+add_body("selected-MatMul-outer", 13, SELECTED + """
+        f = Cast <to=1> (n)  h = Cast <to=1> (t)  y = MatMul(h, f)""")
+for a in (0, 1):
+    add_body(f"selected-Gemm-{a}", 13, SELECTED + f"""
+        f = Cast <to=1> (n)  y = Gemm <transA={a}, transB={1 - a}> (f, f)""")
+add_body("selected-GatherND", 13, SELECTED + """
+        i = Constant <value = int64[3,2] {0, -1, 1, 2, -1, -3}> ()
+        e = GatherND(n, i)  y = Cast <to=1> (e)""")
+add_body("selected-CumSum", 14, SELECTED + """
+        a = Constant <value_int=0> ()  y = CumSum <reverse=1> (v, a)""")
+add_body("selected-ArgMax-last", 13, SELECTED + """
+        i = ArgMax <axis=0, select_last_index=1> (n)  j = ArgMax <axis=1, select_last_index=1> (n)
+        s = Constant <value_ints=[-1]> ()  k = Reshape(i, s)  l = Reshape(j, s)
+        h = Concat <axis=0> (k, l)  y = Cast <to=1> (h)""")
+add_body("selected-Hardmax", 13, SELECTED + "y = Hardmax <axis=0> (v)")
+add_body("selected-LpNormalization", 13, SELECTED + "y = LpNormalization <axis=0, p=2> (v)")
+add_body("selected-OneHot", 13, SELECTED + """
+        d = Constant <value_int=9> ()  b = Constant <value_floats=[0.5, 2.0]> ()
+        e = Constant <value_int=1> ()  i = Gather <axis=0> (n, e)  y = OneHot(i, d, b)""")
+for reduction in ("none", "add", "max"):
+    add_body(f"selected-ScatterND-{reduction}", 18, SELECTED + f"""
+        e = Neg(v)  f = Exp(x)  y = ScatterND <reduction = "{reduction}"> (f, t, e)""")
+add_body("selected-ScatterElements", 18, SELECTED + """
+        e = Constant <value_int=1> ()  i = Gather <axis=0> (n, e)
+        s = Shape(x)  f = ConstantOfShape(s)  o = Constant <value_ints=[-1]> ()
+        h = Reshape(f, o)  y = ScatterElements <axis=0, reduction="add"> (h, i, v)""")
 add_body("selected-Gather", 13,
          SELECTED + "i = Constant <value_ints=[0, -1, 3, -4]> ()  y = Gather <axis=0> (v, i)")
 add_body("selected-GatherElements", 13,

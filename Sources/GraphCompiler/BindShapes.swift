@@ -57,6 +57,10 @@ struct ShapeBinding {
     /// How many nodes of bodies were bound.
     var writtenOutCount = 0
     private var names: Set<String>
+    /// Shapes, and parts of them, in which counts of the run occur.
+    var sizes: [ValueID: [SizeTerm]] = [:]
+    /// Counts that are multiples of others.
+    var multiples: [ValueID: CountMultiple] = [:]
     /// Graph inputs whose values could be made part of the plan.
     private let offered: Set<Int>
 
@@ -99,9 +103,11 @@ struct ShapeBinding {
     /// Binds a node of the model, and says how much of its results is real.
     mutating func bindWithExtents(_ original: Node) throws(BindingProblem) {
         if try bindControlFlow(original) { return }
+        if try bindShaped(original) { return }
         let operands = original.inputs.map { id in id.map { bound[replacement[$0] ?? $0] } }
         guard operands.contains(where: { $0?.extents.isEmpty == false }) else {
             try bind(original)
+            followSizes(of: original)
             return
         }
         if try bindShapeOfBounded(original) { return }
@@ -147,29 +153,29 @@ struct ShapeBinding {
     /// The shape of a tensor that is real in part is known only to the run.
     private mutating func bindShapeOfBounded(_ node: Node) throws(BindingProblem) -> Bool {
         guard case .shape(let start, let end) = node.op, let x = node.inputs[0],
-            let shape = bound[x].type?.shape
+            let shape = bound[current(x)].type?.shape, let output = node.outputs[0]
         else { return false }
         let axes = shapeAxes(rank: shape.count, start, end)
-        guard axes.contains(where: { bound[x].extents[$0] != nil }) else { return false }
+        let counts = axes.map { bound[current(x)].extents[$0] }
+        guard counts.contains(where: { $0 != nil }) else { return false }
+        let one = vector([1], "\(node.name).one")
         var parts: [ValueID?] = []
-        for axis in axes {
-            guard let count = bound[x].extents[axis] else {
-                let size = DenseTensor(shape: [1], integers: [Int64(shape[axis])])
-                parts.append(addValue("\(node.name).\(axis)", Constant(size)))
+        for (axis, count) in zip(axes, counts) {
+            guard let count else {
+                parts.append(vector([shape[axis]], "\(node.name).\(axis)"))
                 continue
             }
-            let one = DenseTensor(shape: [1], integers: [1])
-            let sizes = addValue("\(node.name).one", Constant(one))
             let part = addValue("\(node.name).\(axis)")
             let reshape = Operator.reshape(allowZero: true)
-            try bind(
-                Node(name: node.name, op: reshape, inputs: [count, sizes], outputs: [part])
-            )
+            try bind(Node(name: node.name, op: reshape, inputs: [count, one], outputs: [part]))
             parts.append(part)
         }
         try bind(
             Node(name: node.name, op: .concat(axis: 0), inputs: parts, outputs: node.outputs)
         )
+        sizes[output] = zip(axes, counts).map { axis, count in
+            count.map { .counted($0, most: shape[axis]) } ?? .number(shape[axis])
+        }
         return true
     }
 

@@ -12,13 +12,23 @@ extension ShapeBinding {
         case .concat(let axis): return try bindConcat(node, axis: axis)
         case .reduce(let reduction): return try bindReduction(node, reduction)
         case .softmax(let axis, flattened: false),
-            .composite(.logSoftmax(let axis, flattened: false)):
+            .composite(.logSoftmax(let axis, flattened: false)),
+            .composite(.hardmax(let axis, flattened: false)):
             return try bindAlong(axis, node, fill: -.infinity, keepsAxis: true)
-        case .argument(let search) where !search.takesLast:
-            return try bindAlong(search.axis, node, fill: nil, keepsAxis: false)
+        case .composite(.lpNormalization(let axis, _)):
+            return try bindAlong(axis, node, fill: 0, keepsAxis: true)
+        case .scan(let scan) where scan.isReversed: return try bindReversed(node, scan)
+        case .argument(let search): return try bindSearch(node, search)
+        case .matmul: return try bindProduct(node, transposeA: false, transposeB: false)
+        case .gemm(let gemm):
+            return try bindProduct(node, transposeA: gemm.transposeA, transposeB: gemm.transposeB)
+        case .reshape, .flatten: return try bindReshape(node)
         case .slice: return try bindSlice(node)
         case .gather(let axis), .composite(.gatherElements(let axis)):
             return try bindGather(node, axis: axis)
+        case .composite(.gatherND(batchAxes: 0)): return try bindGatherND(node)
+        case .composite(.scatterElements(let axis, _)): return try bindScatter(node, axis: axis)
+        case .composite(.scatterND): return try bindScatter(node, axis: 0)
         case .composite(.topK(let axis, let largest)):
             return try bindTopK(node, axis: axis, largest: largest)
         case .composite(.nonMaxSuppression): return try bindSuppression(node)
@@ -27,7 +37,7 @@ extension ShapeBinding {
     }
 
     /// How many elements along an axis are real; nil when all are.
-    private func count(_ id: ValueID?, along axis: Int) -> ValueID? {
+    func count(_ id: ValueID?, along axis: Int) -> ValueID? {
         id.flatMap { bound[current($0)].extents[axis] }
     }
 
@@ -35,12 +45,12 @@ extension ShapeBinding {
         id.flatMap { bound[current($0)].type?.shape.count } ?? 0
     }
 
-    private func resolved(_ axis: Int, _ node: Node) -> Int? {
+    func resolved(_ axis: Int, _ node: Node) -> Int? {
         try? resolveAxis(axis, rank: rank(node.inputs[0]))
     }
 
     /// The input with what is not real along an axis made `fill`, or the last real element.
-    private mutating func keepFirst(
+    mutating func keepFirst(
         _ id: ValueID,
         axis: Int,
         count: ValueID,
@@ -70,58 +80,58 @@ extension ShapeBinding {
         return true
     }
 
-    private mutating func bindConcat(_ node: Node, axis: Int) throws(BindingProblem) -> Bool {
-        guard let axis = resolved(axis, node) else { return false }
-        let counts = node.inputs.map { count($0, along: axis) }
-        guard counts.contains(where: { $0 != nil }) else { return false }
-        var joined = node
-        joined.op = .composite(.concatFirst(axis: axis, isCounted: counts.map { $0 != nil }))
-        joined.inputs += counts.filter { $0 != nil }
-        try bind(joined)
-        let everywhere = node.inputs.indices.map { ($0, Set([axis])) }
-        try addExtents(to: node, leavingOut: Dictionary(uniqueKeysWithValues: everywhere))
+    /// Sums that run backwards start where what is real ends.
+    private mutating func bindReversed(_ node: Node, _ scan: Scan) throws(BindingProblem) -> Bool {
+        guard node.inputs.count > 1, let list = node.inputs[1],
+            let axis = bound[current(list)].constant?.smallLiteral?.integers?.first
+        else { return false }
+        return try bindAlong(Int(axis), node, fill: scan.isProduct ? 1 : 0, keepsAxis: true)
+    }
+
+    /// The last of equal elements may be a copy of the last one that is real.
+    private mutating func bindSearch(
+        _ node: Node,
+        _ search: ArgumentSearch
+    ) throws(BindingProblem) -> Bool {
+        guard search.takesLast, let axis = resolved(search.axis, node),
+            let output = node.outputs[0],
+            let count = count(node.inputs[0], along: axis)
+        else { return try bindAlong(search.axis, node, fill: nil, keepsAxis: false) }
+        var whole = node
+        let found = addValue("\(node.name).found")
+        whole.outputs = [found]
+        _ = try bindAlong(axis, whole, fill: nil, keepsAxis: false)
+        let last = try arithmetic(.binary(.subtract), count, 1, node)
+        let inputs = [found, last]
+        try bindWithExtents(
+            Node(name: node.name, op: .variadic(.minimum), inputs: inputs, outputs: [output])
+        )
         return true
     }
 
-    /// A cut from the front, or of some steps, ends where what is real ends.
-    private mutating func bindSlice(_ node: Node) throws(BindingProblem) -> Bool {
-        guard let x = node.inputs[0], let shape = bound[current(x)].type?.shape else {
+    /// What is not real adds nothing to a sum of products when it is zero in both factors.
+    private mutating func bindProduct(
+        _ node: Node,
+        transposeA: Bool,
+        transposeB: Bool
+    ) throws(BindingProblem) -> Bool {
+        guard node.inputs.count > 1, let a = node.inputs[0], let b = node.inputs[1] else {
             return false
         }
-        func list(_ index: Int) -> [Int]? {
-            guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
-            return bound[current(id)].constant?.smallLiteral?.integers?.map { Int($0) }
+        let axisA = transposeA ? 0 : rank(a) - 1
+        let axisB = transposeB ? 1 : max(rank(b) - 2, 0)
+        guard let count = count(a, along: axisA), count == self.count(b, along: axisB) else {
+            return false
         }
-        guard let starts = list(1), let ends = list(2), starts.count == ends.count,
-            let axes = try? resolveAxes(list(3) ?? Array(starts.indices), rank: shape.count)
-        else { return false }
-        let steps = list(4) ?? starts.map { _ in 1 }
-        guard axes.count == starts.count, steps.count == starts.count else { return false }
-        let open = axes.indices.filter { count(x, along: axes[$0]) != nil }
-        // What counts from the end would count from the end of what is real.
-        guard !open.isEmpty, open.allSatisfy({ starts[$0] >= 0 && ends[$0] >= 0 && steps[$0] > 0 })
-        else { return false }
-        try bind(node)
-        try addExtents(to: node, leavingOut: [0: Set(open.map { axes[$0] })])
-        for index in open {
-            guard let count = count(x, along: axes[index]), let output = node.outputs[0] else {
-                continue
-            }
-            let size = shape[axes[index]]
-            let (start, end) = (min(starts[index], size), min(ends[index], size))
-            let step = min(steps[index], max(size, 1))
-            var length = try arithmetic(.variadic(.minimum), count, end, node)
-            length = try arithmetic(.binary(.subtract), length, start, node)
-            length = try arithmetic(.variadic(.maximum), length, 0, node)
-            length = try arithmetic(.binary(.add), length, step - 1, node)
-            length = try arithmetic(.binary(.divide), length, step, node)
-            bound[output].extents[axes[index]] = length
-        }
+        var whole = node
+        whole.inputs[0] = try keepFirst(a, axis: axisA, count: count, fill: 0, node)
+        whole.inputs[1] = try keepFirst(b, axis: axisB, count: count, fill: 0, node)
+        try bindWithExtents(whole)
         return true
     }
 
     /// A scalar of int64 and a number.
-    private mutating func arithmetic(
+    mutating func arithmetic(
         _ op: Operator,
         _ a: ValueID,
         _ b: Int,
@@ -134,83 +144,22 @@ extension ShapeBinding {
         return result
     }
 
-    /// Indices from the front are those of what is real; those from its end are brought there.
-    private mutating func bindGather(_ node: Node, axis: Int) throws(BindingProblem) -> Bool {
-        guard let axis = resolved(axis, node), node.inputs.count > 1,
-            let count = count(node.inputs[0], along: axis), let indices = node.inputs[1]
-        else { return false }
-        let places = addValue("\(node.name).places")
-        try bind(
-            Node(
-                name: node.name,
-                op: .composite(.placesFromFront),
-                inputs: [indices, count],
-                outputs: [places]
-            )
-        )
-        bound[places].extents = bound[current(indices)].extents
-        var whole = node
-        whole.inputs[1] = places
-        try bind(whole)
-        try addExtents(to: whole, leavingOut: [0: [axis]])
-        return true
+    /// A constant vector of int64.
+    mutating func vector(_ numbers: [Int], _ name: String) -> ValueID {
+        let tensor = DenseTensor(shape: [numbers.count], integers: numbers.map { Int64($0) })
+        return addValue(name, Constant(tensor))
     }
 
-    /// The best are among what is real, as many as there are at most.
-    private mutating func bindTopK(
-        _ node: Node,
-        axis: Int,
-        largest: Bool
-    ) throws(BindingProblem) -> Bool {
-        guard let axis = resolved(axis, node), let x = node.inputs[0], node.inputs.count > 1,
-            let wanted = node.inputs[1], let count = count(x, along: axis),
-            bound[current(x)].type?.dtype.isFloatingPoint == true
-        else { return false }
-        var whole = node
-        let fill: Float = largest ? -.infinity : .infinity
-        whole.inputs[0] = try keepFirst(x, axis: axis, count: count, fill: fill, node)
-        try bindWithExtents(whole)
-        let scalar = addValue("\(node.name).k")
-        let sizes = addValue("\(node.name).sizes", Constant(DenseTensor(shape: [0], integers: [])))
-        let number = addValue("\(node.name).k64")
-        try bind(
-            Node(name: node.name, op: .cast(to: .int64), inputs: [wanted], outputs: [number])
-        )
-        try bind(
-            Node(
-                name: node.name,
-                op: .reshape(allowZero: true),
-                inputs: [number, sizes],
-                outputs: [scalar]
-            )
-        )
-        let fewer = addValue("\(node.name).count")
-        let inputs = [scalar, count]
-        try bind(
-            Node(name: node.name, op: .variadic(.minimum), inputs: inputs, outputs: [fewer])
-        )
-        for case let output? in node.outputs { bound[output].extents[axis] = fewer }
-        return true
-    }
-
-    /// Boxes that are not real have a score below every threshold.
-    private mutating func bindSuppression(_ node: Node) throws(BindingProblem) -> Bool {
-        guard node.inputs.count > 1, let boxes = node.inputs[0], let scores = node.inputs[1],
-            let count = count(scores, along: 2),
-            bound[current(scores)].extents == [2: count],
-            bound[current(boxes)].extents == [1: count]
-        else { return false }
-        var whole = node
-        whole.inputs += Array(repeating: nil, count: max(0, 5 - node.inputs.count))
-        whole.inputs[1] = try keepFirst(scores, axis: 2, count: count, fill: -.infinity, node)
-        if whole.inputs[4] == nil {
-            let lowest = DenseTensor.repeating(
-                -Double(Float.greatestFiniteMagnitude),
-                type: TensorType(.float32, [])
-            )
-            whole.inputs[4] = addValue("\(node.name).threshold", Constant(lowest))
-        }
-        try bind(whole)
+    private mutating func bindConcat(_ node: Node, axis: Int) throws(BindingProblem) -> Bool {
+        guard let axis = resolved(axis, node) else { return false }
+        let counts = node.inputs.map { count($0, along: axis) }
+        guard counts.contains(where: { $0 != nil }) else { return false }
+        var joined = node
+        joined.op = .composite(.concatFirst(axis: axis, isCounted: counts.map { $0 != nil }))
+        joined.inputs += counts.filter { $0 != nil }
+        try bind(joined)
+        let everywhere = node.inputs.indices.map { ($0, Set([axis])) }
+        try addExtents(to: node, leavingOut: Dictionary(uniqueKeysWithValues: everywhere))
         return true
     }
 
@@ -239,7 +188,7 @@ extension ShapeBinding {
                 real,
                 axis: axis,
                 count: count,
-                fill: reduction.kind.neutralElement,
+                fill: reduction.kind.neutralElement(isFloatingPoint: dtype.isFloatingPoint),
                 node
             )
             divisors.append(count)
@@ -286,12 +235,13 @@ extension ShapeBinding {
 
 extension ReductionKind {
     /// What changes nothing among the elements; nil where only an element itself does.
-    fileprivate var neutralElement: Float? {
+    fileprivate func neutralElement(isFloatingPoint: Bool) -> Float? {
         switch self {
         case .sum, .mean, .l1, .l2, .sumOfSquares, .logSum: 0
         case .product: 1
         case .logSumExp: -.infinity
-        case .minimum, .maximum: nil
+        case .minimum: isFloatingPoint ? .infinity : nil
+        case .maximum: isFloatingPoint ? -.infinity : nil
         }
     }
 }

@@ -32,7 +32,9 @@ import Testing
         let x = sketch.input("x", [8])
         let places = sketch.node("places", .composite(.nonZero), x)
         let floats = sketch.node("floats", .cast(to: .float32), places)
-        sketch.output(sketch.node("mixed", .composite(.lpNormalization(axis: 1, order: 2)), floats))
+        sketch.output(
+            sketch.node("mixed", .composite(.meanVarianceNormalization(axes: [1])), floats)
+        )
         let error = try #require(throws: CompileError.self) { _ = try sketch.bound() }
         guard case .unsupported(let reasons) = error else {
             Issue.record("\(error)")
@@ -63,7 +65,6 @@ import Testing
     func selectionOfSelected() throws {
         var sketch = GraphSketch()
         let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [3, 4]))
-        let zero = sketch.integers("zero", [0])
         let (start, end) = (sketch.integers("start", [2]), sketch.integers("end", [7]))
         let (one, ends) = (sketch.integers("one", [1]), sketch.integers("ends", [0, -1]))
         sketch.output(sketch.node("cut", .slice, places, start, end, one))
@@ -75,9 +76,59 @@ import Testing
         #expect(bound.firstViolation() == nil)
         #expect(bound.outputs.map { bound[$0].type?.shape } == [[2, 5], [2, 2], [2, 5]])
         #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[1], [], [1]])
-        // Cuts that count from an end nobody knows are refused.
-        let last = sketch.integers("last", [-1])
-        sketch.output(sketch.node("tail", .slice, places, zero, last, one))
+    }
+
+    @Test("a cut that counts from the end is as long as it can be at any count")
+    func cutFromTheEnd() throws {
+        var sketch = GraphSketch()
+        let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [3, 4]))
+        let (axis, one) = (sketch.integers("axis", [1]), sketch.integers("one", [1]))
+        for (index, range) in [(0, -1), (-5, 12), (-5, 3), (2, -2)].enumerated() {
+            let start = sketch.integers("start \(index)", [Int64(range.0)])
+            let end = sketch.integers("end \(index)", [Int64(range.1)])
+            sketch.output(sketch.node("cut \(index)", .slice, places, start, end, axis, one))
+        }
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        #expect(
+            bound.outputs.map { bound[$0].type?.shape } == [[2, 11], [2, 5], [2, 3], [2, 8]]
+        )
+        #expect(bound.outputs.allSatisfy { bound[$0].extents.keys.sorted() == [1] })
+    }
+
+    @Test("a reshape that merges an axis gives its real part, and back again its own count")
+    func mergedAxes() throws {
+        var sketch = GraphSketch()
+        let places = sketch.node("places", .composite(.nonZero), sketch.input("x", [3, 4]))
+        let all = sketch.integers("all", [-1])
+        let flat = sketch.node("flat", .reshape(allowZero: false), places, all)
+        let shape = sketch.node("shape", .shape(start: 1, end: 2), places)
+        let sizes = sketch.node("sizes", .concat(axis: 0), sketch.integers("two", [2]), shape)
+        sketch.output(flat)
+        sketch.output(sketch.node("back", .reshape(allowZero: false), flat, sizes))
+        sketch.output(sketch.node("filled", .constantOfShape(value: 1, dtype: .float32), sizes))
+        let bound = try sketch.bound()
+        #expect(bound.firstViolation() == nil)
+        #expect(bound.outputs.map { bound[$0].type?.shape } == [[24], [2, 12], [2, 12]])
+        let counts = bound.outputs.map { bound[$0].extents }
+        #expect(counts[0].keys.sorted() == [0])
+        #expect(counts[1] == counts[2])
+    }
+
+    @Test("a product over such an axis adds what is real, when both factors have one count")
+    func productOverTheAxis() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [3, 4])
+        let places = sketch.node("places", .composite(.nonZero), x)
+        let floats = sketch.node("floats", .cast(to: .float32), places)
+        let rows = sketch.node("rows", .transpose(permutation: nil), floats)
+        sketch.output(sketch.node("inner", .matmul, floats, rows))
+        sketch.output(sketch.node("outer", .matmul, rows, floats))
+        let bound = try sketch.bound()
+        #expect(bound.outputs.map { bound[$0].type?.shape } == [[2, 2], [12, 12]])
+        #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[], [0, 1]])
+        let whole = sketch.floats("whole", [12, 1], Array(repeating: 1, count: 12))
+        sketch.output(sketch.node("uneven", .matmul, floats, whole))
         #expect(throws: CompileError.self) { _ = try sketch.bound() }
     }
 

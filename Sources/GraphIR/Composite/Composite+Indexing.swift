@@ -13,7 +13,9 @@ extension Expansion {
         case .gatherND(let batchAxes): try gatherND(x, batchAxes: batchAxes)
         case .scatterElements(let axis, let reduction):
             let indices = try input(1, "indices")
-            let flat = try elementNumbers(indices, in: sizes, axis: axis)
+            let resolved = try resolveAxis(axis, rank: sizes.count)
+            let numbers = try elementNumbers(indices, in: sizes, axis: axis)
+            let flat = try onlyCounted(numbers, shape(indices), axis: resolved)
             let count = shape(indices).reduce(1, *)
             let updates = try input(2, "updates")
             guard shape(updates) == shape(indices) else {
@@ -81,6 +83,20 @@ extension Expansion {
         return rows
     }
 
+    /// Numbers, of shape `sizes` or flat, of which those behind the count in input 3 name no row.
+    private mutating func onlyCounted(
+        _ numbers: Slot,
+        _ sizes: [Int],
+        axis: Int
+    ) throws(ShapeError) -> Slot {
+        guard let count = optional(3) else { return numbers }
+        let along = sizes.indices.map { $0 == axis ? sizes[axis] : 1 }
+        let places = try reshape(self.numbers(sizes[axis]), along)
+        let isReal = try binary(.less, places, count)
+        let own = try reshape(numbers, sizes)
+        return try reshape(select(isReal, own, scalar(-1, .int64)), shape(numbers))
+    }
+
     private mutating func gatherND(_ x: Slot, batchAxes: Int) throws(ShapeError) {
         let indices = try input(1, "indices")
         let (sizes, own) = (shape(x), shape(indices))
@@ -122,7 +138,7 @@ extension Expansion {
         }
         let indexed = Array(sizes[..<depth])
         let width = sizes[depth...].reduce(1, *)
-        let rows = try rowNumbers(indices, indexed)
+        let rows = try onlyCounted(rowNumbers(indices, indexed), Array(own.dropLast()), axis: 0)
         let result = try add(
             .scatterRows(reduction),
             [

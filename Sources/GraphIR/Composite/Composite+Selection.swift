@@ -11,10 +11,6 @@ extension Expansion {
         case .unique(let axis, let isSorted): try unique(axis: axis, isSorted: isSorted)
         case .nonMaxSuppression(let areCentred):
             try nonMaxSuppression(boxesAreCentred: areCentred)
-        case .placesFromFront: try placesFromFront()
-        case .keepFirst(let axis, let fill): try keepFirst(axis: axis, fill: fill)
-        case .concatFirst(let axis, let isCounted):
-            try concatFirst(axis: axis, isCounted: isCounted)
         default: preconditionFailure("no selection")
         }
     }
@@ -44,7 +40,7 @@ extension Expansion {
     }
 
     /// 0, 1, 2, ...; long ones are computed when a session opens.
-    private mutating func numbers(_ count: Int) throws(ShapeError) -> Slot {
+    mutating func numbers(_ count: Int) throws(ShapeError) -> Slot {
         try add(
             .range,
             [scalar(0, .int64), scalar(Double(count), .int64), scalar(1, .int64)]
@@ -169,60 +165,6 @@ extension Expansion {
         }
         outputs = [try concat(parts, axis: 1)]
         extents[outputs[0]] = [0: count]
-    }
-
-    // MARK: Axes of which a part is real
-
-    private mutating func keepFirst(axis: Int, fill: Float?) throws(ShapeError) {
-        let (x, count) = (try input(0, "x"), try input(1, "count"))
-        let size = shape(x)[axis]
-        guard size > 0 else { return outputs = [x] }
-        let places = try numbers(size)
-        guard let fill else {
-            let last = try add(
-                .variadic(.maximum),
-                [binary(.subtract, count, 1), scalar(0, .int64)]
-            )
-            outputs = [try gather(x, add(.variadic(.minimum), [places, last]), axis: axis)]
-            return
-        }
-        let along = shape(x).indices.dropFirst(axis).map { $0 == axis ? size : 1 }
-        let isReal = try reshape(binary(.less, places, count), along)
-        outputs = [try select(isReal, x, scalar(Double(fill), like: x))]
-    }
-
-    private mutating func placesFromFront() throws(ShapeError) {
-        let indices = try cast(input(0, "indices"), to: .int64)
-        let isFromEnd = try binary(.less, indices, 0)
-        let fromEnd = try binary(.add, indices, input(1, "count"))
-        outputs = [try select(isFromEnd, fromEnd, indices)]
-    }
-
-    /// Behind the end of a part, everything moves forward by what the part lacks.
-    private mutating func concatFirst(axis: Int, isCounted: [Bool]) throws(ShapeError) {
-        var parts: [Slot] = []
-        for index in isCounted.indices { parts.append(try input(index, "part")) }
-        let whole = try concat(parts, axis: axis)
-        let size = shape(whole)[axis]
-        let places = try numbers(size)
-        var sources = places
-        var end = scalar(0, .int64)
-        var counts = inputs[isCounted.count...]
-        for (part, isCounted) in zip(parts, isCounted) {
-            let most = Double(shape(part)[axis])
-            guard isCounted, let count = counts.popFirst(), let count else {
-                end = try binary(.add, end, most)
-                continue
-            }
-            end = try binary(.add, end, count)
-            let isBehind = try unary(.not, binary(.less, places, end))
-            let missing = try binary(.subtract, scalar(most, .int64), count)
-            let step = try select(isBehind, missing, scalar(0, .int64))
-            sources = try binary(.add, sources, step)
-        }
-        let last = scalar(Double(max(size - 1, 0)), .int64)
-        outputs = [try gather(whole, add(.variadic(.minimum), [sources, last]), axis: axis)]
-        extents[outputs[0]] = [axis: end]
     }
 
     // MARK: Unique

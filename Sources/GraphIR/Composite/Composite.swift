@@ -32,7 +32,9 @@ package indirect enum Composite: Hashable, Sendable {
     case oneHot(axis: Int)
     case gatherElements(axis: Int)
     case gatherND(batchAxes: Int)
+    /// With a fourth input, only as many entries along the axis as it says count.
     case scatterElements(axis: Int, ScatterReduction)
+    /// With a fourth input, only as many entries along the first axis of indices as it says count.
     case scatterND(ScatterReduction)
     case reverseSequence(batchAxis: Int, timeAxis: Int)
     case centerCropPad(axes: [Int])
@@ -45,10 +47,15 @@ package indirect enum Composite: Hashable, Sendable {
     /// x, count: x with what is behind the first `count` elements of an axis made `fill`; without
     /// one, made the last of them.
     case keepFirst(axis: Int, fill: Float?)
-    /// Indices, and a count: negative ones count from there.
+    /// Indices, and one count or one for each element of a tuple: negative ones count from there.
     case placesFromFront
     /// Tensors, and how much of each that is `isCounted` is real: the real parts, one after another.
     case concatFirst(axis: Int, isCounted: [Bool])
+    /// x, count: a slice of the first `count` elements of an axis.
+    case sliceFirst(axis: Int, start: Int, end: Int, step: Int)
+    /// x, count: the first `count` elements of `axis` in a shape of which the axis `open` follows
+    /// from them.
+    case reshapeFirst(axis: Int, sizes: [Int], open: Int)
     // More movement.
     case maxUnpool(Pool)
     case resizeAllAxes(Resize)
@@ -113,9 +120,10 @@ extension Expansion {
         case .gatherElements, .gatherND, .scatterElements, .scatterND, .maxUnpool,
             .tensorScatter, .col2Im:
             try defineIndexing(composite)
-        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression, .keepFirst, .concatFirst,
-            .placesFromFront:
+        case .topK, .nonZero, .compress, .unique, .nonMaxSuppression:
             try defineSelection(composite)
+        case .keepFirst, .concatFirst, .placesFromFront, .sliceFirst, .reshapeFirst:
+            try defineRealParts(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
         case .windows, .globalLpPool, .anyConvolution:

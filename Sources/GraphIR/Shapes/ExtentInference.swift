@@ -45,8 +45,6 @@ private struct ExtentInference {
             let permutation = permutation ?? Array((0..<rank).reversed())
             return try moved { axis in permutation.firstIndex(of: axis) }
         case .reshape: return try reshaped()
-        case .flatten(let axis):
-            return try only(0, axes: try resolveAxis(axis, rank: rank) == 1 ? [0: 0] : [:])
         case .squeeze:
             let gone = try axes(1) ?? inputs[0]?.shape.indices.filter { inputs[0]?.shape[$0] == 1 }
             return try moved { axis in
@@ -91,10 +89,13 @@ private struct ExtentInference {
             }
             let front = try resolveAxis(Int(axis), rank: rank)
             return try moved { $0 == front ? nil : $0 }
-        case .matmul:
-            return try product()
+        case .matmul: return try product(transposeA: false, transposeB: false)
         case .gemm(let gemm):
-            return try only(0, axes: gemm.transposeA ? [1: 0] : [0: 0])
+            return try product(transposeA: gemm.transposeA, transposeB: gemm.transposeB)
+        case .expand:
+            let (own, target) = (inputs[0]?.shape ?? [], outputs[0].shape)
+            let shift = target.count - own.count
+            return try moved { own[$0] == target[$0 + shift] ? $0 + shift : nil }
         case .convolution, .pool, .globalPool, .batchNormalization, .localResponseNormalization:
             return try only(0, axes: [0: 0])
         case .resize:
@@ -114,6 +115,12 @@ private struct ExtentInference {
             guard batchAxes == 0, inputs[0]?.extents.isEmpty == true else { throw refusal(of: 0) }
             guard let indices = inputs[1] else { return [:] }
             return try moved(1) { $0 < indices.shape.count - 1 ? $0 : nil }
+        case .oneHot(let axis):
+            let place = try resolveAxis(axis, rank: rank + 1)
+            return try moved { $0 < place ? $0 : $0 + 1 }
+        case .quantize(_, let block, _), .dequantize(_, let block):
+            guard block == 0 else { throw refusal(of: 0) }
+            return try only(0, axes: identityAxes)
         case .gatherElements(let axis):
             let axis = try resolveAxis(axis, rank: rank)
             guard inputs[0]?.extents[axis] == nil else { throw refusal(of: 0, axis: axis) }
@@ -256,11 +263,37 @@ private struct ExtentInference {
     }
 
     /// Rows of the first factor and columns of the second stay apart.
-    private func product() throws(ShapeError) -> Extents {
-        guard let a = inputs[0], let b = inputs[1], b.extents.isEmpty, a.shape.count >= 2,
-            b.shape.count == 2
-        else { throw refusal(of: inputs[0]?.extents.isEmpty == true ? 1 : 0) }
-        return try moved { $0 == a.shape.count - 1 ? nil : $0 }
+    private func product(transposeA: Bool, transposeB: Bool) throws(ShapeError) -> Extents {
+        guard let a = inputs[0], let b = inputs[1] else { return [:] }
+        guard a.shape.count >= 2, b.shape.count >= 2 else {
+            return try moved { $0 == a.shape.count - 1 ? nil : $0 }
+        }
+        // As operands of a broadcast: [..., rows, 1], [..., 1, columns] and what is added.
+        var factors = [a, b]
+        for (index, isTransposed) in [transposeA, transposeB].enumerated() {
+            let rank = factors[index].shape.count
+            let summed = (index == 0) == isTransposed ? rank - 2 : rank - 1
+            guard factors[index].extents[summed] == nil else {
+                throw refusal(of: index, axis: summed)
+            }
+            var shape = factors[index].shape
+            var extents = factors[index].extents
+            shape[summed] = 1
+            if isTransposed {
+                shape.swapAt(rank - 2, rank - 1)
+                extents = Extents(
+                    uniqueKeysWithValues: extents.map { axis, count in
+                        (axis < rank - 2 ? axis : 2 * rank - 3 - axis, count)
+                    }
+                )
+            }
+            factors[index] = BoundedOperand(
+                type: TensorType(a.type.dtype, shape),
+                extents: extents
+            )
+        }
+        let operands = factors.map(Optional.some) + inputs.dropFirst(2)
+        return try ExtentInference(inputs: operands, outputs: outputs).elementwise()
     }
 
     /// One result for each region.
