@@ -36,6 +36,8 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
                 const vec x = vec_splat(at[(size_t)p * step]);
                 SL_UNROLL for (int o = 0; o < vectors; o++) {
                     sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                    // Wide tiles fill the registers: no pixel may be loaded before its turn.
+                    if (pixels > 8) SL_FINISH_FIRST(sum[p][o]);
                 }
             }
             at += tap_step[t];

@@ -16,26 +16,48 @@ enum {
 };
 
 // Where the pixels of a tile are: `step` floats apart from `first` on, or each `walk` floats after
-// an address of its own.
+// an address of its own. Those evenly spaced are addressed from `bases`, SL_PIXELS_A_BASE of them
+// from each: one register holds what they differ by.
 typedef struct {
     const float *first;
     size_t step;
     const float *const *each;
     ptrdiff_t walk;
+    const float *bases[SL_BASE_COUNT];
 } pixel_source;
+
+SL_INLINE void SL_FN(start_bases)(const int pixels, pixel_source *from) {
+    SL_UNROLL for (int b = 0; b * SL_PIXELS_A_BASE < pixels; b++) {
+        from->bases[b] = from->first + (size_t)(b * SL_PIXELS_A_BASE) * from->step;
+        SL_KEEP_IN_REGISTER(from->bases[b]);
+    }
+}
+
+// Goes on by `count` channels.
+SL_INLINE void SL_FN(skip_channels)(const int pixels, pixel_source *from, size_t count) {
+    from->walk += (ptrdiff_t)count;
+    if (from->each != NULL) return;
+    SL_UNROLL for (int b = 0; b * SL_PIXELS_A_BASE < pixels; b++) {
+        from->bases[b] += count;
+        SL_KEEP_IN_REGISTER(from->bases[b]);
+    }
+}
+
+SL_INLINE const float *SL_FN(pixel_at)(const pixel_source *from, int p) {
+    if (from->each != NULL) return from->each[p] + from->walk;
+    return from->bases[p / SL_PIXELS_A_BASE] + (size_t)(p % SL_PIXELS_A_BASE) * from->step;
+}
 
 // Multiplies channel k of the pixels with row k of the panel.
 SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[][3],
-                                   const pixel_source from, weight_rows weights, size_t k) {
+                                   const pixel_source *from, weight_rows weights, size_t k) {
     vec w[3];
     SL_UNROLL for (int o = 0; o < vectors; o++) w[o] = SL_FN(load_weights)(vectors, weights, k, o);
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at =
-            from.each == NULL ? from.first + (size_t)p * from.step : from.each[p] + from.walk;
-        const vec x = vec_splat(at[k]);
+        const vec x = vec_splat(SL_FN(pixel_at)(from, p)[k]);
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_fma(x, w[o], sum[p][o]);
-        // Tiles of three vectors fill the registers: what the next pixel needs must not come early.
-        if (vectors == 3) {
+        // Tiles that fill the registers: what the next pixel needs must not come early.
+        if (vectors == 3 || pixels > 8) {
             SL_UNROLL for (int o = 0; o < vectors; o++) SL_FINISH_FIRST(sum[p][o]);
         }
     }
@@ -43,15 +65,20 @@ SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[
 
 // Multiplies `count` channels of the pixels with as many rows of the panel.
 SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[][3],
-                                   const pixel_source from, weight_rows weights,
-                                   const size_t count) {
+                                   pixel_source from, weight_rows weights, const size_t count) {
+    if (from.each == NULL) SL_FN(start_bases)(pixels, &from);
     if (count == VEC_LANES) {
-        SL_PRAGMA(clang loop unroll_count(SL_K_UNROLL)) for (size_t k = 0; k < VEC_LANES; k++) {
-            SL_FN(add_products)(pixels, vectors, sum, from, weights, k);
+        SL_PRAGMA(clang loop unroll(disable))
+        for (size_t left = VEC_LANES / SL_K_UNROLL; left > 0; left--) {
+            SL_UNROLL for (size_t k = 0; k < SL_K_UNROLL; k++) {
+                SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
+            }
+            SL_FN(skip_channels)(pixels, &from, SL_K_UNROLL);
+            weights = SL_FN(skip_rows)(vectors, weights, SL_K_UNROLL);
         }
     } else {
         _Pragma("clang loop unroll(disable)") for (size_t k = 0; k < count; k++) {
-            SL_FN(add_products)(pixels, vectors, sum, from, weights, k);
+            SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
         }
     }
 }
@@ -283,17 +310,18 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
             const bool is_inside = (uint32_t)y < args->in_h && (uint32_t)x < args->in_w;
             const float *const inside =
                 block + y * (ptrdiff_t)args->in_row_stride + x * (ptrdiff_t)args->in_pixel_stride;
-            const pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
+            pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
+            SL_FN(start_bases)(1, &from);
             const weight_rows rows = {SL_FN(take_weights)(job, weights, count * width), NULL};
             size_t k = 0;
             for (; k + 4 <= count; k += 4) {
                 SL_UNROLL for (size_t chain = 0; chain < 4; chain++) {
-                    SL_FN(add_products)(1, vectors, sum + chain, from, rows, k + chain);
+                    SL_FN(add_products)(1, vectors, sum + chain, &from, rows, k + chain);
                 }
             }
             SL_UNROLL for (size_t chain = 0; chain < 3; chain++) {
                 if (k + chain < count) {
-                    SL_FN(add_products)(1, vectors, sum + chain, from, rows, k + chain);
+                    SL_FN(add_products)(1, vectors, sum + chain, &from, rows, k + chain);
                 }
             }
             weights += count * width;

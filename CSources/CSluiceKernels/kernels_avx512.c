@@ -15,9 +15,10 @@
 #define SL_FOR_TILE_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define SL_TRIPLE_PIXELS 9
 #define SL_FOR_TRIPLE_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
-// Channels that one pass of the innermost loop multiplies. One only: given more, the compiler
-// brings loads forward until sums no longer fit the registers.
-#define SL_K_UNROLL 1
+// Channels that one pass of the innermost loop multiplies.
+#define SL_K_UNROLL 4
+// A register, and once or twice the distance between pixels from it.
+#define SL_PIXELS_A_BASE 3
 // Output pixels that a depthwise run keeps in registers.
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12

@@ -22,6 +22,15 @@ typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_TRIPLE_PIXELS 0
 #define SL_FOR_TRIPLE_SIZES(X)
 #endif
+// Evenly spaced pixels that are addressed from one register; all of a tile where not said.
+#ifndef SL_PIXELS_A_BASE
+#define SL_PIXELS_A_BASE SL_HALF_PANEL_PIXELS
+#endif
+#define SL_BASE_COUNT ((SL_HALF_PANEL_PIXELS + SL_PIXELS_A_BASE - 1) / SL_PIXELS_A_BASE)
+// Has the compiler keep a pointer as it is, and not as its distance from another one.
+#ifndef SL_KEEP_IN_REGISTER
+#define SL_KEEP_IN_REGISTER(p)
+#endif
 // Has the compiler compute a vector before it loads anything that the source loads later.
 #ifndef SL_FINISH_FIRST
 #define SL_FINISH_FIRST(v)

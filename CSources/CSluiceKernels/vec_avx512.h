@@ -76,6 +76,11 @@ SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
     return _mm512_mask_blend_ps(mask, if_false, if_true);
 }
 
+#if !defined(SL_SIMULATES_AVX512)
+#define SL_FINISH_FIRST(v) __asm__ volatile("" : "+v"(v) : : "memory")
+#define SL_KEEP_IN_REGISTER(p) __asm__("" : "+r"(p))
+#endif
+
 // The first n < VEC_LANES floats, zeros after them; touches no other byte.
 SL_INLINE vec vec_load_tail(const float *p, size_t n) {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
