@@ -130,11 +130,11 @@ let package = Package(
 // libFuzzer's library comes only with the options that scripts/fuzz.sh builds with.
 if Context.environment["SLUICE_FUZZER"] != nil {
     package.targets += [
-        .systemLibrary(name: "CFuzzer", path: "fuzz/CFuzzer"),
+        .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
             name: "sluice-fuzz",
             dependencies: ["CFuzzer", "HostileInput"],
-            path: "fuzz/Driver",
+            path: "Tests/Fuzz/Driver",
             swiftSettings: swiftSettings
         ),
     ]

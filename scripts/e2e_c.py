@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice_cli import ROOT, Failure, reference_outputs, require, require_close, seeded_input
 
-sys.path.insert(0, str(ROOT / "examples/python"))
+sys.path.insert(0, str(ROOT / "docs/examples/python"))
 import sluice_ctypes  # noqa: E402 (needs the path above)
 
 USAGE, BAD_DATA, MISSING_FILE, IMPOSSIBLE, DEADLINE = 1, 2, 3, 4, 7
@@ -142,7 +142,7 @@ def example_in_c(model):
         program = f"{folder}/run_model"
         subprocess.run(
             [compiler, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-             f"-I{ROOT / 'out/include'}", ROOT / "examples/c/run_model.c", f"-L{library}",
+             f"-I{ROOT / 'out/include'}", ROOT / "docs/examples/c/run_model.c", f"-L{library}",
              "-lsluice", "-shared-libgcc", f"-Wl,-rpath,{library}",
              "-Wl,--allow-shlib-undefined", "-o", program],
             check=True, timeout=120)
@@ -157,7 +157,7 @@ def example_in_c(model):
 
 def example_in_python(model):
     done = subprocess.run(
-        [sys.executable, ROOT / "examples/python/sluice_ctypes.py", model, "--device-memory",
+        [sys.executable, ROOT / "docs/examples/python/sluice_ctypes.py", model, "--device-memory",
          "60%"], capture_output=True, text=True, timeout=300, check=False)
     require(done.returncode == 0, done.stderr)
     require("measured_device_peak" in done.stdout, done.stdout)

@@ -199,7 +199,7 @@ def refuse_full_disk(sluice, kilobytes):
 
 
 def test_files(report, sluice):
-    corpus = ROOT / "fuzz/corpus/images"
+    corpus = ROOT / "Tests/Fuzz/corpus/images"
     jpeg, png = (corpus / "colour.jpg").read_bytes(), (corpus / "colour.png").read_bytes()
     for name, data, words in (
         ("empty", b"", ["picture"]), ("other-format", b"GIF89a" + bytes(40), ["picture"]),

@@ -7,7 +7,7 @@
 # third of the time: without AddressSanitizer and optimization.
 #
 # Inputs that it finds are kept in out/fuzz-corpus and start the next run; one that breaks a target
-# is left in out/fuzz-failures. Made small (-minimize_crash=1) and added to fuzz/corpus, it is
+# is left in out/fuzz-failures. Made small (-minimize_crash=1) and added to Tests/Fuzz/corpus, it is
 # replayed by every `make test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,7 +44,7 @@ for target in "${targets[@]}"; do
     "$folder/release/sluice-fuzz" "${limits[@]}" -max_total_time="$seconds" -timeout=20 \
         -rss_limit_mb=3000 -detect_leaks=0 -print_final_stats=1 \
         -artifact_prefix="out/fuzz-failures/$target-" \
-        "$kept/$target" "fuzz/corpus/${corpora[$target]}" -ignore_remaining_args=1 "$target" \
+        "$kept/$target" "Tests/Fuzz/corpus/${corpora[$target]}" -ignore_remaining_args=1 "$target" \
         2>&1 | grep -E 'ERROR|Fatal|SUMMARY|Test unit|DONE|number_of|peak_rss' &&
         [ "${PIPESTATUS[0]}" -eq 0 ] || { echo "FAIL  fuzz/$target"; status=1; continue; }
     echo "ok    fuzz/$target"

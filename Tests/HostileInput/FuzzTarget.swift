@@ -3,7 +3,7 @@ import Sluice
 
 /// A reader that takes whatever it is given: it returns or throws, and never ends the process.
 ///
-/// The fuzzer makes up inputs for it; the tests replay those that are kept in `fuzz/corpus`.
+/// The fuzzer makes up inputs for it; the tests replay those that are kept in `Tests/Fuzz/corpus`.
 package enum FuzzTarget: String, CaseIterable, Sendable {
     /// The reader of ONNX files.
     case model
@@ -14,7 +14,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     /// The reader of ONNX files, and the graph compiler behind it.
     case plan
 
-    /// The directory of `fuzz/corpus` with files this target reads.
+    /// The directory of `Tests/Fuzz/corpus` with files this target reads.
     package var corpus: String {
         switch self {
         case .model, .plan: "models"

@@ -8,7 +8,7 @@ private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(sepa
 
 /// The files that fuzzing starts from: small and good ones, and those that broke something once.
 func corpus(_ target: FuzzTarget) throws -> [(name: String, bytes: [UInt8])] {
-    let directory = root + "/fuzz/corpus/" + target.corpus
+    let directory = root + "/Tests/Fuzz/corpus/" + target.corpus
     return try listing(of: directory).map { ($0, try contents(of: directory + "/" + $0)) }
 }
 

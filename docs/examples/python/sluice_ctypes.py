@@ -2,7 +2,7 @@
 """Runs a model through libsluice, with nothing but ctypes and numpy.
 
     make library
-    python examples/python/sluice_ctypes.py models/squeezenet.onnx --device-memory 60%
+    python docs/examples/python/sluice_ctypes.py models/squeezenet.onnx --device-memory 60%
 
 `Session` opens a model inside a budget of device memory, takes and returns numpy arrays by name,
 and raises `SluiceError` with the code and the text of the library.
@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-LIBRARY = pathlib.Path(__file__).resolve().parents[2] / "out/lib/libsluice.so"
+LIBRARY = pathlib.Path(__file__).resolve().parents[3] / "out/lib/libsluice.so"
 OK = 0
 TYPES = {
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64,

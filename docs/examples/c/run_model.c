@@ -2,7 +2,7 @@
 //
 //   make library
 //   flags="-shared-libgcc -Wl,-rpath,out/lib -Wl,--allow-shlib-undefined"
-//   cc -I out/include examples/c/run_model.c -L out/lib -lsluice $flags -o run_model
+//   cc -I out/include docs/examples/c/run_model.c -L out/lib -lsluice $flags -o run_model
 //   ./run_model models/squeezenet.onnx
 
 #include <stdio.h>
