@@ -76,8 +76,9 @@ struct JobBuilder {
             let source = hostRegion(item, units)
             let offset = program.plan.offsets[slot]
             let target = device.region(offset..<offset + source.byteCount)
-            return isCarried(source, to: target)
-                ? [] : [.transfer(Transfer(upload: source, to: target))]
+            guard step.isCarried else { return [.transfer(Transfer(upload: source, to: target))] }
+            carry(source, to: target)
+            return []
         case .compute(let node, let work):
             return bindCompute(step, index: index, node: program.graph.nodes[node], work: work)
                 .map { .kernel($0) }
@@ -92,17 +93,13 @@ struct JobBuilder {
         return host.region(start..<start + content.byteCount(of: units))
     }
 
-    /// Whether the computation of the same phase copies the block while it multiplies: faster than
-    /// beside it, since no multiplication waits for memory meanwhile.
-    private func isCarried(
-        _ source: Region<HostSpace>,
-        to target: Region<DeviceSpace>
-    ) -> Bool {
+    /// Has the computation of the same phase copy the block while it multiplies.
+    private func carry(_ source: Region<HostSpace>, to target: Region<DeviceSpace>) {
         for case .kernel(let call) in actions[actions.count - 1]
-        where call.carry(source, to: target, workers: program.threads) {
-            return true
+        where call.carry(source, to: target) {
+            return
         }
-        return false
+        preconditionFailure("the plan has a kernel carry an upload that cannot")
     }
 
     private func bindCompute(

@@ -153,6 +153,7 @@ extension Program {
             let offset = step.slot.map { plan.offsets[$0] } ?? 0
             return "upload \(range(offset, items[item].byteCount(of: units))) units "
                 + "\(units.lowerBound)..<\(units.upperBound) of \(items[item].name)"
+                + (step.isCarried ? ", carried" : "")
         case .compute(let node, let work):
             var text = "\(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
             if case .units(_, let part, let units) = work {

@@ -32,6 +32,8 @@ struct PlacementSearch {
     private let nodeSeconds: [(best: Double, least: Double)]
     /// Seconds of compute that every block of an item after the first costs again.
     private let repeatedSeconds: [Double]
+    /// For each node, the item with which the node computes that runs before it, if it has one.
+    private let itemBefore: [Int?]
 
     /// Blocks are not made larger than this: they should stay in a core's cache.
     private static let largestBlock = 384 << 10
@@ -50,6 +52,15 @@ struct PlacementSearch {
         self.items = items
         self.cost = cost
         self.workspaces = workspaces
+        var lastItem: [Int: Int] = [:]
+        for (index, item) in items.enumerated() {
+            if case .packed(let node, _) = item.content { lastItem[node] = index }
+        }
+        var before: Int?
+        itemBefore = graph.nodes.indices.map { node in
+            defer { if !storage.isElided[node] { before = node } }
+            return before.flatMap { lastItem[$0] }
+        }
         repeatedSeconds = items.map { cost.repeatedSeconds(of: graph.nodes[$0.firstNode]) }
         nodeSeconds = graph.nodes.indices.map { index in
             guard !storage.isElided[index] else { return (0, 0) }
@@ -239,9 +250,68 @@ struct PlacementSearch {
             }
             let phases = blocks * (streaming.prefetches[index] ? 1 : 2)
             seconds +=
-                cost.uploadSeconds(bytes) / Double(cost.threads)
+                uploadSeconds(of: index, streaming) / Double(cost.threads)
                 + Double(phases) * cost.profile.phaseSeconds
         }
         return seconds
+    }
+
+    // MARK: Carriers
+
+    /// Seconds of one thread for the uploads of an item: the first block beside the computation
+    /// before its node, each other one beside the block before it.
+    private func uploadSeconds(of index: Int, _ streaming: Streaming) -> Double {
+        let item = items[index]
+        let block = streaming.unitsPerBlock[index]
+        var start = streaming.residentUnits[index]
+        var seconds = 0.0
+        while start < item.unitCount {
+            let end = min(start + block, item.unitCount)
+            var capacity = 0
+            if streaming.prefetches[index] {
+                capacity =
+                    start == 0
+                    ? itemBefore[item.firstNode].map { lastCapacity($0, streaming) } ?? 0
+                    : carriedBytes(index, start == streaming.residentUnits[index] ? start : block)
+            }
+            seconds += cost.uploadSeconds(item.byteCount(of: start..<end), carrying: capacity)
+            start = end
+        }
+        return seconds
+    }
+
+    /// What the last computation with an item carries.
+    private func lastCapacity(_ index: Int, _ streaming: Streaming) -> Int {
+        let streamed = items[index].unitCount - streaming.residentUnits[index]
+        let block = streaming.unitsPerBlock[index]
+        let rest = streamed % block
+        let units = streamed == 0 ? items[index].unitCount : rest == 0 ? block : rest
+        return carriedBytes(index, units)
+    }
+
+    private func carriedBytes(_ index: Int, _ units: Int) -> Int {
+        items[index].carriedByteCount * units
+    }
+
+    /// The steps with an upload of each moment given to the computation beside it, where that costs
+    /// less than leaving it to workers: the largest, as a kernel carries one.
+    func withCarriers(_ steps: [TimelineStep]) -> [TimelineStep] {
+        var steps = steps
+        var capacity: [Int: Int] = [:]
+        for step in steps {
+            guard case .compute(_, .units(let item, _, let range)) = step.action else { continue }
+            capacity[step.moment] = carriedBytes(item, range.count)
+        }
+        var largest: [Int: (index: Int, bytes: Int)] = [:]
+        for (index, step) in steps.enumerated() {
+            guard case .uploadWeights(let item, let units) = step.action else { continue }
+            let bytes = items[item].byteCount(of: units)
+            let carried = cost.uploadSeconds(bytes, carrying: capacity[step.moment] ?? 0)
+            guard carried < cost.uploadSeconds(bytes), bytes > largest[step.moment]?.bytes ?? 0
+            else { continue }
+            largest[step.moment] = (index, bytes)
+        }
+        for (index, _) in largest.values { steps[index].isCarried = true }
+        return steps
     }
 }

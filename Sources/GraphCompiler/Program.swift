@@ -302,7 +302,7 @@ private func assemble(
         storage: storage,
         items: items,
         streaming: streaming,
-        steps: final.timeline.steps,
+        steps: search.withCarriers(final.timeline.steps),
         momentCount: final.timeline.momentCount,
         plan: plan,
         workspace: final.timeline.workspace,

@@ -60,6 +60,9 @@ package struct TimelineStep: Hashable, Sendable {
     package var action: Action
     /// The buffer of the streamed block that the step fills or reads.
     package var slot: Int?
+    /// Whether the computation of the same moment copies the block between its multiplications;
+    /// workers copy others beside it.
+    package var isCarried = false
 }
 
 /// The run as a sequence of steps, and the buffers it needs beside the resident weights.

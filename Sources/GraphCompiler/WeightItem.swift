@@ -22,6 +22,8 @@ package struct WeightItem: Sendable {
     /// Bytes of all workers' scratch through which streamed units pass in chunks; nil when they
     /// come in blocks.
     package var chunkByteCount: Int?
+    /// Bytes of an upload that a computation with the item carries for each unit of it.
+    package var carriedByteCount = 0
 
     package var unitCount: Int { unitOffsets.count - 1 }
     package var byteCount: Int { unitOffsets[unitCount] }
@@ -70,7 +72,12 @@ package func weightItems(
                     firstNode: index,
                     lastNode: index,
                     unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog),
-                    chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads }
+                    chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads },
+                    carriedByteCount: catalog.carriedByteCount(
+                        of: node,
+                        part: number,
+                        threads: threads
+                    )
                 )
             )
         }

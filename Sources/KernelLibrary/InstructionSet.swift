@@ -84,6 +84,28 @@ package struct NativeCatalog: KernelCatalog {
         return 2 * lanes * lanes * 4
     }
 
+    /// A line for each vector of channels under each tap, in each tile or point of a tile of patches.
+    ///
+    /// With fewer tiles than threads, one thread would copy what others have time for.
+    package func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
+        guard gemm == .native, case .convolution(let kernel) = node.kernel,
+            chunkByteCount(of: node) == nil
+        else { return 0 }
+        let shape = kernel.parts[part]
+        var pixels = kernel.images * shape.outputHeight * shape.outputWidth
+        var steps = kernel.channels / lanes * shape.taps.count
+        switch kernel.algorithm {
+        case .tile, .matrix: break
+        case .winograd:
+            let args = winogradArguments(kernel, part: shape)
+            pixels = withUnsafePointer(to: args) { sl_winograd_tile_count($0) }
+            steps = kernel.channels / lanes * 36
+        case .planar, .depthwise, .grouped: return 0
+        }
+        let tiles = (pixels + set.tilePixels - 1) / set.tilePixels
+        return tiles < threads ? 0 : tiles * steps * 64
+    }
+
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
         if case .convolution(let kernel) = node.kernel, gemm == .native {
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }

@@ -35,14 +35,9 @@ package struct KernelCall: @unchecked Sendable {
 
     /// Lets the call copy `source` to `target` between its multiplications.
     ///
-    /// False, and nothing happens, when the kernel cannot, carries another upload already, or has
-    /// too few tasks to share the copy among `workers`.
-    package func carry(
-        _ source: Region<HostSpace>,
-        to target: Region<DeviceSpace>,
-        workers: Int
-    ) -> Bool {
-        guard let carried, carried.pointee.floats == 0, taskCount >= workers,
+    /// False, and nothing happens, when the kernel cannot or carries another upload already.
+    package func carry(_ source: Region<HostSpace>, to target: Region<DeviceSpace>) -> Bool {
+        guard let carried, carried.pointee.floats == 0,
             source.byteCount == target.byteCount, source.byteCount.isMultiple(of: 4)
         else { return false }
         carried.pointee = sl_carried_upload(

@@ -35,6 +35,13 @@ struct FixedCatalog: KernelCatalog {
         return 64
     }
 
+    func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
+        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .tile else {
+            return 0
+        }
+        return kernel.outputHeight * kernel.outputWidth * kernel.channels
+    }
+
     func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm {
         let isWide = kernel.channels >= 32 && kernel.kernelHeight == 3 && kernel.strideHeight == 1
         return isWide ? .winograd : kernel.algorithm

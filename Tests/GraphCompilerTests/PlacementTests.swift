@@ -147,6 +147,40 @@ struct PlacementTests {
         }
     }
 
+    @Test("a kernel carries one upload of its moment, the largest, when it can", arguments: 0..<20)
+    func carriedUploads(seed: UInt64) throws {
+        let graph = try randomNetwork(seed: seed).fused()
+        for budget in [DeviceBudget.minimum, .percent(60)] {
+            let program = try program(graph, budget)
+            for moment in 0..<program.momentCount {
+                let steps = program.steps.filter { $0.moment == moment }
+                let capacity = steps.reduce(0) { most, step in
+                    guard case .compute(_, .units(let item, _, let range)) = step.action else {
+                        return most
+                    }
+                    return program.items[item].carriedByteCount * range.count
+                }
+                let uploads = steps.compactMap { step -> (bytes: Int, isCarried: Bool)? in
+                    guard case .uploadWeights(let item, let units) = step.action else { return nil }
+                    return (program.items[item].byteCount(of: units), step.isCarried)
+                }
+                let carried = uploads.filter(\.isCarried)
+                #expect(carried.count == (capacity > 0 && !uploads.isEmpty ? 1 : 0))
+                #expect(carried.allSatisfy { $0.bytes == uploads.map(\.bytes).max() })
+            }
+        }
+    }
+
+    @Test("what a kernel carries costs less than what workers copy, up to what it can carry")
+    func costOfCarrying() {
+        let cost = CostModel(profile: FixedCatalog.profile, threads: 1, lanes: 8)
+        let alone = cost.uploadSeconds(1000)
+        #expect(cost.uploadSeconds(1000, carrying: 0) == alone)
+        let half = cost.uploadSeconds(1000, carrying: 500)
+        #expect(half < alone && half > cost.uploadSeconds(1000, carrying: 1000))
+        #expect(cost.uploadSeconds(1000, carrying: 9999) == CostModel.carriedShare * alone)
+    }
+
     @Test("the moments check finds a planted conflict")
     func plantedConflict() throws {
         var program = try program(try randomNetwork(seed: 3).fused(), .minimum)

@@ -24,6 +24,10 @@ package protocol KernelCatalog: Sendable {
     /// multiplies; nil when the kernel wants them in a block.
     func chunkByteCount(of node: FusedNode) -> Int?
 
+    /// Bytes of an upload that the kernel of `node` copies between its multiplications, for each unit
+    /// of the weights of a part that it multiplies on `threads` threads; 0 when it copies none.
+    func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int
+
     /// The fastest algorithm for a convolution that was lowered to the tile kernel. It follows from
     /// the shape and the instruction set alone, never from a budget.
     func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm
