@@ -315,6 +315,21 @@ add("odd/na me:0", 13, 'g (float[2] x) => (float[] y) { y = Neg(x) }')
 add("scalars", 13, "g (float x, float z) => (float[] y) { y = Add(x, z) }")
 add("newest-opset", 26, "g (float[2,6] x) => (float[] y) { a = Relu(x)  y = Softmax(a) }")
 
+# The first layer and a pool of its result.
+for kind, window in (
+        ("max-3-2", "MaxPool <kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]> (r)"),
+        ("max-2-2", "MaxPool <kernel_shape=[2,2], strides=[2,2]> (r)"),
+        ("max-5-1", "MaxPool <kernel_shape=[5,5], pads=[2,2,2,2]> (r)"),
+        ("max-ceil", "MaxPool <kernel_shape=[3,2], strides=[3,2], ceil_mode=1> (r)"),
+        ("max-apart", "MaxPool <kernel_shape=[1,1], strides=[3,4]> (r)"),
+        ("average", "AveragePool <kernel_shape=[3,3], strides=[2,1], pads=[1,0,1,2]> (r)"),
+        ("average-all",
+         "AveragePool <kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1> (r)")):
+    add_body(f"first-layer-pool-{kind}", 13, f"""
+        c = Conv <strides=[2,1], pads=[1,2,1,2]> (x, w, b)
+        r = Relu(c)
+        y = {window}""", {"w": (42, 3, 3, 5), "b": (42,)}, shape="2,3,61,37")
+
 # ---- Sizes that data decides ------------------------------------------------------------------
 
 # The positive elements of x, and the negative ones.

@@ -126,38 +126,116 @@ static void SL_FN(walk_taps)(const sl_conv_nchw_args *args, size_t plane, size_t
 static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
                                   size_t vectors, tile_job *job) {
     const sl_tile_cut cut = sl_cut_tiles(args->out_w, SL_TILE_PIXELS);
+    // Rows that wait for the pool are as close as can be.
+    const size_t pixel_stride = args->pool != NULL ? VEC_LANES : args->out_pixel_stride;
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = sl_tile_first(cut, tile);
         planar_source source = *row;
         source.first += first * args->stride_w;
         job->pixels = cut.base + (tile < cut.larger);
         job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
-        job->run_out_step = job->pixels * args->out_pixel_stride;
-        SL_FN(space_evenly)(job, first * args->out_pixel_stride, args->out_pixel_stride);
+        job->run_out_step = job->pixels * pixel_stride;
+        SL_FN(space_evenly)(job, first * pixel_stride, pixel_stride);
         SL_FN(planar_table)[job->pixels][vectors - 1](job, &source);
     }
     if (SL_FN(acts_after_store)(args->activation)) {
         SL_FN(sl_activate_rows)
-        (vectors, args->out_w * VEC_LANES, job->output, args->out_block_stride, job->output,
-         args->out_block_stride, args->activation);
+        (vectors, args->out_w * VEC_LANES, job->output, job->out_block_stride, job->output,
+         job->out_block_stride, args->activation);
+    }
+}
+
+// What the rows of one panel of one task share.
+typedef struct {
+    const sl_conv_nchw_args *args;
+    planar_source source;
+    // The row of the convolution that the scratch starts with.
+    size_t first_row;
+    size_t row_floats;
+    size_t vectors;
+} planar_panel;
+
+// Rows [rows.first, rows.end) of a panel; `output` and `residual` are where row 0 is.
+static void SL_FN(run_planar_rows)(const planar_panel *panel, sl_span rows, float *output,
+                                   const float *residual, size_t row_stride, tile_job *job) {
+    const sl_conv_nchw_args *const args = panel->args;
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
+        planar_source row = panel->source;
+        row.first += (oy - panel->first_row) * args->stride_h * panel->row_floats;
+        job->output = output + oy * row_stride;
+        job->residual = residual == NULL ? NULL : residual + oy * row_stride;
+        SL_FN(run_planar_row)(args, &row, panel->vectors, job);
+    }
+}
+
+// Rows of the convolution under pooled rows [first, end).
+SL_INLINE sl_span SL_FN(pooled_span)(const sl_pool_args *pool, size_t first, size_t end) {
+    const int64_t top = (int64_t)first * pool->stride_h - pool->pad_top;
+    const int64_t bottom = (int64_t)(end - 1) * pool->stride_h - pool->pad_top + pool->kernel_h;
+    const int64_t height = pool->in_h;
+    const int64_t from = top < 0 ? 0 : top < height ? top : height;
+    const int64_t to = bottom < from ? from : bottom < height ? bottom : height;
+    return (sl_span){(size_t)from, (size_t)to};
+}
+
+// Pooled rows [rows.first, rows.end) of a panel, a band at a time. Rows of the convolution that
+// two bands need are kept for the second.
+static void SL_FN(run_pooled_rows)(const planar_panel *panel, sl_span rows, float *band,
+                                   float *output, tile_job *job) {
+    const sl_conv_nchw_args *const args = panel->args;
+    const sl_pool_args *const pool = args->pool;
+    const size_t row_stride = (size_t)args->out_w * VEC_LANES;
+    const size_t block_stride = sl_pooled_rows(pool, SL_POOLED_BAND) * row_stride;
+    job->out_block_stride = block_stride;
+    // Rows of the convolution that the band holds.
+    sl_span held = {0, 0};
+    for (size_t first = rows.first; first < rows.end; first += SL_POOLED_BAND) {
+        const size_t end = sl_min_size(first + SL_POOLED_BAND, rows.end);
+        const sl_span needed = SL_FN(pooled_span)(pool, first, end);
+        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
+        for (size_t o = 0; o < panel->vectors && kept > 0; o++) {
+            float *const block = band + o * block_stride;
+            memmove(block, block + (needed.first - held.first) * row_stride,
+                    kept * row_stride * sizeof(float));
+        }
+        // Where row 0 of the convolution would be.
+        float *const origin = band - needed.first * row_stride;
+        const sl_span missing = {needed.first + kept, needed.end};
+        SL_FN(run_planar_rows)(panel, missing, origin, NULL, row_stride, job);
+        held = needed;
+        for (size_t o = 0; o < panel->vectors; o++) {
+            float *const block = output + o * args->out_block_stride;
+            for (size_t oy = first; oy < end; oy++) {
+                SL_FN(pool_row)
+                (pool, origin + o * block_stride, oy, block + oy * args->out_row_stride);
+            }
+        }
     }
 }
 
 static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratch) {
     const sl_conv_nchw_args *const args = raw_args;
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
-    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    const size_t out_rows = sl_planar_out_rows(args);
+    const size_t row_groups = sl_ceil_div(out_rows, args->rows_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
     assert(task < args->images * row_groups * panel_groups);
     const size_t first_panel = task % panel_groups * args->panels_per_task;
     const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
     const size_t first_row = task / panel_groups % row_groups * args->rows_per_task;
-    const size_t end_row = sl_min_size(args->out_h, first_row + args->rows_per_task);
+    const sl_span rows = {first_row, sl_min_size(out_rows, first_row + args->rows_per_task)};
     const size_t image = task / panel_groups / row_groups;
 
-    const size_t in_rows = sl_planar_rows(args, end_row - first_row);
+    float *band = scratch;
+    sl_span computed = rows;
+    if (args->pool != NULL) {
+        computed = SL_FN(pooled_span)(args->pool, rows.first, rows.end);
+        scratch += 2 * sl_pooled_rows(args->pool, SL_POOLED_BAND) * args->out_w * VEC_LANES;
+    }
+    const size_t count = computed.end - computed.first;
+    const size_t in_rows = count > 0 ? sl_planar_rows(args, count) : 0;
     const size_t row_floats = sl_planar_row_floats(args);
-    SL_FN(copy_padded_rows)(args, image, first_row, in_rows, row_floats, scratch);
+    SL_FN(copy_padded_rows)(args, image, computed.first, in_rows, row_floats, scratch);
     const size_t plane = in_rows * row_floats;
     const size_t k = (size_t)args->channels * args->kernel_h * args->kernel_w;
     int32_t *const tap_step = (int32_t *)(scratch + args->channels * plane);
@@ -170,19 +248,20 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     SL_FN(set_bounds)(&job, args->activation);
     for (size_t panel = first_panel; panel < end_panel; panel++) {
         job.weights = args->weights + panel * (k + 1) * 2 * VEC_LANES;
-        const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
-        for (size_t oy = first_row; oy < end_row; oy++) {
-            const size_t offset = image * args->out_image_stride +
-                                  panel * 2 * args->out_block_stride + oy * args->out_row_stride;
-            job.output = args->output + offset;
-            job.residual = args->residual == NULL ? NULL : args->residual + offset;
-            const planar_source row = {
-                .first = scratch + (oy - first_row) * args->stride_h * row_floats,
-                .step = args->stride_w,
-                .taps = k,
-                .tap_step = tap_step,
-            };
-            SL_FN(run_planar_row)(args, &row, vectors, &job);
+        const size_t offset = image * args->out_image_stride + panel * 2 * args->out_block_stride;
+        const float *const residual = args->residual == NULL ? NULL : args->residual + offset;
+        const planar_panel share = {
+            .args = args,
+            .source = {.first = scratch, .step = args->stride_w, .taps = k, .tap_step = tap_step},
+            .first_row = computed.first,
+            .row_floats = row_floats,
+            .vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel),
+        };
+        float *const output = args->output + offset;
+        if (args->pool != NULL) {
+            SL_FN(run_pooled_rows)(&share, rows, band, output, &job);
+        } else {
+            SL_FN(run_planar_rows)(&share, rows, output, residual, args->out_row_stride, &job);
         }
     }
 }

@@ -83,16 +83,22 @@ size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args,
 
 size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args) {
     const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    return args->images * sl_ceil_div(args->out_h, args->rows_per_task) *
+    return args->images * sl_ceil_div(sl_planar_out_rows(args), args->rows_per_task) *
            sl_ceil_div(panels, args->panels_per_task);
 }
 
 size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *args) {
-    (void)isa;
-    const size_t rows = sl_min_size(args->rows_per_task, args->out_h);
+    const size_t out_rows = sl_min_size(args->rows_per_task, sl_planar_out_rows(args));
     const size_t taps = (size_t)args->kernel_h * args->kernel_w;
-    // Padded rows, then a step for each tap.
-    return args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
+    size_t rows = out_rows, unpooled = 0;
+    if (args->pool != NULL) {
+        rows = sl_pooled_rows(args->pool, out_rows);
+        // Two vectors of channels of a band.
+        unpooled = 2 * isa->lanes * args->out_w * sl_pooled_rows(args->pool, SL_POOLED_BAND);
+    }
+    // Rows of a band, padded rows, then a step for each tap.
+    return unpooled +
+           args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
 }
 
 size_t sl_depthwise_task_count(const sl_isa *isa, const sl_depthwise_args *args) {

@@ -13,6 +13,8 @@
 
 #include "winograd_body.h"
 
+#include "pool_body.h"
+
 #include "conv_nchw_body.h"
 #include "depthwise_body.h"
 #include "fma_peak_body.h"
@@ -22,7 +24,6 @@
 #include "elementwise_body.h"
 #include "layout_body.h"
 #include "pack_matrix_body.h"
-#include "pool_body.h"
 #include "reduce_body.h"
 #include "resize_body.h"
 #include "softmax_body.h"

@@ -160,6 +160,17 @@ SL_INLINE size_t sl_planar_rows(const sl_conv_nchw_args *args, size_t out_rows) 
     return (out_rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
 }
 
+// Output rows of a task or, with a pool, pooled rows.
+SL_INLINE size_t sl_planar_out_rows(const sl_conv_nchw_args *args) {
+    return args->pool != NULL ? args->pool->out_h : args->out_h;
+}
+
+// Rows of the convolution under `rows` pooled ones.
+SL_INLINE size_t sl_pooled_rows(const sl_pool_args *pool, size_t rows) {
+    const size_t most = (rows - 1) * pool->stride_h + pool->kernel_h;
+    return sl_min_size(most, pool->in_h);
+}
+
 // The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
 // sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
 typedef float (*sl_fma_loop_fn)(size_t rounds);

@@ -44,6 +44,7 @@ extension Kernel {
                     + "\(kernel.kernelWidth) \(kernel.channels * kernel.group)->"
                     + "\(kernel.outputChannels) stride \(kernel.strideHeight)x"
                     + "\(kernel.strideWidth) group \(kernel.group) parts \(kernel.parts.count)]"
+                    + (kernel.pool.map { "+" + Kernel.pool($0.kernel).summary } ?? "")
             }
         case .pool(let pool):
             return "\(pool.isAverage ? "average" : "max")pool[\(pool.kernel[0])x\(pool.kernel[1])]"

@@ -15,6 +15,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "silu", apply: recognizeSiLU),
     FusionPass(name: "residual", apply: fuseResiduals),
     FusionPass(name: "activation", apply: fuseActivations),
+    FusionPass(name: "pool", apply: fusePools),
     FusionPass(name: "input", apply: fuseInputAffines),
 ]
 
@@ -261,6 +262,27 @@ private func fuseActivations(in graph: FusedGraph) -> FusedGraph {
         producer.activation = node.activation
         editor.nodes[before] = nil
         // The producer keeps its place among nodes; its readers come after the activation.
+        editor.nodes[index] = producer
+    }
+    return editor.finish()
+}
+
+/// A pool of the first layer's result, read by nothing else, is made while the rows are in cache.
+private func fusePools(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .pool(let pool) = node.kernel, pool.kernel.count == 2,
+            pool.dilations.allSatisfy({ $0 == 1 }), node.activation == .none,
+            let before = editor.onlyProducer(of: node.inputs[0]),
+            var producer = editor.nodes[before],
+            case .convolution(var convolution) = producer.kernel,
+            convolution.algorithm == .planar, !convolution.hasResidual, convolution.pool == nil
+        else { continue }
+        let shape = graph[node.output].type.shape
+        convolution.pool = ResultPool(kernel: pool, height: shape[2], width: shape[3])
+        producer.kernel = .convolution(convolution)
+        producer.output = node.output
+        editor.nodes[before] = nil
         editor.nodes[index] = producer
     }
     return editor.finish()

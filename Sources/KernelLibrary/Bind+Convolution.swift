@@ -182,6 +182,17 @@ extension KernelBinder {
     private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         var args = planarArguments(kernel, part: context.part)
+        if var pool = kernel.poolArguments {
+            pool.in_row_stride = kernel.outputWidth * lanes
+            args.pool = store.keep(pool)
+            // Two tasks for each worker, as long as bands are whole.
+            let share = (pool.out_h + UInt32(2 * workers) - 1) / UInt32(2 * workers)
+            args.rows_per_task = min(args.rows_per_task, max(share, UInt32(SL_POOLED_BAND)))
+            let room = (context.workspace?.byteCount ?? 0) / 4 / workers
+            while sl_conv_nchw_scratch_floats(isa, &args) > room, args.rows_per_task > 1 {
+                args.rows_per_task -= 1
+            }
+        }
         let scratch = sl_conv_nchw_scratch_floats(isa, &args)
         let plane = kernel.inputHeight * kernel.inputWidth
         args.out_channels = UInt32(context.channelCount)
@@ -192,8 +203,8 @@ extension KernelBinder {
         args.weights = UnsafePointer(context.weights)
         let output = blockedStrides(
             channels: kernel.outputChannels,
-            height: kernel.outputHeight,
-            width: kernel.outputWidth
+            height: kernel.pool?.height ?? kernel.outputHeight,
+            width: kernel.pool?.width ?? kernel.outputWidth
         )
         let start = context.firstOutput / lanes * output.block
         args.output = context.output + start
@@ -386,10 +397,30 @@ func planarArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_c
     return args
 }
 
+extension ConvolutionKernel {
+    /// The windows of the pool over the result.
+    var poolArguments: sl_pool_args? {
+        pool.map { pool in
+            KernelLibrary.poolArguments(
+                pool.kernel,
+                input: (outputHeight, outputWidth),
+                output: (pool.height, pool.width)
+            )
+        }
+    }
+}
+
 /// Output rows of a task of the planar kernel: as many as keep its padded input rows in the first
 /// cache, so that the scratch depends on the shape alone.
+///
+/// With a pool, as many as keep them in the second: rows of the convolution under the windows of two
+/// tasks are computed twice.
 private func planarRows(_ kernel: ConvolutionKernel) -> UInt32 {
     let rowBytes = 4 * kernel.channels * kernel.strideHeight * (kernel.inputWidth + 16)
+    if let pool = kernel.pool {
+        let rows = (192 << 10) / max(rowBytes * pool.kernel.strides[0], 1)
+        return UInt32(max(1, min(rows, 16, pool.height)))
+    }
     let rows = (24 << 10) / max(rowBytes, 1)
     return UInt32(max(1, min(rows, 8, kernel.outputHeight)))
 }

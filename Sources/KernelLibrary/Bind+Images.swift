@@ -13,25 +13,13 @@ extension KernelBinder {
     ) -> [KernelCall] {
         let input = shape(node.inputs[0])
         let output = shape(node.output)
-        var args = sl_pool_args()
+        var args = poolArguments(
+            pool,
+            input: (input[2], input[3]),
+            output: (output[2], output[3])
+        )
         args.images = UInt32(input[0])
         args.blocks = UInt32(blocks(input[1]))
-        args.in_h = UInt32(input[2])
-        args.in_w = UInt32(input[3])
-        args.out_h = UInt32(output[2])
-        args.out_w = UInt32(output[3])
-        args.kernel_h = UInt32(pool.kernel[0])
-        args.kernel_w = UInt32(pool.kernel[1])
-        args.stride_h = UInt32(pool.strides[0])
-        args.stride_w = UInt32(pool.strides[1])
-        args.dilation_h = UInt32(pool.dilations[0])
-        args.dilation_w = UInt32(pool.dilations[1])
-        args.pad_top = Int32(pool.padBegin[0])
-        args.pad_left = Int32(pool.padBegin[1])
-        args.pad_bottom = Int32(pool.padEnd[0])
-        args.pad_right = Int32(pool.padEnd[1])
-        args.is_average = pool.isAverage
-        args.count_includes_padding = pool.countsPadding
         args.input = UnsafePointer(floats(operands.inputs[0]))
         args.in_row_stride = input[3] * lanes
         args.in_block_stride = plane(node.inputs[0]) * lanes
@@ -340,4 +328,30 @@ extension ReductionKind {
         case .logSumExp: SL_REDUCE_LOG_SUM_EXP
         }
     }
+}
+
+/// The windows of a pool over planes of a size.
+func poolArguments(
+    _ pool: PoolKernel,
+    input: (height: Int, width: Int),
+    output: (height: Int, width: Int)
+) -> sl_pool_args {
+    var args = sl_pool_args()
+    args.in_h = UInt32(input.height)
+    args.in_w = UInt32(input.width)
+    args.out_h = UInt32(output.height)
+    args.out_w = UInt32(output.width)
+    args.kernel_h = UInt32(pool.kernel[0])
+    args.kernel_w = UInt32(pool.kernel[1])
+    args.stride_h = UInt32(pool.strides[0])
+    args.stride_w = UInt32(pool.strides[1])
+    args.dilation_h = UInt32(pool.dilations[0])
+    args.dilation_w = UInt32(pool.dilations[1])
+    args.pad_top = Int32(pool.padBegin[0])
+    args.pad_left = Int32(pool.padBegin[1])
+    args.pad_bottom = Int32(pool.padEnd[0])
+    args.pad_right = Int32(pool.padEnd[1])
+    args.is_average = pool.isAverage
+    args.count_includes_padding = pool.countsPadding
+    return args
 }

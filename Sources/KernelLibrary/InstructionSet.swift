@@ -111,6 +111,9 @@ package struct NativeCatalog: KernelCatalog {
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
             if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
         }
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
+            return planarWorkspace(kernel)
+        }
         let byteCount = fixedWorkspaceByteCount(of: node)
         return WorkspaceNeed(least: byteCount, best: byteCount)
     }
@@ -144,11 +147,26 @@ package struct NativeCatalog: KernelCatalog {
         return WorkspaceNeed(least: tile * 4, best: max(floats, tile) * 4)
     }
 
+    /// Padded rows of the input; with a pool, of a task's rows, or of a band of them at least.
+    private func planarWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
+        var args = planarArguments(kernel, part: kernel.parts[0])
+        guard let pool = kernel.poolArguments else {
+            let byteCount = sl_conv_nchw_scratch_floats(set.table, &args) * 4
+            return WorkspaceNeed(least: byteCount, best: byteCount)
+        }
+        return withUnsafePointer(to: pool) { pool in
+            args.pool = pool
+            let best = sl_conv_nchw_scratch_floats(set.table, &args) * 4
+            args.rows_per_task = min(args.rows_per_task, UInt32(SL_POOLED_BAND))
+            return WorkspaceNeed(
+                least: sl_conv_nchw_scratch_floats(set.table, &args) * 4,
+                best: best
+            )
+        }
+    }
+
     private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {
         switch node.kernel {
-        case .convolution(let kernel) where kernel.algorithm == .planar:
-            var args = planarArguments(kernel, part: kernel.parts[0])
-            return sl_conv_nchw_scratch_floats(set.table, &args) * 4
         case .convolution(let kernel)
         where gemm == .openblas && (kernel.algorithm == .tile || kernel.algorithm == .matrix):
             return kernel.parts.reduce(0) { most, part in

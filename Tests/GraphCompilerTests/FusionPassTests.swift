@@ -194,6 +194,25 @@ struct EpilogueTests {
         }
     }
 
+    @Test("the first layer takes a pool of its result that nobody else reads")
+    func firstLayersTakePools() throws {
+        let windows = Pool(kind: .maximum, kernel: [3, 3], strides: [2, 2])
+        var alone = GraphSketch()
+        let image = alone.input("x", [1, 3, 9, 9])
+        let layer = alone.convolution("a", image, from: 3, to: 8)
+        alone.output(alone.node("y", .pool(windows), layer))
+        let (_, fused) = try alone.around("pool")
+        #expect(fused.nodeLines.count == 1)
+        #expect(fused.nodeLines[0].contains("conv.planar"))
+        #expect(fused.nodeLines[0].contains("+maxpool[3x3](x)"))
+
+        var shared = GraphSketch()
+        let again = shared.convolution("a", shared.input("x", [1, 3, 9, 9]), from: 3, to: 8)
+        shared.output(shared.node("y", .pool(windows), again), again)
+        let (before, after) = try shared.around("pool")
+        #expect(before.dump() == after.dump())
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

@@ -136,6 +136,31 @@ private struct WindowCase {
         #expect(result.wrong == 0)
         #expect(result.different == 0)
     }
+
+    /// The arguments of the first layer's kernel, without its output.
+    fileprivate func planarArguments(input: ConvBuffer, weights: ConvBuffer) -> sl_conv_nchw_args {
+        var args = sl_conv_nchw_args()
+        args.images = UInt32(images)
+        (args.in_h, args.in_w) = (UInt32(inHeight), UInt32(inWidth))
+        (args.out_h, args.out_w) = (UInt32(outHeight), UInt32(outWidth))
+        args.channels = UInt32(channels)
+        args.out_channels = UInt32(outChannels)
+        args.kernel_h = UInt32(kernelHeight)
+        args.kernel_w = UInt32(kernelWidth)
+        args.stride_h = UInt32(strideHeight)
+        args.stride_w = UInt32(strideWidth)
+        args.dilation_h = UInt32(dilationHeight)
+        args.dilation_w = UInt32(dilationWidth)
+        (args.pad_top, args.pad_left) = (Int32(padTop), Int32(padLeft))
+        args.input = UnsafePointer(input.base)
+        args.in_row_stride = inWidth
+        args.in_plane_stride = inHeight * inWidth
+        args.in_image_stride = channels * args.in_plane_stride
+        args.weights = UnsafePointer(weights.base)
+        args.activation = activation
+        args.out_pixel_stride = lanes
+        return args
+    }
 }
 
 @Suite("Window kernels")
@@ -273,38 +298,96 @@ struct WindowKernelTests {
             taps: window.taps
         )
         window.check { output, rowsPerTask, panelsPerTask in
-            var args = sl_conv_nchw_args()
-            args.images = UInt32(window.images)
-            (args.in_h, args.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
-            (args.out_h, args.out_w) = (UInt32(window.outHeight), UInt32(window.outWidth))
-            args.channels = UInt32(window.channels)
-            args.out_channels = UInt32(window.outChannels)
-            args.kernel_h = UInt32(window.kernelHeight)
-            args.kernel_w = UInt32(window.kernelWidth)
-            args.stride_h = UInt32(window.strideHeight)
-            args.stride_w = UInt32(window.strideWidth)
-            args.dilation_h = UInt32(window.dilationHeight)
-            args.dilation_w = UInt32(window.dilationWidth)
-            (args.pad_top, args.pad_left) = (Int32(window.padTop), Int32(window.padLeft))
-            args.input = UnsafePointer(input.base)
-            args.in_row_stride = window.inWidth
-            args.in_plane_stride = window.inHeight * window.inWidth
-            args.in_image_stride = window.channels * args.in_plane_stride
-            args.weights = UnsafePointer(packed.base)
+            var args = window.planarArguments(input: input, weights: packed)
             args.residual = window.residual.map { UnsafePointer($0.base) }
             args.output = output.base
             args.out_image_stride = window.outImageStride
             args.out_block_stride = window.outBlockStride
             args.out_row_stride = window.outWidth * window.lanes
-            args.out_pixel_stride = window.lanes
-            args.activation = window.activation
             args.rows_per_task = UInt32(rowsPerTask)
             args.panels_per_task = UInt32(panelsPerTask)
-            let scratch = ConvBuffer(sl_conv_nchw_scratch_floats(isa, &args))
-            for task in (0..<sl_conv_nchw_task_count(isa, &args)).reversed() {
-                isa.pointee.conv_nchw(&args, task, scratch.base)
-            }
-            #expect(scratch.guardsAreIntact)
+            run(isa, &args)
         }
+    }
+
+    @Test(
+        "the first layer pools what a pool after it would",
+        arguments: convTestISAs,
+        0..<80 as Range<UInt64>
+    )
+    func pooledFirstLayer(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let window = WindowCase(
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...1,
+            perGroup: 1...4,
+            outPerGroup: 1...70
+        )
+        var random = ConvRandom(seed: seed + 1000)
+        let input = ConvBuffer(window.pixels)
+        let weights = convPacked(
+            isa,
+            SL_PACK_PLANAR,
+            weights: window.weights,
+            bias: window.bias,
+            channels: window.channels,
+            taps: window.taps
+        )
+        var args = window.planarArguments(input: input, weights: weights)
+        let plain = ConvBuffer(window.outputCount)
+        args.output = plain.base
+        args.out_image_stride = window.outImageStride
+        args.out_block_stride = window.outBlockStride
+        args.out_row_stride = window.outWidth * window.lanes
+        (args.rows_per_task, args.panels_per_task) = (3, 2)
+        run(isa, &args)
+
+        var pool = sl_pool_args()
+        (pool.images, pool.blocks) = (UInt32(window.images), UInt32(window.outBlocks))
+        (pool.in_h, pool.in_w) = (args.out_h, args.out_w)
+        (pool.kernel_h, pool.kernel_w) = (UInt32(random.int(1...6)), UInt32(random.int(1...4)))
+        (pool.stride_h, pool.stride_w) = (UInt32(random.int(1...4)), UInt32(random.int(1...3)))
+        (pool.dilation_h, pool.dilation_w) = (1, 1)
+        (pool.pad_top, pool.pad_left) = (Int32(random.int(0...3)), Int32(random.int(0...3)))
+        (pool.pad_bottom, pool.pad_right) = (Int32(random.int(0...3)), Int32(random.int(0...3)))
+        (pool.out_h, pool.out_w) = (UInt32(random.int(1...13)), UInt32(random.int(1...9)))
+        pool.is_average = random.chance(3)
+        pool.count_includes_padding = random.chance(2)
+        pool.input = UnsafePointer(plain.base)
+        pool.in_row_stride = args.out_row_stride
+        (pool.in_block_stride, pool.in_image_stride) = (
+            args.out_block_stride, args.out_image_stride
+        )
+        pool.out_row_stride = Int(pool.out_w) * window.lanes
+        pool.out_block_stride = Int(pool.out_h) * pool.out_row_stride
+        pool.out_image_stride = window.outBlocks * pool.out_block_stride
+        pool.rows_per_task = 4
+        let expected = ConvBuffer(window.images * pool.out_image_stride)
+        pool.output = expected.base
+        for task in 0..<sl_pool_task_count(isa, &pool) { isa.pointee.pool(&pool, task, nil) }
+
+        args.out_image_stride = pool.out_image_stride
+        args.out_block_stride = pool.out_block_stride
+        args.out_row_stride = pool.out_row_stride
+        try withUnsafePointer(to: pool) { pool in
+            args.pool = pool
+            for (rows, panels) in [(1, 1), (3, 2), (8, 1), (100, 100)] {
+                let output = ConvBuffer(expected.count)
+                args.output = output.base
+                (args.rows_per_task, args.panels_per_task) = (UInt32(rows), UInt32(panels))
+                run(isa, &args)
+                try #require(output.bits == expected.bits)
+                #expect(output.guardsAreIntact)
+            }
+        }
+    }
+
+    private func run(_ isa: UnsafePointer<sl_isa>, _ args: inout sl_conv_nchw_args) {
+        let scratch = ConvBuffer(sl_conv_nchw_scratch_floats(isa, &args))
+        for task in (0..<sl_conv_nchw_task_count(isa, &args)).reversed() {
+            isa.pointee.conv_nchw(&args, task, scratch.base)
+        }
+        #expect(scratch.guardsAreIntact)
     }
 }

@@ -162,6 +162,28 @@ typedef struct {
     uint32_t tiles_per_block;
 } sl_winograd_args;
 
+// Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
+// inside the image when !count_includes_padding; pixels that only ceil_mode adds never count
+// (padded extent is in_h + pad_top + pad_bottom). Task numbering as for depthwise.
+typedef struct {
+    uint32_t images;
+    uint32_t blocks;
+    uint32_t in_h, in_w;
+    uint32_t out_h, out_w;
+    uint32_t kernel_h, kernel_w;
+    uint32_t stride_h, stride_w;
+    uint32_t dilation_h, dilation_w;
+    int32_t pad_top, pad_left, pad_bottom, pad_right;
+    bool is_average;
+    bool count_includes_padding;
+    const float *input;
+    size_t in_image_stride, in_block_stride, in_row_stride;
+    float *output;
+    size_t out_image_stride, out_block_stride, out_row_stride;
+    sl_activation activation;
+    uint32_t rows_per_task;
+} sl_pool_args;
+
 // First layer: the input is row-major NCHW with few channels. Same meaning as sl_conv_args; the
 // packed weights have K in the order (channel, tap) and the input element is at
 // input + n * in_image_stride + c * in_plane_stride + iy * in_row_stride + ix. Each task needs
@@ -169,6 +191,12 @@ typedef struct {
 // taps must be kernel_h * kernel_w in row-major order with dilation folded into
 // dilation_h/dilation_w; pad_top/pad_left are the padding. A task is a run of rows_per_task output
 // rows x panels_per_task panels of one image.
+//
+// With a `pool`, the result is pooled a few rows at a time while it is in cache, and only that is
+// written: output and its strides, and rows_per_task, are then those of the pool. Of its arguments,
+// in_h and in_w are the convolution's out_h and out_w; windows, padding and out_h and out_w count;
+// dilations are 1, and there is no residual. SL_POOLED_BAND rows are pooled at a time.
+enum { SL_POOLED_BAND = 4 };
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -188,6 +216,7 @@ typedef struct {
     sl_activation activation;
     uint32_t rows_per_task;
     uint32_t panels_per_task;
+    const sl_pool_args *pool;
 } sl_conv_nchw_args;
 
 // Depthwise convolution (one input and one output channel per group) on blocked tensors.
@@ -275,28 +304,6 @@ typedef struct {
 } sl_pack_args;
 
 // ---------------------------------------------------------------------------------------------
-// Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
-// inside the image when !count_includes_padding; pixels that only ceil_mode adds never count
-// (padded extent is in_h + pad_top + pad_bottom). Task numbering as for depthwise.
-typedef struct {
-    uint32_t images;
-    uint32_t blocks;
-    uint32_t in_h, in_w;
-    uint32_t out_h, out_w;
-    uint32_t kernel_h, kernel_w;
-    uint32_t stride_h, stride_w;
-    uint32_t dilation_h, dilation_w;
-    int32_t pad_top, pad_left, pad_bottom, pad_right;
-    bool is_average;
-    bool count_includes_padding;
-    const float *input;
-    size_t in_image_stride, in_block_stride, in_row_stride;
-    float *output;
-    size_t out_image_stride, out_block_stride, out_row_stride;
-    sl_activation activation;
-    uint32_t rows_per_task;
-} sl_pool_args;
-
 // Mean or maximum over all pixels of a blocked tensor: output block b of image n is `lanes`
 // floats at output + n * out_image_stride + b * out_block_stride. One task per (image, block).
 typedef struct {

@@ -249,6 +249,9 @@ package struct ConvolutionKernel: Sendable {
     package var parts: [ConvolutionPart]
     package var hasResidual: Bool
     package var inputAffine: InputAffine?
+    /// What a planar convolution does to its result while that is in cache; only what is pooled is
+    /// stored.
+    package var pool: ResultPool?
 
     package init(
         algorithm: Algorithm,
@@ -302,6 +305,19 @@ package struct ConvolutionKernel: Sendable {
             sum + 2 * Double(images) * Double(part.outputChannels) * Double(channels)
                 * Double(part.taps.count) * Double(part.outputHeight * part.outputWidth)
         }
+    }
+}
+
+/// A pool over the result of a convolution, and the size of what it gives.
+package struct ResultPool: Hashable, Sendable {
+    package var kernel: PoolKernel
+    package var height: Int
+    package var width: Int
+
+    package init(kernel: PoolKernel, height: Int, width: Int) {
+        self.kernel = kernel
+        self.height = height
+        self.width = width
     }
 }
 
