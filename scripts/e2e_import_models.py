@@ -397,6 +397,14 @@ for a in (0, 1):
 add_body("selected-GatherND", 13, SELECTED + """
         i = Constant <value = int64[3,2] {0, -1, 1, 2, -1, -3}> ()
         e = GatherND(n, i)  y = Cast <to=1> (e)""")
+for pads in ("[2, 3]", "[0, 4]", "[1, 0]"):
+    add_body(f"selected-Pad-{pads}", 13, SELECTED + f"""
+        a = Constant <value_ints={pads}> ()  c = Constant <value_float=1.5> ()
+        y = Pad(v, a, c)""")
+add_body("selected-Pad-rows", 13, SELECTED + """
+        a = Constant <value_ints=[1, 0, 0, 2]> ()  e = Pad(n, a)  y = Cast <to=1> (e)""")
+add_body("selected-Tile", 13, SELECTED + """
+        a = Constant <value_ints=[2, 3]> ()  e = Tile(n, a)  y = Cast <to=1> (e)""")
 add_body("selected-CumSum", 14, SELECTED + """
         a = Constant <value_int=0> ()  y = CumSum <reverse=1> (v, a)""")
 add_body("selected-ArgMax-last", 13, SELECTED + """

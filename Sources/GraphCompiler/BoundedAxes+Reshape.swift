@@ -7,7 +7,9 @@ extension ShapeBinding {
         guard let x = node.inputs[0], let output = node.outputs[0],
             let shape = bound[current(x)].type?.shape, bound[current(x)].extents.count == 1,
             let (axis, count) = bound[current(x)].extents.first,
-            let sizes = sizes(of: node, axis, shape), let open = sizes.firstIndex(of: -1)
+            let sizes = sizes(of: node, axis, shape), let open = sizes.firstIndex(of: -1),
+            isShape(sizes.filter { $0 != -1 }), sizes.count(where: { $0 == -1 }) == 1,
+            !sizes.contains(0)
         else { return false }
         let isSame =
             shape[..<axis].reduce(1, *) == sizes[..<open].reduce(1, *)
@@ -29,6 +31,9 @@ extension ShapeBinding {
         return true
     }
 
+    /// Whether there can be a tensor of some sizes.
+    private func isShape(_ sizes: [Int]) -> Bool { (try? checkShape(sizes)) != nil }
+
     /// The sizes that a reshape or flatten asks for, -1 where they follow from `axis`; nil where
     /// they are known only to the run, or leave it no axis.
     private func sizes(of node: Node, _ axis: Int, _ shape: [Int]) -> [Int]? {
@@ -39,11 +44,9 @@ extension ShapeBinding {
             sizes[axis < border ? 0 : 1] = -1
             return sizes
         }
-        guard case .reshape(let allowZero) = node.op, node.inputs.count > 1,
-            let list = node.inputs[1],
-            let named = bound[current(list)].constant?.smallLiteral?.integers
-        else { return nil }
-        var sizes = named.map { Int($0) }
+        guard case .reshape(let allowZero) = node.op, var sizes = numbers(node, 1) else {
+            return nil
+        }
         for (place, size) in sizes.enumerated() where size == 0 && !allowZero {
             // An axis that stays where it is leaves none open.
             guard place < shape.count, place != axis else { return nil }
@@ -60,7 +63,10 @@ extension ShapeBinding {
         of count: ValueID
     ) -> ValueID {
         let own = multiples[count] ?? CountMultiple(of: count, times: 1, by: 1)
-        let multiple = CountMultiple(of: own.of, times: own.times * factor, by: own.by * divisor)
+        let (times, tooLarge) = own.times.multipliedReportingOverflow(by: factor)
+        let (by, tooSmall) = own.by.multipliedReportingOverflow(by: divisor)
+        guard !tooLarge, !tooSmall else { return new }
+        let multiple = CountMultiple(of: own.of, times: times, by: by)
         if multiple.times == multiple.by { return multiple.of }
         if let known = multiples.first(where: { $0.value == multiple }) { return known.key }
         multiples[new] = multiple
@@ -76,10 +82,6 @@ extension ShapeBinding {
             guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
             return sizeTerms(of: id)
         }
-        func numbers(_ index: Int) -> [Int]? {
-            guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
-            return bound[current(id)].constant?.smallLiteral?.integers?.map { Int($0) }
-        }
         guard node.inputs.contains(where: { id in id.map { sizes[current($0)] != nil } == true })
         else { return }
         var result: [SizeTerm]?
@@ -87,18 +89,19 @@ extension ShapeBinding {
         case .identity, .squeeze, .unsqueeze, .reshape, .cast(to: .int64), .cast(to: .int32):
             result = terms(0)
         case .gather:
-            guard let all = terms(0), let places = numbers(1) else { return }
+            guard let all = terms(0), let places = numbers(node, 1) else { return }
             let front = places.map { $0 < 0 ? $0 + all.count : $0 }
             guard front.allSatisfy(all.indices.contains) else { return }
             result = front.map { all[$0] }
         case .slice:
-            guard let all = terms(0), let starts = numbers(1), let ends = numbers(2) else { return }
+            guard let all = terms(0), let starts = numbers(node, 1), let ends = numbers(node, 2)
+            else { return }
             let cut = try? resolveSliceBounds(
                 shape: [all.count],
                 starts: starts,
                 ends: ends,
-                axes: numbers(3),
-                steps: numbers(4)
+                axes: numbers(node, 3),
+                steps: numbers(node, 4)
             )
             result = cut?.first.map { cut in
                 (0..<cut.count).map { all[cut.start + $0 * cut.step] }
@@ -142,8 +145,12 @@ extension ShapeBinding {
             return false
         }
         var numbers = terms.map(\.most)
+        guard isShape(numbers.filter { $0 != -1 }) else { return false }
         if case .reshape = node.op {
-            guard let x = node.inputs[0], let type = bound[current(x)].type else { return false }
+            // What is whole has as many elements as the shape says, or the model is wrong.
+            guard let x = node.inputs[0], let type = bound[current(x)].type,
+                !bound[current(x)].extents.isEmpty
+            else { return false }
             if let other = numbers.firstIndex(of: -1) {
                 let rest = numbers.indices.filter { $0 != other }.map { numbers[$0] }
                 let known = rest.reduce(1, *)

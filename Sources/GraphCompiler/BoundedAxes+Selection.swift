@@ -8,14 +8,14 @@ extension ShapeBinding {
         guard let x = node.inputs[0], let shape = bound[current(x)].type?.shape,
             let output = node.outputs[0]
         else { return false }
-        func list(_ index: Int) -> [Int]? {
-            guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
-            return bound[current(id)].constant?.smallLiteral?.integers?.map { Int($0) }
-        }
-        guard let starts = list(1), let ends = list(2), starts.count == ends.count,
-            let axes = try? resolveAxes(list(3) ?? Array(starts.indices), rank: shape.count)
+        guard let starts = numbers(node, 1), let ends = numbers(node, 2),
+            starts.count == ends.count,
+            let axes = try? resolveAxes(
+                numbers(node, 3) ?? Array(starts.indices),
+                rank: shape.count
+            )
         else { return false }
-        let steps = list(4) ?? starts.map { _ in 1 }
+        let steps = numbers(node, 4) ?? starts.map { _ in 1 }
         guard axes.count == starts.count, steps.count == starts.count, !steps.contains(0)
         else { return false }
         var open = axes.indices.filter { count(x, along: axes[$0]) != nil }

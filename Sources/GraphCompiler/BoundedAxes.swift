@@ -22,6 +22,8 @@ extension ShapeBinding {
         case .matmul: return try bindProduct(node, transposeA: false, transposeB: false)
         case .gemm(let gemm):
             return try bindProduct(node, transposeA: gemm.transposeA, transposeB: gemm.transposeB)
+        case .pad(.constant): return try bindPad(node)
+        case .tile: return try bindTile(node)
         case .reshape, .flatten: return try bindReshape(node)
         case .slice: return try bindSlice(node)
         case .gather(let axis), .composite(.gatherElements(let axis)):
@@ -128,6 +130,77 @@ extension ShapeBinding {
         whole.inputs[1] = try keepFirst(b, axis: axisB, count: count, fill: 0, node)
         try bindWithExtents(whole)
         return true
+    }
+
+    /// What stands behind the real part is what the axis is padded with, wherever it ends.
+    private mutating func bindPad(_ node: Node) throws(BindingProblem) -> Bool {
+        guard let x = node.inputs[0], let shape = bound[current(x)].type?.shape,
+            let output = node.outputs[0], let pads = numbers(node, 1),
+            let padded = try? resolvePads(
+                shape: shape,
+                pads: pads,
+                axes: numbers(node, 3),
+                mode: .constant
+            )
+        else { return false }
+        var value = 0.0
+        if node.inputs.count > 2, let given = node.inputs[2] {
+            guard let known = bound[current(given)].constant?.smallLiteral?.doubles.first else {
+                return false
+            }
+            value = known
+        }
+        let (begin, end) = (padded.begin, padded.end)
+        let open = shape.indices.filter {
+            count(x, along: $0) != nil && (begin[$0] != 0 || end[$0] != 0)
+        }
+        guard !open.isEmpty, open.allSatisfy({ begin[$0] >= 0 && end[$0] >= 0 }),
+            Double(Float(value)) == value
+        else { return false }
+        var whole = node
+        for axis in open {
+            guard let real = whole.inputs[0], let count = count(x, along: axis) else { continue }
+            whole.inputs[0] =
+                try keepFirst(real, axis: axis, count: count, fill: Float(value), node)
+        }
+        try bindWithExtents(whole)
+        for axis in open {
+            guard let count = count(x, along: axis) else { continue }
+            bound[output].extents[axis] =
+                try arithmetic(.binary(.add), count, begin[axis] + end[axis], node)
+        }
+        return true
+    }
+
+    /// Repeats of the axis are joined like other tensors.
+    private mutating func bindTile(_ node: Node) throws(BindingProblem) -> Bool {
+        guard let x = node.inputs[0], var repeats = numbers(node, 1), repeats.count == rank(x),
+            let axis = repeats.indices.first(where: {
+                count(x, along: $0) != nil && repeats[$0] != 1
+            }), 2...64 ~= repeats[axis]
+        else { return false }
+        let copies = repeats[axis]
+        repeats[axis] = 1
+        let others = addValue("\(node.name).others")
+        let list = vector(repeats, "\(node.name).repeats")
+        try bindWithExtents(
+            Node(name: node.name, op: .tile, inputs: [x, list], outputs: [others])
+        )
+        try bindWithExtents(
+            Node(
+                name: node.name,
+                op: .concat(axis: axis),
+                inputs: Array(repeating: others, count: copies),
+                outputs: node.outputs
+            )
+        )
+        return true
+    }
+
+    /// The integers of an input that are known.
+    func numbers(_ node: Node, _ index: Int) -> [Int]? {
+        guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
+        return bound[current(id)].constant?.smallLiteral?.integers?.map { Int($0) }
     }
 
     /// A scalar of int64 and a number.

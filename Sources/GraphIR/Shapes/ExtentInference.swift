@@ -76,6 +76,9 @@ private struct ExtentInference {
                 pads[$0] != 0 || pads[$0 + padded.count] != 0
             }.map { padded[$0] }
             return try moved { changed.contains($0) ? nil : $0 }
+        case .tile:
+            let repeats = inputs[1]?.literal?.integers ?? []
+            return try moved { repeats.indices.contains($0) && repeats[$0] == 1 ? $0 : nil }
         case .reduce(let reduction): return try reduced(reduction)
         case .argument(let search):
             let axis = try resolveAxis(search.axis, rank: rank)
