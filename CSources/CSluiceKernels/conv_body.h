@@ -11,6 +11,8 @@ enum {
 typedef struct {
     sl_tile_cut cut;
     size_t image;
+    // Whether what tiles read holds every pixel under every tap, and there are not too many taps.
+    bool is_inside;
     // Whether input (output) pixels are evenly spaced over the whole image, rows included.
     bool input_is_flat, output_is_flat;
     // The input tiles read: the image, or what was gathered of it, where all taps are inside.
@@ -72,6 +74,13 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
                                (is_last ? (ptrdiff_t)plan->block_stride : 0);
         plan->tap_step[t] = (int32_t)(next - SL_FN(tap_offset)(plan, args, t));
     }
+    const sl_gather_axis rows = plan->rows, columns = plan->columns;
+    const bool covers =
+        plan->is_gathered ||
+        (rows.min_tap >= 0 && columns.min_tap >= 0 &&
+         (int64_t)(args->out_h - 1) * args->stride_h + rows.max_tap < (int64_t)args->in_h &&
+         (int64_t)(args->out_w - 1) * args->stride_w + columns.max_tap < (int64_t)args->in_w);
+    plan->is_inside = covers && args->taps > 0 && args->taps <= SL_STRIDED_TAPS;
     plan->input_is_flat = all_is_inside && args->taps > 0 && args->taps <= SL_STRIDED_TAPS &&
                           plan->rows.stride == 1 && plan->columns.stride == 1 &&
                           plan->row_stride == width * plan->pixel_stride;
@@ -99,7 +108,7 @@ SL_INLINE tile_kind SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args 
     const int64_t y0 = (int64_t)oy * args->stride_h, x0 = (int64_t)ox * args->stride_w;
     const int64_t x_last = x0 + (int64_t)(pixels - 1) * args->stride_w;
     const bool is_inside =
-        plan->is_gathered ||
+        plan->is_inside ||
         (is_one_row && y0 + plan->rows.min_tap >= 0 && x0 + plan->columns.min_tap >= 0 &&
          y0 + plan->rows.max_tap < (int64_t)args->in_h &&
          x_last + plan->columns.max_tap < (int64_t)args->in_w);
@@ -108,17 +117,23 @@ SL_INLINE tile_kind SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args 
                       ox * plan->columns.stride * plan->pixel_stride;
         return TILE_STRIDED;
     }
+    const bool is_placed = plan->is_inside && pixels > 1;
     const bool is_even = plan->output_is_flat || is_one_row;
     if (!is_even) {
         job->out_first = 0;
         job->even_step = 0;
     }
     for (size_t p = 0; p < pixels; p++) {
-        const uint32_t y = oy * plan->rows.stride, x = ox * plan->columns.stride;
-        const size_t part = p / PIXEL_WORDS, word = p % PIXEL_WORDS;
-        job->row[part][word] = y;
-        job->column[part][word] = x;
-        job->origin[part][word] = (y * plan->row_stride + x * plan->pixel_stride) * sizeof(float);
+        const size_t y = oy * plan->rows.stride, x = ox * plan->columns.stride;
+        const size_t place = y * plan->row_stride + x * plan->pixel_stride;
+        if (is_placed) {
+            job->each[p] = job->first + place;
+        } else {
+            const size_t part = p / PIXEL_WORDS, word = p % PIXEL_WORDS;
+            job->row[part][word] = (uint32_t)y;
+            job->column[part][word] = (uint32_t)x;
+            job->origin[part][word] = place * sizeof(float);
+        }
         if (!is_even) {
             job->out_offset[p] =
                 (ptrdiff_t)(oy * args->out_row_stride + ox * args->out_pixel_stride);
@@ -128,7 +143,7 @@ SL_INLINE tile_kind SL_FN(place_tile)(const conv_plan *plan, const sl_conv_args 
             oy++;
         }
     }
-    return plan->is_gathered ? TILE_PLACED : TILE_INDIRECT;
+    return is_placed ? TILE_PLACED : TILE_INDIRECT;
 }
 
 // Part of a task: tiles [first_tile, end_tile) of one panel, input channels from first_channel on.
@@ -189,7 +204,6 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
         plan->image * args->out_image_stride + run->panel * 2 * args->out_block_stride;
     const bool is_first = run->first_channel == 0;
     const bool is_last = run->first_channel + run->channels == args->channels;
-    const bool is_clamp = is_last && args->activation.kind == SL_ACTIVATION_CLAMP;
     const size_t rows_before = is_first ? 0 : 1 + run->first_channel * args->taps;
     job->channels = run->channels;
     job->resumes = !is_first;
@@ -203,8 +217,8 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     job->output = args->output + offset;
     job->residual = is_last && args->residual != NULL ? args->residual + offset : NULL;
     job->tail = args->mask_tail && last_channels < VEC_LANES ? last_channels : VEC_LANES;
-    job->low = is_clamp ? args->activation.p0 : -INFINITY;
-    job->high = is_clamp ? args->activation.p1 : INFINITY;
+    const sl_activation none = {.kind = SL_ACTIVATION_NONE};
+    SL_FN(set_bounds)(job, is_last ? args->activation : none);
     // The next panel's rows of the same channels, when it is a full one.
     const bool has_next = channels_left >= 4 * VEC_LANES;
     SL_FN(run_tiles)(plan, args, run, has_next ? panel_floats : 0, carrier, job);

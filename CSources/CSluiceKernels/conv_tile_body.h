@@ -134,10 +134,7 @@ typedef struct {
 SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const float *at[SL_TILE_ROOM];
-    SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const uint64_t place = job->origin[p / PIXEL_WORDS][p % PIXEL_WORDS];
-        at[p] = job->first + place / sizeof(float);
-    }
+    SL_UNROLL for (int p = 0; p < pixels; p++) at[p] = job->each[p];
     line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
     vec sum[SL_HALF_PANEL_PIXELS][3];
     weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);

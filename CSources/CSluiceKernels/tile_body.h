@@ -60,6 +60,8 @@ typedef struct {
     size_t run_step, run_out_step;
     // Whether each tile asks for the input of the next, which comes from far away.
     bool asks_ahead;
+    // Input of a placed tile: each pixel under tap 0 of channel block 0.
+    const float *each[SL_TILE_ROOM];
     // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
     // its row and its column, which may be outside the image.
     pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
@@ -88,7 +90,9 @@ typedef struct {
     size_t even_step;
     size_t out_block_stride;
     size_t tail;
+    // Bounds of the results, and whether each of them bounds anything.
     float low, high;
+    bool has_low, has_high;
 } tile_job;
 
 typedef void (*tile_fn)(const tile_job *job);
@@ -150,11 +154,13 @@ SL_INLINE void SL_FN(space_evenly)(tile_job *job, size_t first, size_t step) {
     for (size_t p = 0; p < SL_TILE_ROOM; p++) job->out_offset[p] = (ptrdiff_t)(p * step);
 }
 
-// Bounds that make NONE, and the activations applied after the store, a clamp like any other.
+// The bounds of a clamp; there are none in others, the activations applied after the store too.
 SL_INLINE void SL_FN(set_bounds)(tile_job *job, sl_activation activation) {
     const bool is_clamp = activation.kind == SL_ACTIVATION_CLAMP;
-    job->low = is_clamp ? activation.p0 : -INFINITY;
-    job->high = is_clamp ? activation.p1 : INFINITY;
+    job->low = activation.p0;
+    job->high = activation.p1;
+    job->has_low = is_clamp && job->low > -INFINITY;
+    job->has_high = is_clamp && job->high < INFINITY;
 }
 
 SL_INLINE bool SL_FN(acts_after_store)(sl_activation activation) {
@@ -194,12 +200,29 @@ SL_INLINE vec SL_FN(load_weights)(const int vectors, weight_rows at, size_t k, i
     return vec_load(at.panel + (k * (size_t)(vectors == 1 ? 1 : 2) + (size_t)o) * VEC_LANES);
 }
 
+// Asks for the rows of a tile in what lies like the output, from its first pixel on: for its
+// residual while it multiplies, and for what the tile after it resumes from.
+SL_INLINE void SL_FN(ask_for_rows)(const int pixels, const int vectors, const tile_job *job,
+                                   const float *first) {
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
+            const float *const row = first + (size_t)o * job->out_block_stride;
+            __builtin_prefetch(row + job->out_offset[p], 0, 3);
+        }
+    }
+}
+
 // Sums start with the bias, the first row of the panel; returns the row after it.
 SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
                                         const tile_job *job, ptrdiff_t out_first) {
     const weight_rows at = {job->weights, job->third};
+    if (job->residual != NULL) {
+        SL_FN(ask_for_rows)(pixels, vectors, job, job->residual + out_first);
+    }
     if (job->resumes) {
         SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
+        const float *const next = job->output + out_first + job->out_offset[pixels - 1];
+        SL_FN(ask_for_rows)(pixels, vectors, job, next);
         return at;
     }
     SL_UNROLL for (int o = 0; o < vectors; o++) {
@@ -211,37 +234,66 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
 
 SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][3],
                                    const tile_job *job, ptrdiff_t out_first) {
-    const size_t tail = job->tail;
+    const float *const first = job->residual + out_first;
+    const size_t block = job->out_block_stride, tail = job->tail;
+    const int last = vectors - 1;
     SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->residual + out_first + job->out_offset[p];
-        SL_UNROLL for (int o = 0; o < vectors; o++) {
-            const float *const from = at + (size_t)o * job->out_block_stride;
-            const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
-            const vec add = is_whole ? vec_load(from) : vec_load_tail(from, tail);
-            sum[p][o] = vec_add(sum[p][o], add);
+        const float *const at = first + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < last; o++) {
+            sum[p][o] = vec_add(sum[p][o], vec_load(at + (size_t)o * block));
         }
+    }
+    if (tail == VEC_LANES) {
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            const float *const at = first + job->out_offset[p] + (size_t)last * block;
+            sum[p][last] = vec_add(sum[p][last], vec_load(at));
+        }
+        return;
+    }
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const float *const at = first + job->out_offset[p] + (size_t)last * block;
+        sum[p][last] = vec_add(sum[p][last], vec_load_tail(at, tail));
     }
 }
 
-// Adds the residual, clamps and stores.
+SL_INLINE void SL_FN(store_tile)(const int pixels, const int vectors, vec sum[][3],
+                                 const tile_job *job, ptrdiff_t out_first) {
+    float *const first = job->output + out_first;
+    const size_t block = job->out_block_stride, tail = job->tail;
+    const int last = vectors - 1;
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        float *const at = first + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < last; o++) vec_store(at + (size_t)o * block, sum[p][o]);
+    }
+    if (tail == VEC_LANES) {
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            vec_store(first + job->out_offset[p] + (size_t)last * block, sum[p][last]);
+        }
+        return;
+    }
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        vec_store_tail(first + job->out_offset[p] + (size_t)last * block, tail, sum[p][last]);
+    }
+}
+
+// Adds the residual, clamps and stores. A bound that bounds nothing is left out: comparisons take
+// the place of multiplications.
 SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[][3],
                                   const tile_job *job, ptrdiff_t out_first) {
     if (job->residual != NULL) SL_FN(add_residual)(pixels, vectors, sum, job, out_first);
-    const vec low = vec_splat(job->low);
-    const vec high = vec_splat(job->high);
-    const size_t tail = job->tail;
-    SL_UNROLL for (int p = 0; p < pixels; p++) {
-        float *const at = job->output + out_first + job->out_offset[p];
-        SL_UNROLL for (int o = 0; o < vectors; o++) {
-            float *const to = at + (size_t)o * job->out_block_stride;
-            const vec result = vec_clamp(sum[p][o], low, high);
-            if (o + 1 < vectors || tail == VEC_LANES) {
-                vec_store(to, result);
-            } else {
-                vec_store_tail(to, tail, result);
-            }
+    if (job->has_low) {
+        const vec low = vec_splat(job->low);
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_max(low, sum[p][o]);
         }
     }
+    if (job->has_high) {
+        const vec high = vec_splat(job->high);
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_min(high, sum[p][o]);
+        }
+    }
+    SL_FN(store_tile)(pixels, vectors, sum, job, out_first);
 }
 
 // The activations that are not clamps, on the tile just stored. Each channel vector of a pixel is

@@ -288,8 +288,6 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     job.tap_step = &block_step;
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
-    job.low = -INFINITY;
-    job.high = INFINITY;
     const size_t first = task % panel_groups * conv->panels_per_task;
     const size_t end = sl_min_size(panels, first + conv->panels_per_task);
     carrier carrier = SL_FN(start_carrier)(&conv->carried, task);

@@ -27,6 +27,9 @@ package struct ArenaError: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// Bytes of a huge page, where the processor has them; where not, larger alignment does no harm.
+private let hugePage = 2 << 20
+
 /// A fixed run of bytes of one space, with an unreadable page right behind it.
 ///
 /// The arena ends exactly at the guard page, so the first byte past its capacity faults. It is
@@ -46,22 +49,30 @@ package final class Arena<Space: MemorySpace>: @unchecked Sendable {
         let page = sysconf(Int32(_SC_PAGESIZE))
         let body = (capacity + page - 1) / page * page
         let total = body + page
+        // Huge pages stand at multiples of their size: reserve more and give back what is beside.
+        let alignment = body >= 2 * hugePage ? hugePage : page
+        let reserved = total + alignment - page
         guard
-            let mapped = mmap(
+            let reservation = mmap(
                 nil,
-                total,
+                reserved,
                 PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1,
                 0
-            ), mapped != MAP_FAILED
+            ), reservation != MAP_FAILED
         else { throw ArenaError(space: Space.name, byteCount: capacity, code: errno) }
+        let before = (alignment - Int(bitPattern: reservation) % alignment) % alignment
+        let mapped = reservation + before
+        if before > 0 { munmap(reservation, before) }
+        let after = reserved - before - total
+        if after > 0 { munmap(mapped + total, after) }
         guard mprotect(mapped + body, page, PROT_NONE) == 0 else {
             let code = errno
             munmap(mapped, total)
             throw ArenaError(space: Space.name, byteCount: capacity, code: code)
         }
-        if body >= 4 << 20 { madvise(mapped, body, MADV_HUGEPAGE) }
+        if alignment == hugePage { madvise(mapped, body, MADV_HUGEPAGE) }
         self.capacity = capacity
         mapping = mapped
         mappingByteCount = total
