@@ -20,7 +20,7 @@ import numpy as np
 
 from peers import FIVE, INPUTS, MIB, ROOT, call_sluice, machine
 
-FUSIONS = ["pad", "affine", "silu", "residual", "activation", "pool"]
+FUSIONS = ["pad", "affine", "silu", "residual", "activation", "pool", "depthwise"]
 
 
 def variants():

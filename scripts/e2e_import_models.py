@@ -330,6 +330,33 @@ for kind, window in (
         r = Relu(c)
         y = {window}""", {"w": (42, 3, 3, 5), "b": (42,)}, shape="2,3,61,37")
 
+# A pointwise convolution and a depthwise one of its result, whose weights come in one block.
+for name, size, between, after in (
+        ("relu", "3,3", "Relu(a)", "kernel_shape=[3,3], pads=[1,1,1,1]"),
+        ("clip", "3,3", "Clip(a, zero, six)", "strides=[2,2], pads=[1,1,1,1]"),
+        ("silu", "5,5", "Mul(a, s)", "strides=[2,2], pads=[2,2,2,2]"),
+        ("wide", "1,7", "Identity(a)", "dilations=[1,2], pads=[0,6,0,6]"),
+        ("apart", "2,3", "HardSwish(a)", "strides=[3,4]")):
+    add_body(f"expansion-{name}", 14, f"""
+        zero = Constant <value_float=0.0> ()
+        six = Constant <value_float=6.0> ()
+        a = Conv(x, w, b)
+        s = Sigmoid(a)
+        r = {between}
+        d = Conv <group=43, {after}> (r, v, c)
+        t = Tanh(d)
+        y = Conv(t, u)""",
+             {"w": (43, 20, 1, 1), "b": (43,), "v": (43, 1, *map(int, size.split(","))),
+              "c": (43,), "u": (9, 43, 1, 1)}, shape="2,20,47,33")
+# Its result is of one pixel, or it has a residual.
+add_body("expansion-pixel", 13, "a = Conv(x, w)  y = Conv <group=30, pads=[1,1,1,1]> (a, v)",
+         {"w": (30, 6, 1, 1), "v": (30, 1, 3, 3)}, shape="3,6,1,1")
+add_body("expansion-column", 13, "a = Conv(x, w)  y = Conv <group=30, pads=[1,1,1,1]> (a, v)",
+         {"w": (30, 6, 1, 1), "v": (30, 1, 3, 3)}, shape="3,6,9,1")
+add_body("expansion-residual", 13,
+         "a = Conv(x, w)  d = Conv <group=24, pads=[1,1,1,1]> (a, v)  y = Add(d, a)",
+         {"w": (24, 6, 1, 1), "v": (24, 1, 3, 3)})
+
 # ---- Sizes that data decides ------------------------------------------------------------------
 
 # The positive elements of x, and the negative ones.

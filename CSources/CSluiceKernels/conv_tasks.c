@@ -107,6 +107,17 @@ size_t sl_depthwise_task_count(const sl_isa *isa, const sl_depthwise_args *args)
     return (size_t)args->images * args->blocks * row_groups;
 }
 
+size_t sl_expansion_task_count(const sl_isa *isa, const sl_expansion_args *args) {
+    const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
+    const size_t rows = args->depthwise.out_h;
+    return args->conv.images * panels * sl_ceil_div(rows, args->depthwise.rows_per_task);
+}
+
+size_t sl_expansion_scratch_floats(const sl_isa *isa, const sl_expansion_args *args) {
+    const size_t rows = sl_depthwise_rows(&args->depthwise, sl_expansion_band(args, isa->lanes));
+    return 2 * (size_t)isa->lanes * rows * args->depthwise.in_w;
+}
+
 size_t sl_grouped_task_count(const sl_isa *isa, const sl_grouped_args *args) {
     (void)isa;
     const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);

@@ -163,7 +163,7 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
 typedef struct {
     pixel_words address[TABLE_TAPS][TILE_PARTS];
 #if !SL_HAS_WIDE_TILES
-    pixel_flags moves[TABLE_TAPS][TILE_PARTS];
+    pixel_marks moves[TABLE_TAPS][TILE_PARTS];
 #endif
 } address_table;
 
@@ -186,7 +186,7 @@ SL_INLINE void SL_FN(fill_table)(const tile_job *job, const float *block, size_t
                 (pixel_words) __builtin_convertvector(is_inside, pixel_wide_flags);
             table->address[t][part] = (inside & (job->origin[part] + base)) | (~inside & zeros);
 #if !SL_HAS_WIDE_TILES
-            table->moves[t][part] = is_inside;
+            table->moves[t][part] = __builtin_convertvector(is_inside, pixel_marks);
 #endif
         }
     }

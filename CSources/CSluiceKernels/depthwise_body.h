@@ -139,24 +139,16 @@ static void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
     }
 }
 
-static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratch) {
-    (void)scratch;
-    const sl_depthwise_args *const args = raw_args;
-    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
-    assert(task < args->images * args->blocks * row_groups);
-    const size_t first_row = task % row_groups * args->rows_per_task;
-    const size_t end_row = sl_min_size(args->out_h, first_row + args->rows_per_task);
-    const size_t block = task / row_groups % args->blocks;
-    const size_t image = task / row_groups / args->blocks;
-
-    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
-    const float *const packed = args->weights + block * (taps + 1) * VEC_LANES;
-    const float *const input =
-        args->input + image * args->in_image_stride + block * args->in_block_stride;
-    const size_t out_base = image * args->out_image_stride + block * args->out_block_stride;
+// Rows [rows.first, rows.end) of one block; `input`, `residual` and `output` are where its row 0
+// is.
+// A call of its own keeps its vectors off the stack of what is called beside it.
+static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *args,
+                                                     const float *packed, const float *input,
+                                                     const float *residual, float *output,
+                                                     sl_span rows) {
     const bool is_clamp = args->activation.kind == SL_ACTIVATION_CLAMP;
     const bool acts_after = SL_FN(acts_after_store)(args->activation);
-    for (size_t oy = first_row; oy < end_row; oy++) {
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
         const int64_t dilation = args->dilation_h;
         const int64_t y = (int64_t)(oy * args->stride_h) - args->pad_top;
         // Kernel rows [first, end) are inside the image.
@@ -167,15 +159,15 @@ static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratc
         end = sl_min_size(end, args->kernel_h);
         if (end < first) end = first;
         const int64_t top = end > first ? y + (int64_t)first * dilation : 0;
-        const size_t offset = out_base + oy * args->out_row_stride;
+        const size_t offset = oy * args->out_row_stride;
         const dw_row row = {
             .input = input + (size_t)top * args->in_row_stride,
             .kernel_row_stride = args->dilation_h * args->in_row_stride,
             .kernel_rows = end - first,
             .weights = packed + (1 + first * args->kernel_w) * VEC_LANES,
             .bias = packed,
-            .residual = args->residual == NULL ? NULL : args->residual + offset,
-            .output = args->output + offset,
+            .residual = residual == NULL ? NULL : residual + offset,
+            .output = output + offset,
             .low = is_clamp ? args->activation.p0 : -INFINITY,
             .high = is_clamp ? args->activation.p1 : INFINITY,
         };
@@ -185,4 +177,23 @@ static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratc
                                      args->activation);
         }
     }
+}
+
+static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratch) {
+    (void)scratch;
+    const sl_depthwise_args *const args = raw_args;
+    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
+    assert(task < args->images * args->blocks * row_groups);
+    const size_t first_row = task % row_groups * args->rows_per_task;
+    const sl_span rows = {first_row, sl_min_size(args->out_h, first_row + args->rows_per_task)};
+    const size_t block = task / row_groups % args->blocks;
+    const size_t image = task / row_groups / args->blocks;
+
+    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
+    const float *const packed = args->weights + block * (taps + 1) * VEC_LANES;
+    const float *const input =
+        args->input + image * args->in_image_stride + block * args->in_block_stride;
+    const size_t start = image * args->out_image_stride + block * args->out_block_stride;
+    const float *const residual = args->residual == NULL ? NULL : args->residual + start;
+    SL_FN(dw_rows)(args, packed, input, residual, args->output + start, rows);
 }

@@ -17,6 +17,8 @@
 
 #include "conv_nchw_body.h"
 #include "depthwise_body.h"
+
+#include "expansion_body.h"
 #include "fma_peak_body.h"
 #include "grouped_body.h"
 
@@ -38,6 +40,7 @@ const sl_isa SL_FN(sl_isa) = {
     .winograd = SL_FN(sl_winograd),
     .conv_nchw = SL_FN(sl_conv_nchw),
     .depthwise = SL_FN(sl_depthwise),
+    .expansion = SL_FN(sl_expansion),
     .grouped = SL_FN(sl_grouped),
     .pool = SL_FN(sl_pool),
     .global_pool = SL_FN(sl_global_pool),

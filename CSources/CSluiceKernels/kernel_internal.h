@@ -171,6 +171,23 @@ SL_INLINE size_t sl_pooled_rows(const sl_pool_args *pool, size_t rows) {
     return sl_min_size(most, pool->in_h);
 }
 
+// Rows of the input of a depthwise convolution under `rows` of its output.
+SL_INLINE size_t sl_depthwise_rows(const sl_depthwise_args *args, size_t rows) {
+    const size_t most =
+        (rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
+    return sl_min_size(most, args->in_h);
+}
+
+// Output rows of a band of sl_expansion: as many as keep the rows under them, of one panel, close.
+SL_INLINE size_t sl_expansion_band(const sl_expansion_args *args, size_t lanes) {
+    enum { BAND_FLOATS = 16 * 1024 };
+    const sl_depthwise_args *const depthwise = &args->depthwise;
+    const size_t fit = BAND_FLOATS / (2 * lanes * depthwise->in_w);
+    const size_t first = sl_depthwise_rows(depthwise, 1);
+    const size_t band = fit > first ? 1 + (fit - first) / depthwise->stride_h : 1;
+    return sl_min_size(band, depthwise->rows_per_task);
+}
+
 // The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
 // sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
 typedef float (*sl_fma_loop_fn)(size_t rounds);

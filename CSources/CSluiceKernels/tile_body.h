@@ -11,6 +11,7 @@ typedef uint64_t pixel_words __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef int64_t pixel_wide_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef uint32_t pixel_coordinates __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 // Tiles of a half panel, one vector wide, may take more pixels: the registers are there, and short
 // chains would wait for each addition.
 #ifndef SL_HALF_PANEL_PIXELS
@@ -60,11 +61,13 @@ typedef struct {
     size_t run_step, run_out_step;
     // Whether each tile asks for the input of the next, which comes from far away.
     bool asks_ahead;
-    // Input of a placed tile: each pixel under tap 0 of channel block 0.
-    const float *each[SL_TILE_ROOM];
-    // Input of an indirect tile, for each pixel: the place of offset (0, 0) in bytes from `image`,
-    // its row and its column, which may be outside the image.
-    pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
+    // Input of a placed tile: each pixel under tap 0 of channel block 0. Of an indirect tile: the
+    // place of offset (0, 0) of each pixel in bytes from `image`, its row and its column, which may
+    // be outside the image.
+    union {
+        const float *each[SL_TILE_ROOM];
+        pixel_words origin[SL_TILE_ROOM / PIXEL_WORDS];
+    };
     pixel_coordinates row[SL_TILE_ROOM / PIXEL_WORDS];
     pixel_coordinates column[SL_TILE_ROOM / PIXEL_WORDS];
     // The panel, and where to ask for a line of the next one in each step of one channel block

@@ -37,9 +37,15 @@ package struct CostModel: Sendable {
                 case .winograd: profile.operationsPerSecond * 2
                 case .tile, .matrix, .planar: profile.operationsPerSecond
                 }
-            let arithmetic = kernel.floatingPointOperations / rate
-            let weights = kernel.parts.reduce(0.0) {
-                $0 + 4 * Double($1.outputChannels * kernel.channels * $1.taps.count)
+            // Depthwise rows run at a fourth of the rate, whatever they follow.
+            let after = kernel.depthwise.map {
+                3 * Double(kernel.images * kernel.outputChannels * $0.operationsPerChannel)
+            }
+            let arithmetic = (kernel.floatingPointOperations + (after ?? 0)) / rate
+            let weights = kernel.parts.indices.reduce(0.0) { sum, part in
+                kernel.packedWeights(of: part).reduce(sum) {
+                    $0 + 4 * Double($1.part.outputChannels * $1.channels * $1.part.taps.count)
+                }
             }
             let traffic = (output + inputs + weights) / profile.streamBytesPerSecond
             return max(arithmetic, traffic) * share

@@ -28,6 +28,15 @@ extension FusedGraph {
     }
 }
 
+extension ResultDepthwise {
+    /// The function before it and its window.
+    fileprivate var summary: String {
+        (activation == .none ? "" : "+\(activation.summary)")
+            + "+depthwise[\(kernelHeight)x\(kernelWidth) "
+            + "stride \(strideHeight)x\(strideWidth)]"
+    }
+}
+
 extension Kernel {
     /// The kernel family with what tells two calls apart.
     package var summary: String {
@@ -45,6 +54,7 @@ extension Kernel {
                     + "\(kernel.outputChannels) stride \(kernel.strideHeight)x"
                     + "\(kernel.strideWidth) group \(kernel.group) parts \(kernel.parts.count)]"
                     + (kernel.pool.map { "+" + Kernel.pool($0.kernel).summary } ?? "")
+                    + (kernel.depthwise?.summary ?? "")
             }
         case .pool(let pool):
             return "\(pool.isAverage ? "average" : "max")pool[\(pool.kernel[0])x\(pool.kernel[1])]"

@@ -16,6 +16,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "residual", apply: fuseResiduals),
     FusionPass(name: "activation", apply: fuseActivations),
     FusionPass(name: "pool", apply: fusePools),
+    FusionPass(name: "depthwise", apply: fuseDepthwise),
     FusionPass(name: "input", apply: fuseInputAffines),
 ]
 
@@ -288,6 +289,28 @@ private func fusePools(in graph: FusedGraph) -> FusedGraph {
     return editor.finish()
 }
 
+/// A depthwise convolution that alone reads the result of a pointwise one is made of rows of it
+/// while they are in cache: what lies between is the widest tensor of an inverted residual.
+private func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .convolution(let depthwise) = node.kernel, depthwise.algorithm == .depthwise,
+            depthwise.parts.count == 1, !depthwise.hasResidual,
+            let before = editor.onlyProducer(of: node.inputs[0]),
+            var producer = editor.nodes[before],
+            case .convolution(var pointwise) = producer.kernel, pointwise.mapsInput,
+            !pointwise.hasResidual, pointwise.depthwise == nil, pointwise.outputWidth > 1
+        else { continue }
+        pointwise.depthwise = ResultDepthwise(depthwise, after: producer.activation)
+        producer.kernel = .convolution(pointwise)
+        producer.output = node.output
+        producer.activation = node.activation
+        editor.nodes[before] = nil
+        editor.nodes[index] = producer
+    }
+    return editor.finish()
+}
+
 /// A per-channel map before a pointwise convolution, for it alone, is applied to each tile of its
 /// input: normalisation and ReLU before a convolution, or the gates of squeeze and excitation.
 private func fuseInputAffines(in graph: FusedGraph) -> FusedGraph {
@@ -385,7 +408,8 @@ extension ConvolutionKernel {
     /// Whether the kernel can apply a per-channel map to its input: it is pointwise, on images of
     /// more than one pixel.
     fileprivate var mapsInput: Bool {
-        algorithm == .tile && inputAffine == nil && group == 1 && parts.count == 1
+        algorithm == .tile && inputAffine == nil && depthwise == nil && group == 1
+            && parts.count == 1
             && parts[0].taps == [Tap(dy: 0, dx: 0)] && strideHeight == 1 && strideWidth == 1
             && inputHeight == outputHeight && inputWidth == outputWidth && outputStep == (1, 1)
             && outputHeight * outputWidth > 1

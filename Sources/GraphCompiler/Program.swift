@@ -85,7 +85,8 @@ package func fuse(
 ) throws(CompileError) -> FusedGraph {
     var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
     if fuses {
-        for pass in fusionPasses where !skippedFusions.contains(pass.name) {
+        let skipped = skippedFusions.union(catalog.skippedFusions)
+        for pass in fusionPasses where !skipped.contains(pass.name) {
             fused = pass.apply(fused)
         }
     }

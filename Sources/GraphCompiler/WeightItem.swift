@@ -63,7 +63,7 @@ package func weightItems(
             )
         }
         guard case .convolution(let kernel) = node.kernel else { continue }
-        for (number, part) in kernel.parts.enumerated() {
+        for number in kernel.parts.indices {
             let name = kernel.parts.count == 1 ? node.name : "\(node.name).\(number)"
             items.append(
                 WeightItem(
@@ -71,7 +71,11 @@ package func weightItems(
                     content: .packed(node: index, part: number),
                     firstNode: index,
                     lastNode: index,
-                    unitOffsets: unitOffsets(of: part, in: kernel, catalog: catalog),
+                    unitOffsets: unitOffsets(
+                        of: kernel.packedWeights(of: number),
+                        unit: catalog.unitChannels(kernel.order),
+                        catalog: catalog
+                    ),
                     chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads },
                     carriedByteCount: catalog.carriedByteCount(
                         of: node,
@@ -86,23 +90,20 @@ package func weightItems(
 }
 
 private func unitOffsets(
-    of part: ConvolutionPart,
-    in kernel: ConvolutionKernel,
+    of weights: [PackedWeights],
+    unit: Int,
     catalog: some KernelCatalog
 ) -> [Int] {
-    let unit = catalog.unitChannels(kernel.order)
-    var offsets = [0]
-    var channel = 0
-    while channel < part.outputChannels {
-        channel = min(channel + unit, part.outputChannels)
-        offsets.append(
-            catalog.packedByteCount(
-                order: kernel.order,
-                outputChannels: channel,
-                channels: kernel.channels,
-                taps: part.taps.count
-            )
-        )
+    let channels = weights[0].part.outputChannels
+    return (0...(channels + unit - 1) / unit).map { number in
+        weights.reduce(0) { sum, packed in
+            sum
+                + catalog.packedByteCount(
+                    order: packed.order,
+                    outputChannels: min(number * unit, channels),
+                    channels: packed.channels,
+                    taps: packed.part.taps.count
+                )
+        }
     }
-    return offsets
 }

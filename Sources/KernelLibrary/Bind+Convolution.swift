@@ -35,6 +35,7 @@ extension KernelBinder {
             workspace: operands.workspace
         )
         switch kernel.algorithm {
+        case .tile where kernel.depthwise != nil: return [bindExpansion(context)]
         case .tile, .matrix: return [bindTile(context)]
         case .winograd: return [bindWinograd(context)]
         case .planar: return [bindPlanar(context)]
@@ -79,7 +80,7 @@ extension KernelBinder {
     }
 
     /// Strides of a blocked tensor of `channels` x height x width.
-    private func blockedStrides(
+    func blockedStrides(
         channels: Int,
         height: Int,
         width: Int
@@ -239,21 +240,10 @@ extension KernelBinder {
             width: kernel.outputWidth
         )
         let block = context.firstOutput / lanes
-        var args = sl_depthwise_args()
-        args.images = UInt32(kernel.images)
-        args.blocks = UInt32(blocks(context.channelCount))
+        var args = depthwiseArguments(ResultDepthwise(kernel, after: .none), of: kernel)
         args.in_h = UInt32(kernel.inputHeight)
         args.in_w = UInt32(kernel.inputWidth)
-        args.out_h = UInt32(kernel.outputHeight)
-        args.out_w = UInt32(kernel.outputWidth)
-        args.kernel_h = UInt32(kernel.kernelHeight)
-        args.kernel_w = UInt32(kernel.kernelWidth)
-        args.stride_h = UInt32(kernel.strideHeight)
-        args.stride_w = UInt32(kernel.strideWidth)
-        args.dilation_h = UInt32(kernel.dilationHeight)
-        args.dilation_w = UInt32(kernel.dilationWidth)
-        args.pad_top = Int32(kernel.padTop)
-        args.pad_left = Int32(kernel.padLeft)
+        args.blocks = UInt32(blocks(context.channelCount))
         args.input = UnsafePointer(context.input + block * input.block)
         args.in_image_stride = input.image
         args.in_block_stride = input.block

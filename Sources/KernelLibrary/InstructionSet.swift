@@ -89,7 +89,7 @@ package struct NativeCatalog: KernelCatalog {
     /// With fewer tiles than threads, one thread would copy what others have time for.
     package func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
         guard gemm == .native, case .convolution(let kernel) = node.kernel,
-            chunkByteCount(of: node) == nil
+            chunkByteCount(of: node) == nil, kernel.depthwise == nil
         else { return 0 }
         let shape = kernel.parts[part]
         var pixels = kernel.images * shape.outputHeight * shape.outputWidth
@@ -108,6 +108,11 @@ package struct NativeCatalog: KernelCatalog {
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
         if case .convolution(let kernel) = node.kernel, gemm == .native {
+            if kernel.depthwise != nil {
+                var args = expansionArguments(kernel)
+                let byteCount = sl_expansion_scratch_floats(set.table, &args) * 4
+                return WorkspaceNeed(least: byteCount, best: byteCount)
+            }
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
             if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
         }
@@ -190,6 +195,8 @@ package struct NativeCatalog: KernelCatalog {
             return 0
         }
     }
+
+    package var skippedFusions: Set<String> { gemm == .native ? [] : ["depthwise"] }
 
     package func refusal(of node: FusedNode, in graph: FusedGraph) -> String? {
         for id in node.inputs + [node.output]

@@ -20,18 +20,35 @@ package struct WeightPacker {
         to target: Region<Space>
     ) throws(ConstantError) {
         guard !units.isEmpty else { return }
-        let part = kernel.parts[part]
         let unit = catalog.unitChannels(kernel.order)
-        let channels = units.lowerBound * unit..<min(units.upperBound * unit, part.outputChannels)
-        let source = part.weights
-        let first = part.firstOutputChannel + channels.lowerBound
+        var floats = target.pointer.assumingMemoryBound(to: Float.self)
+        let contents = kernel.packedWeights(of: part)
+        let end = min(units.upperBound * unit, kernel.parts[part].outputChannels)
+        // Any run of units is a block of its own, so each holds all it needs.
+        let step = contents.count > 1 ? unit : end
+        for first in stride(from: units.lowerBound * unit, to: end, by: step) {
+            let channels = first..<min(first + step, end)
+            for weights in contents {
+                floats += try pack(weights, channels: channels, unit, to: floats)
+            }
+        }
+    }
+
+    /// Packs some output channels of a part; returns how many floats they take.
+    private func pack(
+        _ weights: PackedWeights,
+        channels: Range<Int>,
+        _ unit: Int,
+        to target: UnsafeMutablePointer<Float>
+    ) throws(ConstantError) -> Int {
+        let source = weights.part.weights
+        let first = weights.part.firstOutputChannel + channels.lowerBound
         let job = PackJob(
-            kernel: kernel,
-            part: part,
+            weights: weights,
             scale: try vector(source.scale, first: first, count: channels.count),
             bias: try vector(source.bias, first: first, count: channels.count),
             channels: channels,
-            target: target.pointer.assumingMemoryBound(to: Float.self),
+            target: target,
             unit: unit
         )
         try reader.withElements(of: source.constant) { elements throws(ConstantError) in
@@ -41,11 +58,21 @@ package struct WeightPacker {
                 try packByInput(job, from: elements)
             }
         }
+        return packedFloats(weights, channels.count)
+    }
+
+    private func packedFloats(_ weights: PackedWeights, _ outputChannels: Int) -> Int {
+        sl_packed_floats(
+            catalog.set.table,
+            weights.order.code,
+            UInt32(outputChannels),
+            UInt32(weights.channels),
+            UInt32(weights.part.taps.count)
+        )
     }
 
     private struct PackJob {
-        var kernel: ConvolutionKernel
-        var part: ConvolutionPart
+        var weights: PackedWeights
         var scale: [Float]?
         var bias: [Float]?
         /// Output channels of the part.
@@ -68,8 +95,8 @@ package struct WeightPacker {
         _ job: PackJob,
         from weights: ConstantReader.Elements
     ) throws(ConstantError) {
-        let source = job.part.weights
-        let extent = job.kernel.channels * source.channelStride
+        let source = job.weights.part.weights
+        let extent = job.weights.channels * source.channelStride
         let perUnit = job.unit * max(source.outputStride, 1) * 4
         let units = max(1, ConstantReader.stagingLimit / max(perUnit, 1))
         var channel = job.channels.lowerBound
@@ -86,17 +113,11 @@ package struct WeightPacker {
             run(
                 job,
                 channels: channel..<end,
-                inputs: 0..<job.kernel.channels,
+                inputs: 0..<job.weights.channels,
                 elements: elements,
                 target: target
             )
-            target += sl_packed_floats(
-                catalog.set.table,
-                job.kernel.order.code,
-                UInt32(end - channel),
-                UInt32(job.kernel.channels),
-                UInt32(job.part.taps.count)
-            )
+            target += packedFloats(job.weights, end - channel)
             channel = end
         }
     }
@@ -106,11 +127,11 @@ package struct WeightPacker {
         _ job: PackJob,
         from weights: ConstantReader.Elements
     ) throws(ConstantError) {
-        let source = job.part.weights
+        let source = job.weights.part.weights
         let rows = max(1, ConstantReader.stagingLimit / max(source.channelStride * 4, 1))
         var row = 0
         repeat {
-            let end = min(row + rows, job.kernel.channels)
+            let end = min(row + rows, job.weights.channels)
             let start =
                 source.firstElement + row * source.channelStride
                 + job.channels.lowerBound * source.outputStride
@@ -128,7 +149,7 @@ package struct WeightPacker {
                 target: job.target
             )
             row = end
-        } while row < job.kernel.channels
+        } while row < job.weights.channels
     }
 
     private func run(
@@ -141,17 +162,17 @@ package struct WeightPacker {
         let offset = channels.lowerBound - job.channels.lowerBound
         let scale = job.scale.map { Array($0[offset..<offset + channels.count]) }
         let bias = job.bias.map { Array($0[offset..<offset + channels.count]) }
-        let taps = job.part.weights.tapOffsets.map { Int32($0) }
+        let taps = job.weights.part.weights.tapOffsets.map { Int32($0) }
         var args = sl_pack_args()
-        args.order = job.kernel.order.code
+        args.order = job.weights.order.code
         args.out_channels = UInt32(channels.count)
-        args.channels = UInt32(job.kernel.channels)
+        args.channels = UInt32(job.weights.channels)
         args.taps = UInt32(taps.count)
         args.channel_first = UInt32(inputs.lowerBound)
         args.channel_count = UInt32(inputs.count)
         args.source = UnsafeRawPointer(elements)
-        args.oc_stride = job.part.weights.outputStride
-        args.channel_stride = job.part.weights.channelStride
+        args.oc_stride = job.weights.part.weights.outputStride
+        args.channel_stride = job.weights.part.weights.channelStride
         args.target = target
         taps.withUnsafeBufferPointer { taps in
             withOptional(scale) { scale in

@@ -213,6 +213,35 @@ struct EpilogueTests {
         #expect(before.dump() == after.dump())
     }
 
+    @Test("a pointwise convolution takes a depthwise one that alone reads its result")
+    func expansionsTakeDepthwise() throws {
+        func sketch(isShared: Bool) -> GraphSketch {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [1, 8, 9, 9])
+            let wide = sketch.relu("r", sketch.convolution("a", x, from: 8, to: 24))
+            let narrow = sketch.convolution("b", wide, from: 24, to: 24, kernel: 3, group: 24)
+            let result = sketch.relu("y", narrow)
+            if isShared { sketch.output(result, wide) } else { sketch.output(result) }
+            return sketch
+        }
+        var alone = sketch(isShared: false)
+        let (_, fused) = try alone.around("depthwise")
+        #expect(
+            fused.nodeLines == [
+                "0: y: float32[1x24x9x9] = conv.tile[1x1 8->24 stride 1x1 group 1 parts 1]"
+                    + "+clamp(0.0, inf)+depthwise[3x3 stride 1x1](x) then clamp(0.0, inf)  # a"
+            ]
+        )
+        guard case .convolution(let kernel) = fused.nodes[0].kernel else { return }
+        // Eight products and nine taps for each of 24 channels of 81 pixels.
+        #expect(kernel.floatingPointOperations == 2 * 81 * 24 * (8 + 9))
+        #expect(kernel.packedWeights(of: 0).map(\.order) == [.blocked, .depthwise])
+
+        var shared = sketch(isShared: true)
+        let (before, after) = try shared.around("depthwise")
+        #expect(before.dump() == after.dump())
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

@@ -47,6 +47,8 @@ struct FixedCatalog: KernelCatalog {
         return isWide ? .winograd : kernel.algorithm
     }
 
+    var skippedFusions: Set<String> { [] }
+
     func refusal(of node: FusedNode, in graph: FusedGraph) -> String? { nil }
 
     func warning(for node: FusedNode, in graph: FusedGraph) -> String? { nil }

@@ -137,6 +137,30 @@ private struct WindowCase {
         #expect(result.different == 0)
     }
 
+    /// The arguments of the depthwise kernel, without its addresses.
+    fileprivate func depthwiseArguments() -> sl_depthwise_args {
+        var args = sl_depthwise_args()
+        args.images = UInt32(images)
+        args.blocks = UInt32(outBlocks)
+        (args.in_h, args.in_w) = (UInt32(inHeight), UInt32(inWidth))
+        (args.out_h, args.out_w) = (UInt32(outHeight), UInt32(outWidth))
+        args.kernel_h = UInt32(kernelHeight)
+        args.kernel_w = UInt32(kernelWidth)
+        args.stride_h = UInt32(strideHeight)
+        args.stride_w = UInt32(strideWidth)
+        args.dilation_h = UInt32(dilationHeight)
+        args.dilation_w = UInt32(dilationWidth)
+        (args.pad_top, args.pad_left) = (Int32(padTop), Int32(padLeft))
+        args.in_image_stride = inImageStride
+        args.in_block_stride = inBlockStride
+        args.in_row_stride = inWidth * lanes
+        args.out_image_stride = outImageStride
+        args.out_block_stride = outBlockStride
+        args.out_row_stride = outWidth * lanes
+        args.activation = activation
+        return args
+    }
+
     /// The arguments of the first layer's kernel, without its output.
     fileprivate func planarArguments(input: ConvBuffer, weights: ConvBuffer) -> sl_conv_nchw_args {
         var args = sl_conv_nchw_args()
@@ -185,32 +209,120 @@ struct WindowKernelTests {
             taps: window.taps
         )
         window.check { output, rowsPerTask, _ in
-            var args = sl_depthwise_args()
-            args.images = UInt32(window.images)
-            args.blocks = UInt32(window.outBlocks)
-            (args.in_h, args.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
-            (args.out_h, args.out_w) = (UInt32(window.outHeight), UInt32(window.outWidth))
-            args.kernel_h = UInt32(window.kernelHeight)
-            args.kernel_w = UInt32(window.kernelWidth)
-            args.stride_h = UInt32(window.strideHeight)
-            args.stride_w = UInt32(window.strideWidth)
-            args.dilation_h = UInt32(window.dilationHeight)
-            args.dilation_w = UInt32(window.dilationWidth)
-            (args.pad_top, args.pad_left) = (Int32(window.padTop), Int32(window.padLeft))
+            var args = window.depthwiseArguments()
             args.input = UnsafePointer(input.base)
-            args.in_image_stride = window.inImageStride
-            args.in_block_stride = window.inBlockStride
-            args.in_row_stride = window.inWidth * window.lanes
             args.weights = UnsafePointer(packed.base)
             args.residual = window.residual.map { UnsafePointer($0.base) }
             args.output = output.base
-            args.out_image_stride = window.outImageStride
-            args.out_block_stride = window.outBlockStride
-            args.out_row_stride = window.outWidth * window.lanes
-            args.activation = window.activation
             args.rows_per_task = UInt32(rowsPerTask)
             for task in (0..<sl_depthwise_task_count(isa, &args)).reversed() {
                 isa.pointee.depthwise(&args, task, nil)
+            }
+        }
+    }
+
+    @Test(
+        "an expansion gives what its two convolutions would",
+        arguments: convTestISAs,
+        0..<80 as Range<UInt64>
+    )
+    func expansion(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        var window = WindowCase(
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...75,
+            perGroup: 1...1,
+            outPerGroup: 1...1
+        )
+        var random = ConvRandom(seed: seed + 2000)
+        // Tall enough for several bands, at least two pixels wide.
+        window.inWidth = random.chance(3) ? 300 + random.int(0...99) : 2 + random.int(0...29)
+        window.inHeight = random.int(1...40)
+        window.outHeight = random.int(1...40)
+        window.outWidth = random.int(1...31)
+        let lanes = window.lanes
+        let channels = random.int(1...50)
+        let blockStride = window.inBlockStride
+        let imageStride = (channels + lanes - 1) / lanes * blockStride
+        let input = ConvBuffer(random.floats(window.images * imageStride))
+        let weights = convPacked(
+            isa,
+            SL_PACK_BLOCKED,
+            weights: random.floats(window.outChannels * channels),
+            bias: random.floats(window.outChannels),
+            channels: channels,
+            taps: 1
+        )
+        let taps = convPacked(
+            isa,
+            SL_PACK_DEPTHWISE,
+            weights: window.weights,
+            bias: window.bias,
+            channels: 1,
+            taps: window.taps
+        )
+        let between = ConvBuffer(window.images * window.inImageStride)
+        let expected = ConvBuffer(window.outputCount)
+        let zero: [Int32] = [0]
+        try zero.withUnsafeBufferPointer { zero in
+            var conv = sl_conv_args()
+            conv.images = UInt32(window.images)
+            (conv.in_h, conv.in_w) = (UInt32(window.inHeight), UInt32(window.inWidth))
+            (conv.out_h, conv.out_w) = (conv.in_h, conv.in_w)
+            (conv.channels, conv.out_channels) = (UInt32(channels), UInt32(window.outChannels))
+            (conv.stride_h, conv.stride_w, conv.taps) = (1, 1, 1)
+            (conv.tap_dy, conv.tap_dx) = (zero.baseAddress, zero.baseAddress)
+            conv.input = UnsafePointer(input.base)
+            conv.in_image_stride = imageStride
+            conv.in_block_stride = blockStride
+            conv.in_row_stride = window.inWidth * lanes
+            conv.in_pixel_stride = lanes
+            conv.weights = UnsafePointer(weights.base)
+            conv.activation = random.activation()
+            conv.output = between.base
+            conv.out_image_stride = window.inImageStride
+            conv.out_block_stride = blockStride
+            conv.out_row_stride = conv.in_row_stride
+            conv.out_pixel_stride = lanes
+            (conv.tiles_per_task, conv.panels_per_task) = (7, 2)
+            for task in 0..<sl_conv_task_count(isa, &conv) { isa.pointee.conv(&conv, task, nil) }
+
+            var depthwise = window.depthwiseArguments()
+            depthwise.input = UnsafePointer(between.base)
+            depthwise.weights = UnsafePointer(taps.base)
+            depthwise.output = expected.base
+            depthwise.rows_per_task = 3
+            for task in 0..<sl_depthwise_task_count(isa, &depthwise) {
+                isa.pointee.depthwise(&depthwise, task, nil)
+            }
+
+            // For each panel the weights of both.
+            let panel = Int(isa.pointee.panel)
+            var joined: [Float] = []
+            for first in stride(from: 0, to: window.outChannels, by: panel) {
+                let vectors = (min(panel, window.outChannels - first) + lanes - 1) / lanes
+                for (packed, rows) in [(weights, 1 + channels), (taps, 1 + window.taps)] {
+                    joined += (0..<vectors * lanes * rows).map { packed[first * rows + $0] }
+                }
+            }
+            let both = ConvBuffer(joined)
+            conv.weights = UnsafePointer(both.base)
+            depthwise.weights = nil
+            conv.output = nil
+            depthwise.input = nil
+            for rows in [1, 2, 5, 1000] {
+                let output = ConvBuffer(window.outputCount)
+                depthwise.output = output.base
+                depthwise.rows_per_task = UInt32(rows)
+                var args = sl_expansion_args(conv: conv, depthwise: depthwise)
+                let scratch = ConvBuffer(sl_expansion_scratch_floats(isa, &args))
+                for task in (0..<sl_expansion_task_count(isa, &args)).reversed() {
+                    isa.pointee.expansion(&args, task, scratch.base)
+                }
+                try #require(output.bits == expected.bits)
+                #expect(output.guardsAreIntact)
+                #expect(scratch.guardsAreIntact)
             }
         }
     }

@@ -243,6 +243,20 @@ typedef struct {
     uint32_t rows_per_task;
 } sl_depthwise_args;
 
+// A pointwise convolution and the depthwise one that alone reads its result, which exists in the
+// scratch only: for one panel of channels at a time, a band of rows after the other. `conv` has one
+// tap at (0, 0), stride 1, images of more than one pixel in a row, and neither residual nor affine
+// map; what it says of the output, of tasks and of gathering is not read. `depthwise` has as many
+// channel blocks as `conv` has output channels; what it says of the input is the shape of the
+// result in between, whose rows follow each other. conv.weights holds, for each panel, its weights
+// as of sl_conv_args and then those of its blocks as of sl_depthwise_args. A task is a run of
+// depthwise.rows_per_task output rows of one panel of one image; task number = (image * panels +
+// panel) * row_groups + row_group. How rows are cut changes no bits.
+typedef struct {
+    sl_conv_args conv;
+    sl_depthwise_args depthwise;
+} sl_expansion_args;
+
 // Grouped convolution whose groups do not fit the tile kernel (any channels per group), blocked
 // in and out; generic: correct, not tuned. Weights packed per output channel block of `lanes`:
 // lanes floats of bias, then channels_per_group * taps rows of lanes floats (k order: channel of
@@ -669,6 +683,7 @@ typedef struct {
     sl_task_fn _Nonnull winograd;
     sl_task_fn _Nonnull conv_nchw;
     sl_task_fn _Nonnull depthwise;
+    sl_task_fn _Nonnull expansion;
     sl_task_fn _Nonnull grouped;
     sl_task_fn _Nonnull pool;
     sl_task_fn _Nonnull global_pool;
@@ -714,6 +729,9 @@ size_t sl_conv_nchw_task_count(const sl_isa *_Nonnull isa, const sl_conv_nchw_ar
 size_t sl_conv_nchw_scratch_floats(const sl_isa *_Nonnull isa,
                                    const sl_conv_nchw_args *_Nonnull args);
 size_t sl_depthwise_task_count(const sl_isa *_Nonnull isa, const sl_depthwise_args *_Nonnull args);
+size_t sl_expansion_task_count(const sl_isa *_Nonnull isa, const sl_expansion_args *_Nonnull args);
+size_t sl_expansion_scratch_floats(const sl_isa *_Nonnull isa,
+                                   const sl_expansion_args *_Nonnull args);
 size_t sl_grouped_task_count(const sl_isa *_Nonnull isa, const sl_grouped_args *_Nonnull args);
 size_t sl_pool_task_count(const sl_isa *_Nonnull isa, const sl_pool_args *_Nonnull args);
 size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,

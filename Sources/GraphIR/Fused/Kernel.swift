@@ -252,6 +252,9 @@ package struct ConvolutionKernel: Sendable {
     /// What a planar convolution does to its result while that is in cache; only what is pooled is
     /// stored.
     package var pool: ResultPool?
+    /// What alone reads the result of a pointwise convolution, which never exists as a whole; its
+    /// output is the output of the node.
+    package var depthwise: ResultDepthwise?
 
     package init(
         algorithm: Algorithm,
@@ -299,12 +302,63 @@ package struct ConvolutionKernel: Sendable {
         }
     }
 
+    /// What each unit of the packed weights of a part holds, one after the other.
+    package func packedWeights(of part: Int) -> [PackedWeights] {
+        let own = PackedWeights(order: order, channels: channels, part: parts[part])
+        guard let depthwise else { return [own] }
+        return [own, PackedWeights(order: .depthwise, channels: 1, part: depthwise.part)]
+    }
+
     /// Multiplications and additions of one run that contribute to the result.
     package var floatingPointOperations: Double {
-        parts.reduce(0) { sum, part in
+        let after = depthwise.map { images * outputChannels * $0.operationsPerChannel } ?? 0
+        return parts.reduce(Double(after)) { sum, part in
             sum + 2 * Double(images) * Double(part.outputChannels) * Double(channels)
                 * Double(part.taps.count) * Double(part.outputHeight * part.outputWidth)
         }
+    }
+}
+
+/// Weights of `part.outputChannels` channels in one order of packing.
+package struct PackedWeights: Sendable {
+    package var order: PackOrder
+    /// Input channels each output channel reads.
+    package var channels: Int
+    package var part: ConvolutionPart
+}
+
+/// A depthwise convolution of the result of a pointwise one.
+package struct ResultDepthwise: Sendable {
+    /// The function between the two.
+    package var activation: Activation
+    /// Weights, taps and size of the output.
+    package var part: ConvolutionPart
+    package var kernelHeight: Int
+    package var kernelWidth: Int
+    package var strideHeight: Int
+    package var strideWidth: Int
+    package var dilationHeight: Int
+    package var dilationWidth: Int
+    package var padTop: Int
+    package var padLeft: Int
+
+    /// `kernel` is a depthwise convolution of one part.
+    package init(_ kernel: ConvolutionKernel, after activation: Activation) {
+        self.activation = activation
+        part = kernel.parts[0]
+        kernelHeight = kernel.kernelHeight
+        kernelWidth = kernel.kernelWidth
+        strideHeight = kernel.strideHeight
+        strideWidth = kernel.strideWidth
+        dilationHeight = kernel.dilationHeight
+        dilationWidth = kernel.dilationWidth
+        padTop = kernel.padTop
+        padLeft = kernel.padLeft
+    }
+
+    /// Multiplications and additions of a channel of one image.
+    package var operationsPerChannel: Int {
+        2 * part.taps.count * part.outputHeight * part.outputWidth
     }
 }
 

@@ -32,6 +32,9 @@ package protocol KernelCatalog: Sendable {
     /// the shape and the instruction set alone, never from a budget.
     func fastestAlgorithm(for kernel: ConvolutionKernel) -> ConvolutionKernel.Algorithm
 
+    /// Names of fusion passes whose results have no kernels.
+    var skippedFusions: Set<String> { get }
+
     /// Why no kernel can run `node`; nil when one can.
     func refusal(of node: FusedNode, in graph: FusedGraph) -> String?
 

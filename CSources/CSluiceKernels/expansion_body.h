@@ -1,0 +1,76 @@
+// A pointwise convolution and the depthwise one that reads its result, a band of rows at a time:
+// what lies between them, the widest tensor of an inverted residual, never leaves the caches.
+#pragma once
+
+// Rows of the result in between under rows [first, end) of the output.
+SL_INLINE sl_span SL_FN(depthwise_span)(const sl_depthwise_args *args, size_t first, size_t end) {
+    const int64_t reach = (int64_t)(args->kernel_h - 1) * args->dilation_h + 1;
+    const int64_t top = (int64_t)first * args->stride_h - args->pad_top;
+    const int64_t bottom = (int64_t)(end - 1) * args->stride_h - args->pad_top + reach;
+    const int64_t height = args->in_h;
+    const int64_t from = top < 0 ? 0 : top < height ? top : height;
+    const int64_t to = bottom < from ? from : bottom < height ? bottom : height;
+    return (sl_span){(size_t)from, (size_t)to};
+}
+
+static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratch) {
+    const sl_expansion_args *const args = raw_args;
+    const sl_conv_args *const whole = &args->conv;
+    const sl_depthwise_args *const depthwise = &args->depthwise;
+    const size_t panels = sl_panel_count(whole->out_channels, VEC_LANES);
+    const size_t row_groups = sl_ceil_div(depthwise->out_h, depthwise->rows_per_task);
+    assert(task < whole->images * panels * row_groups);
+    const size_t first_row = task % row_groups * depthwise->rows_per_task;
+    const size_t end_row = sl_min_size(depthwise->out_h, first_row + depthwise->rows_per_task);
+    const size_t panel = task / row_groups % panels;
+    const size_t image = task / row_groups / panels;
+    const size_t vectors = sl_panel_vectors(whole->out_channels, VEC_LANES, panel);
+
+    const size_t band = sl_expansion_band(args, VEC_LANES);
+    const size_t row_stride = depthwise->in_row_stride;
+    const size_t block_stride = sl_depthwise_rows(depthwise, band) * row_stride;
+
+    // The convolution of some rows; the panels that follow are there to be asked for.
+    sl_conv_args conv = *whole;
+    conv.images = 1;
+    conv.out_channels -= (uint32_t)(panel * 2 * VEC_LANES);
+    const size_t taps = (size_t)depthwise->kernel_h * depthwise->kernel_w;
+    conv.weights += panel * 2 * VEC_LANES * (2 + (size_t)conv.channels + taps);
+    const float *const packed = conv.weights + vectors * VEC_LANES * (1 + (size_t)conv.channels);
+    conv.panels_per_task = 1;
+    conv.out_pixel_stride = VEC_LANES;
+    conv.out_row_stride = row_stride;
+    conv.out_block_stride = block_stride;
+    const float *const input = whole->input + image * whole->in_image_stride;
+
+    float *const output = depthwise->output + image * depthwise->out_image_stride +
+                          panel * 2 * depthwise->out_block_stride;
+    // Rows of the result in between that the scratch holds; those that two bands need stay.
+    sl_span held = {0, 0};
+    for (size_t first = first_row; first < end_row; first += band) {
+        const size_t end = sl_min_size(first + band, end_row);
+        const sl_span needed = SL_FN(depthwise_span)(depthwise, first, end);
+        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
+        for (size_t o = 0; o < vectors && kept > 0; o++) {
+            float *const block = scratch + o * block_stride;
+            memmove(block, block + (needed.first - held.first) * row_stride,
+                    kept * row_stride * sizeof(float));
+        }
+        held = needed;
+        const size_t missing = needed.end - needed.first - kept;
+        if (missing > 0) {
+            conv.in_h = conv.out_h = (uint32_t)missing;
+            conv.tiles_per_task = (uint32_t)(missing * conv.out_w);
+            conv.input = input + (needed.first + kept) * conv.in_row_stride;
+            conv.output = scratch + kept * row_stride;
+            SL_FN(sl_conv)(&conv, 0, NULL);
+        }
+        // Where row 0 of the result in between would be.
+        const float *const origin = scratch - needed.first * row_stride;
+        for (size_t o = 0; o < vectors; o++) {
+            SL_FN(dw_rows)
+            (depthwise, packed + o * (taps + 1) * VEC_LANES, origin + o * block_stride, NULL,
+             output + o * depthwise->out_block_stride, (sl_span){first, end});
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import CSluiceKernels
+import GraphIR
+import TensorMemory
+
+extension KernelBinder {
+    /// A pointwise convolution and the depthwise one of its result.
+    func bindExpansion(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        guard let depthwise = kernel.depthwise else {
+            preconditionFailure("an expansion has a depthwise convolution")
+        }
+        var args = expansionArguments(kernel)
+        args.conv = boundTileArguments(context)
+        args.conv.activation = depthwise.activation.code
+        args.conv.residual = nil
+        let output = blockedStrides(
+            channels: kernel.outputChannels,
+            height: depthwise.part.outputHeight,
+            width: depthwise.part.outputWidth
+        )
+        args.depthwise.blocks = UInt32(blocks(context.channelCount))
+        args.depthwise.in_row_stride = kernel.outputWidth * lanes
+        args.depthwise.output = context.output + context.firstOutput / lanes * output.block
+        args.depthwise.out_image_stride = output.image
+        args.depthwise.out_block_stride = output.block
+        args.depthwise.out_row_stride = output.row
+        args.depthwise.activation = context.node.activation.code
+        // One thread has no reason to cut rows: those under two tasks are computed twice.
+        let panels = (Int(args.depthwise.blocks) + 1) / 2
+        if workers > 1 {
+            args.depthwise.rows_per_task = rowsPerTask(
+                planes: kernel.images * panels,
+                rows: depthwise.part.outputHeight
+            )
+        }
+        return KernelCall(
+            isa.pointee.expansion,
+            UnsafeRawPointer(store.keep(args)),
+            taskCount: sl_expansion_task_count(isa, &args),
+            scratch: context.workspace.map { floats($0) },
+            scratchStride: aligned(sl_expansion_scratch_floats(isa, &args))
+        )
+    }
+}
+
+/// The shape part of the arguments of the expansion kernel that its scratch depends on.
+func expansionArguments(_ kernel: ConvolutionKernel) -> sl_expansion_args {
+    var args = sl_expansion_args()
+    if let depthwise = kernel.depthwise {
+        args.depthwise = depthwiseArguments(depthwise, of: kernel)
+        args.depthwise.in_h = UInt32(kernel.outputHeight)
+        args.depthwise.in_w = UInt32(kernel.outputWidth)
+        args.depthwise.rows_per_task = args.depthwise.out_h
+    }
+    return args
+}
+
+/// The windows of a depthwise convolution of as many images as `kernel` has.
+func depthwiseArguments(
+    _ depthwise: ResultDepthwise,
+    of kernel: ConvolutionKernel
+) -> sl_depthwise_args {
+    var args = sl_depthwise_args()
+    args.images = UInt32(kernel.images)
+    args.out_h = UInt32(depthwise.part.outputHeight)
+    args.out_w = UInt32(depthwise.part.outputWidth)
+    args.kernel_h = UInt32(depthwise.kernelHeight)
+    args.kernel_w = UInt32(depthwise.kernelWidth)
+    args.stride_h = UInt32(depthwise.strideHeight)
+    args.stride_w = UInt32(depthwise.strideWidth)
+    args.dilation_h = UInt32(depthwise.dilationHeight)
+    args.dilation_w = UInt32(depthwise.dilationWidth)
+    args.pad_top = Int32(depthwise.padTop)
+    args.pad_left = Int32(depthwise.padLeft)
+    return args
+}
