@@ -12,7 +12,9 @@ package enum Activation: Hashable, Sendable {
 package enum Kernel: Sendable {
     /// Convolutions, transposed convolutions and matrix products with constant weights.
     /// Inputs: x, the residual when `hasResidual`, then what `inputAffine` needs.
-    case convolution(ConvolutionKernel)
+    ///
+    /// Held by reference: it is by far the largest, and every node of a graph has room for a kernel.
+    indirect case convolution(ConvolutionKernel)
     /// Inputs: x.
     case pool(PoolKernel)
     case globalPool(isAverage: Bool)
@@ -252,8 +254,8 @@ package struct ConvolutionKernel: Sendable {
     /// What a planar convolution does to its result while that is in cache; only what is pooled is
     /// stored.
     package var pool: ResultPool?
-    /// What alone reads the result of a pointwise convolution, which never exists as a whole; its
-    /// output is the output of the node.
+    /// What alone reads the result of a pointwise or planar convolution, which never exists as a
+    /// whole; its output is the output of the node.
     package var depthwise: ResultDepthwise?
 
     package init(
@@ -327,7 +329,7 @@ package struct PackedWeights: Sendable {
     package var part: ConvolutionPart
 }
 
-/// A depthwise convolution of the result of a pointwise one.
+/// A depthwise convolution of the result of another.
 package struct ResultDepthwise: Sendable {
     /// The function between the two.
     package var activation: Activation
