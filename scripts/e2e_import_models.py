@@ -330,6 +330,18 @@ for kind, window in (
         r = Relu(c)
         y = {window}""", {"w": (42, 3, 3, 5), "b": (42,)}, shape="2,3,61,37")
 
+# The first layer and a depthwise convolution of its result, whose weights come in one block.
+for name, size, attributes in (
+        ("3-1", "3,3", "pads=[1,1,1,1]"), ("3-2", "3,3", "strides=[2,2], pads=[1,1,1,1]"),
+        ("wide", "1,7", "dilations=[1,2], pads=[0,6,0,6]"), ("apart", "2,3", "strides=[3,4]")):
+    add_body(f"first-layer-depthwise-{name}", 14, f"""
+        a = Conv <strides=[2,1], pads=[1,2,1,2]> (x, w, b)
+        r = HardSwish(a)
+        d = Conv <group=42, {attributes}> (r, v, c)
+        y = Relu(d)""",
+             {"w": (42, 3, 3, 5), "b": (42,), "v": (42, 1, *map(int, size.split(","))),
+              "c": (42,)}, shape="2,3,61,37")
+
 # A pointwise convolution and a depthwise one of its result, whose weights come in one block.
 for name, size, between, after in (
         ("relu", "3,3", "Relu(a)", "kernel_shape=[3,3], pads=[1,1,1,1]"),

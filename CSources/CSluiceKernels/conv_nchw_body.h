@@ -126,8 +126,9 @@ static void SL_FN(walk_taps)(const sl_conv_nchw_args *args, size_t plane, size_t
 static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
                                   size_t vectors, tile_job *job) {
     const sl_tile_cut cut = sl_cut_tiles(args->out_w, SL_TILE_PIXELS);
-    // Rows that wait for the pool are as close as can be.
-    const size_t pixel_stride = args->pool != NULL ? VEC_LANES : args->out_pixel_stride;
+    // Rows that are read again at once are as close as can be.
+    const bool is_band = args->pool != NULL || args->depthwise != NULL;
+    const size_t pixel_stride = is_band ? VEC_LANES : args->out_pixel_stride;
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = sl_tile_first(cut, tile);
         planar_source source = *row;
@@ -153,6 +154,8 @@ typedef struct {
     size_t first_row;
     size_t row_floats;
     size_t vectors;
+    // Weights of a depthwise convolution for one block, 0 without one.
+    size_t block_weights;
 } planar_panel;
 
 // Rows [rows.first, rows.end) of a panel; `output` and `residual` are where row 0 is.
@@ -168,30 +171,34 @@ static void SL_FN(run_planar_rows)(const planar_panel *panel, sl_span rows, floa
     }
 }
 
-// Rows of the convolution under pooled rows [first, end).
-SL_INLINE sl_span SL_FN(pooled_span)(const sl_pool_args *pool, size_t first, size_t end) {
-    const int64_t top = (int64_t)first * pool->stride_h - pool->pad_top;
-    const int64_t bottom = (int64_t)(end - 1) * pool->stride_h - pool->pad_top + pool->kernel_h;
-    const int64_t height = pool->in_h;
-    const int64_t from = top < 0 ? 0 : top < height ? top : height;
-    const int64_t to = bottom < from ? from : bottom < height ? bottom : height;
-    return (sl_span){(size_t)from, (size_t)to};
+// Rows of the result of one block, from a band of the convolution: `row_zero` is where its row 0
+// would be, `weights` are the block's for a depthwise convolution.
+static void SL_FN(finish_planar_rows)(const sl_conv_nchw_args *args, const float *row_zero,
+                                      const float *weights, float *output, sl_span rows) {
+    if (args->depthwise != NULL) {
+        SL_FN(dw_rows)(args->depthwise, weights, row_zero, NULL, output, rows);
+        return;
+    }
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
+        SL_FN(pool_row)(args->pool, row_zero, oy, output + oy * args->out_row_stride);
+    }
 }
 
-// Pooled rows [rows.first, rows.end) of a panel, a band at a time. Rows of the convolution that
-// two bands need are kept for the second.
-static void SL_FN(run_pooled_rows)(const planar_panel *panel, sl_span rows, float *band,
-                                   float *output, tile_job *job) {
+// Rows [rows.first, rows.end) of the pool or the depthwise convolution of a panel, a band at a
+// time. Rows of the convolution that two bands need are kept for the second. `weights` are those
+// of the panel for a depthwise convolution.
+static void SL_FN(run_planar_bands)(const planar_panel *panel, sl_span rows, float *band,
+                                    const float *weights, float *output, tile_job *job) {
     const sl_conv_nchw_args *const args = panel->args;
-    const sl_pool_args *const pool = args->pool;
+    const sl_row_window window = sl_planar_window(args);
     const size_t row_stride = (size_t)args->out_w * VEC_LANES;
-    const size_t block_stride = sl_pooled_rows(pool, SL_POOLED_BAND) * row_stride;
+    const size_t block_stride = sl_window_rows(window, SL_PLANAR_BAND) * row_stride;
     job->out_block_stride = block_stride;
     // Rows of the convolution that the band holds.
     sl_span held = {0, 0};
-    for (size_t first = rows.first; first < rows.end; first += SL_POOLED_BAND) {
-        const size_t end = sl_min_size(first + SL_POOLED_BAND, rows.end);
-        const sl_span needed = SL_FN(pooled_span)(pool, first, end);
+    for (size_t first = rows.first; first < rows.end; first += SL_PLANAR_BAND) {
+        const size_t end = sl_min_size(first + SL_PLANAR_BAND, rows.end);
+        const sl_span needed = sl_window_span(window, first, end);
         const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
         for (size_t o = 0; o < panel->vectors && kept > 0; o++) {
             float *const block = band + o * block_stride;
@@ -204,11 +211,9 @@ static void SL_FN(run_pooled_rows)(const planar_panel *panel, sl_span rows, floa
         SL_FN(run_planar_rows)(panel, missing, origin, NULL, row_stride, job);
         held = needed;
         for (size_t o = 0; o < panel->vectors; o++) {
-            float *const block = output + o * args->out_block_stride;
-            for (size_t oy = first; oy < end; oy++) {
-                SL_FN(pool_row)
-                (pool, origin + o * block_stride, oy, block + oy * args->out_row_stride);
-            }
+            SL_FN(finish_planar_rows)
+            (args, origin + o * block_stride, weights + o * panel->block_weights,
+             output + o * args->out_block_stride, (sl_span){first, end});
         }
     }
 }
@@ -216,7 +221,8 @@ static void SL_FN(run_pooled_rows)(const planar_panel *panel, sl_span rows, floa
 static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratch) {
     const sl_conv_nchw_args *const args = raw_args;
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
-    const size_t out_rows = sl_planar_out_rows(args);
+    const sl_row_window window = sl_planar_window(args);
+    const size_t out_rows = window.out_h;
     const size_t row_groups = sl_ceil_div(out_rows, args->rows_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
     assert(task < args->images * row_groups * panel_groups);
@@ -226,12 +232,10 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const sl_span rows = {first_row, sl_min_size(out_rows, first_row + args->rows_per_task)};
     const size_t image = task / panel_groups / row_groups;
 
-    float *band = scratch;
-    sl_span computed = rows;
-    if (args->pool != NULL) {
-        computed = SL_FN(pooled_span)(args->pool, rows.first, rows.end);
-        scratch += 2 * sl_pooled_rows(args->pool, SL_POOLED_BAND) * args->out_w * VEC_LANES;
-    }
+    float *const band = scratch;
+    const bool has_band = args->pool != NULL || args->depthwise != NULL;
+    if (has_band) scratch += 2 * sl_window_rows(window, SL_PLANAR_BAND) * args->out_w * VEC_LANES;
+    const sl_span computed = sl_window_span(window, rows.first, rows.end);
     const size_t count = computed.end - computed.first;
     const size_t in_rows = count > 0 ? sl_planar_rows(args, count) : 0;
     const size_t row_floats = sl_planar_row_floats(args);
@@ -246,8 +250,11 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     job.out_block_stride = args->out_block_stride;
     job.tail = VEC_LANES;
     SL_FN(set_bounds)(&job, args->activation);
+    const sl_depthwise_args *const depthwise = args->depthwise;
+    const size_t taps =
+        depthwise != NULL ? 1 + (size_t)depthwise->kernel_h * depthwise->kernel_w : 0;
     for (size_t panel = first_panel; panel < end_panel; panel++) {
-        job.weights = args->weights + panel * (k + 1) * 2 * VEC_LANES;
+        job.weights = args->weights + panel * (k + 1 + taps) * 2 * VEC_LANES;
         const size_t offset = image * args->out_image_stride + panel * 2 * args->out_block_stride;
         const float *const residual = args->residual == NULL ? NULL : args->residual + offset;
         const planar_panel share = {
@@ -256,10 +263,12 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
             .first_row = computed.first,
             .row_floats = row_floats,
             .vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel),
+            .block_weights = taps * VEC_LANES,
         };
         float *const output = args->output + offset;
-        if (args->pool != NULL) {
-            SL_FN(run_pooled_rows)(&share, rows, band, output, &job);
+        if (has_band) {
+            const float *const weights = job.weights + share.vectors * VEC_LANES * (k + 1);
+            SL_FN(run_planar_bands)(&share, rows, band, weights, output, &job);
         } else {
             SL_FN(run_planar_rows)(&share, rows, output, residual, args->out_row_stride, &job);
         }

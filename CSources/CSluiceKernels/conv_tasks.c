@@ -83,21 +83,20 @@ size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args,
 
 size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args) {
     const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    return args->images * sl_ceil_div(sl_planar_out_rows(args), args->rows_per_task) *
+    return args->images * sl_ceil_div(sl_planar_window(args).out_h, args->rows_per_task) *
            sl_ceil_div(panels, args->panels_per_task);
 }
 
 size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *args) {
-    const size_t out_rows = sl_min_size(args->rows_per_task, sl_planar_out_rows(args));
+    const sl_row_window window = sl_planar_window(args);
+    const size_t rows = sl_window_rows(window, sl_min_size(args->rows_per_task, window.out_h));
     const size_t taps = (size_t)args->kernel_h * args->kernel_w;
-    size_t rows = out_rows, unpooled = 0;
-    if (args->pool != NULL) {
-        rows = sl_pooled_rows(args->pool, out_rows);
-        // Two vectors of channels of a band.
-        unpooled = 2 * isa->lanes * args->out_w * sl_pooled_rows(args->pool, SL_POOLED_BAND);
-    }
+    // Two vectors of channels of a band.
+    const bool has_band = args->pool != NULL || args->depthwise != NULL;
+    const size_t band_floats =
+        2 * isa->lanes * args->out_w * sl_window_rows(window, SL_PLANAR_BAND);
     // Rows of a band, padded rows, then a step for each tap.
-    return unpooled +
+    return (has_band ? band_floats : 0) +
            args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
 }
 
@@ -114,7 +113,8 @@ size_t sl_expansion_task_count(const sl_isa *isa, const sl_expansion_args *args)
 }
 
 size_t sl_expansion_scratch_floats(const sl_isa *isa, const sl_expansion_args *args) {
-    const size_t rows = sl_depthwise_rows(&args->depthwise, sl_expansion_band(args, isa->lanes));
+    const sl_row_window window = sl_depthwise_window(&args->depthwise);
+    const size_t rows = sl_window_rows(window, sl_expansion_band(args, isa->lanes));
     return 2 * (size_t)isa->lanes * rows * args->depthwise.in_w;
 }
 

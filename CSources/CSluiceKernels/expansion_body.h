@@ -2,17 +2,6 @@
 // what lies between them, the widest tensor of an inverted residual, never leaves the caches.
 #pragma once
 
-// Rows of the result in between under rows [first, end) of the output.
-SL_INLINE sl_span SL_FN(depthwise_span)(const sl_depthwise_args *args, size_t first, size_t end) {
-    const int64_t reach = (int64_t)(args->kernel_h - 1) * args->dilation_h + 1;
-    const int64_t top = (int64_t)first * args->stride_h - args->pad_top;
-    const int64_t bottom = (int64_t)(end - 1) * args->stride_h - args->pad_top + reach;
-    const int64_t height = args->in_h;
-    const int64_t from = top < 0 ? 0 : top < height ? top : height;
-    const int64_t to = bottom < from ? from : bottom < height ? bottom : height;
-    return (sl_span){(size_t)from, (size_t)to};
-}
-
 static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratch) {
     const sl_expansion_args *const args = raw_args;
     const sl_conv_args *const whole = &args->conv;
@@ -28,7 +17,8 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
 
     const size_t band = sl_expansion_band(args, VEC_LANES);
     const size_t row_stride = depthwise->in_row_stride;
-    const size_t block_stride = sl_depthwise_rows(depthwise, band) * row_stride;
+    const sl_row_window window = sl_depthwise_window(depthwise);
+    const size_t block_stride = sl_window_rows(window, band) * row_stride;
 
     // The convolution of some rows; the panels that follow are there to be asked for.
     sl_conv_args conv = *whole;
@@ -49,7 +39,7 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     sl_span held = {0, 0};
     for (size_t first = first_row; first < end_row; first += band) {
         const size_t end = sl_min_size(first + band, end_row);
-        const sl_span needed = SL_FN(depthwise_span)(depthwise, first, end);
+        const sl_span needed = sl_window_span(window, first, end);
         const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
         for (size_t o = 0; o < vectors && kept > 0; o++) {
             float *const block = scratch + o * block_stride;

@@ -15,9 +15,9 @@
 
 #include "pool_body.h"
 
-#include "conv_nchw_body.h"
 #include "depthwise_body.h"
 
+#include "conv_nchw_body.h"
 #include "expansion_body.h"
 #include "fma_peak_body.h"
 #include "grouped_body.h"

@@ -160,22 +160,44 @@ SL_INLINE size_t sl_planar_rows(const sl_conv_nchw_args *args, size_t out_rows) 
     return (out_rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
 }
 
-// Output rows of a task or, with a pool, pooled rows.
-SL_INLINE size_t sl_planar_out_rows(const sl_conv_nchw_args *args) {
-    return args->pool != NULL ? args->pool->out_h : args->out_h;
+// Numbers from `first` to the one before `end`.
+typedef struct {
+    size_t first, end;
+} sl_span;
+
+// How rows of a result follow from the rows it is made of: `reach` of them under each, which start
+// `stride` rows apart and `pad_top` rows above the first.
+typedef struct {
+    size_t in_h, out_h, reach, stride;
+    int64_t pad_top;
+} sl_row_window;
+
+SL_INLINE sl_row_window sl_depthwise_window(const sl_depthwise_args *args) {
+    const size_t reach = (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
+    return (sl_row_window){args->in_h, args->out_h, reach, args->stride_h, args->pad_top};
 }
 
-// Rows of the convolution under `rows` pooled ones.
-SL_INLINE size_t sl_pooled_rows(const sl_pool_args *pool, size_t rows) {
-    const size_t most = (rows - 1) * pool->stride_h + pool->kernel_h;
-    return sl_min_size(most, pool->in_h);
+// From rows of the first layer to what is stored of them.
+SL_INLINE sl_row_window sl_planar_window(const sl_conv_nchw_args *args) {
+    if (args->depthwise != NULL) return sl_depthwise_window(args->depthwise);
+    const sl_pool_args *const pool = args->pool;
+    if (pool == NULL) return (sl_row_window){args->out_h, args->out_h, 1, 1, 0};
+    return (sl_row_window){pool->in_h, pool->out_h, pool->kernel_h, pool->stride_h, pool->pad_top};
 }
 
-// Rows of the input of a depthwise convolution under `rows` of its output.
-SL_INLINE size_t sl_depthwise_rows(const sl_depthwise_args *args, size_t rows) {
-    const size_t most =
-        (rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
-    return sl_min_size(most, args->in_h);
+// Rows under `rows` rows of the result.
+SL_INLINE size_t sl_window_rows(sl_row_window window, size_t rows) {
+    return sl_min_size((rows - 1) * window.stride + window.reach, window.in_h);
+}
+
+// The rows under rows [first, end) of the result.
+SL_INLINE sl_span sl_window_span(sl_row_window window, size_t first, size_t end) {
+    const int64_t top = (int64_t)(first * window.stride) - window.pad_top;
+    const int64_t bottom = (int64_t)((end - 1) * window.stride + window.reach) - window.pad_top;
+    const int64_t height = (int64_t)window.in_h;
+    const int64_t from = top < 0 ? 0 : top < height ? top : height;
+    const int64_t to = bottom < from ? from : bottom < height ? bottom : height;
+    return (sl_span){(size_t)from, (size_t)to};
 }
 
 // Output rows of a band of sl_expansion: as many as keep the rows under them, of one panel, close.
@@ -183,7 +205,7 @@ SL_INLINE size_t sl_expansion_band(const sl_expansion_args *args, size_t lanes) 
     enum { BAND_FLOATS = 16 * 1024 };
     const sl_depthwise_args *const depthwise = &args->depthwise;
     const size_t fit = BAND_FLOATS / (2 * lanes * depthwise->in_w);
-    const size_t first = sl_depthwise_rows(depthwise, 1);
+    const size_t first = sl_window_rows(sl_depthwise_window(depthwise), 1);
     const size_t band = fit > first ? 1 + (fit - first) / depthwise->stride_h : 1;
     return sl_min_size(band, depthwise->rows_per_task);
 }

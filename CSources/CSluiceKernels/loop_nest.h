@@ -23,10 +23,6 @@ typedef struct {
     ptrdiff_t col_stride[SL_NEST_OPERANDS];
 } sl_run;
 
-typedef struct {
-    size_t first, end;
-} sl_span;
-
 // The part of [0, total) that group number `group` of `per_group` items covers.
 SL_INLINE sl_span sl_group_span(size_t total, size_t per_group, size_t group) {
     const size_t first = group * per_group;

@@ -289,8 +289,8 @@ private func fusePools(in graph: FusedGraph) -> FusedGraph {
     return editor.finish()
 }
 
-/// A depthwise convolution that alone reads the result of a pointwise one is made of rows of it
-/// while they are in cache: what lies between is the widest tensor of an inverted residual.
+/// A depthwise convolution that alone reads the result of a pointwise one, or of the first layer, is
+/// made of rows of it while they are in cache: what lies between is the widest tensor there is.
 private func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
@@ -298,11 +298,10 @@ private func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
             depthwise.parts.count == 1, !depthwise.hasResidual,
             let before = editor.onlyProducer(of: node.inputs[0]),
             var producer = editor.nodes[before],
-            case .convolution(var pointwise) = producer.kernel, pointwise.mapsInput,
-            !pointwise.hasResidual, pointwise.depthwise == nil, pointwise.outputWidth > 1
+            case .convolution(var first) = producer.kernel, first.takesDepthwise
         else { continue }
-        pointwise.depthwise = ResultDepthwise(depthwise, after: producer.activation)
-        producer.kernel = .convolution(pointwise)
+        first.depthwise = ResultDepthwise(depthwise, after: producer.activation)
+        producer.kernel = .convolution(first)
         producer.output = node.output
         producer.activation = node.activation
         editor.nodes[before] = nil
@@ -413,6 +412,14 @@ extension ConvolutionKernel {
             && parts[0].taps == [Tap(dy: 0, dx: 0)] && strideHeight == 1 && strideWidth == 1
             && inputHeight == outputHeight && inputWidth == outputWidth && outputStep == (1, 1)
             && outputHeight * outputWidth > 1
+    }
+
+    /// Whether the kernel can make a depthwise convolution of rows of its result.
+    ///
+    /// A band of a pointwise one must not be a single pixel, whose sums have other bits.
+    fileprivate var takesDepthwise: Bool {
+        guard !hasResidual, depthwise == nil else { return false }
+        return algorithm == .planar ? pool == nil : mapsInput && outputWidth > 1
     }
 }
 

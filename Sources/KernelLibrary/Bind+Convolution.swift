@@ -93,26 +93,24 @@ extension KernelBinder {
     private func bindTile(_ context: ConvolutionContext) -> KernelCall {
         var args = boundTileArguments(context)
         if catalog.gemm == .openblas {
-            let stride = sl_conv_openblas_scratch_floats(isa, &args)
+            let needed = sl_conv_openblas_scratch_floats(isa, &args)
             let bound = OpenBLASCall(isa: isa, args: store.keep(args))
             return KernelCall(
                 runOpenBLAS,
                 UnsafeRawPointer(store.keep(bound)),
                 taskCount: sl_conv_task_count(isa, &args),
-                scratch: context.workspace.map { floats($0) },
-                scratchStride: aligned(stride)
+                scratch: scratch(context.workspace, floats: needed)
             )
         }
-        let scratch = (context.workspace?.byteCount ?? 0) / 4 / workers
-        args.gather_tiles = sl_conv_gather_tiles(isa, &args, scratch)
+        let scratch = scratch(context.workspace)
+        args.gather_tiles = sl_conv_gather_tiles(isa, &args, scratch?.stride ?? 0)
         args.chunks_weights = context.hasChunkedWeights
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv,
             UnsafeRawPointer(bound),
             taskCount: sl_conv_task_count(isa, &args),
-            scratch: context.workspace.map { floats($0) },
-            scratchStride: scratch,
+            scratch: scratch,
             carried: bound.pointer(to: \.carried)
         )
     }
@@ -177,24 +175,41 @@ extension KernelBinder {
         return args
     }
 
-    /// Floats rounded up to a cache line, as the plan counts workspaces.
-    func aligned(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
+    /// The workspace for the workers, each of which needs `floats` of it.
+    func scratch(_ workspace: Region<DeviceSpace>?, floats: Int = 0) -> WorkerScratch? {
+        WorkerScratch(workspace, workers: workers, floats: floats)
+    }
 
     private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         var args = planarArguments(kernel, part: context.part)
+        let size = kernel.storedSize
+        let output = blockedStrides(
+            channels: kernel.outputChannels,
+            height: size.height,
+            width: size.width
+        )
         if var pool = kernel.poolArguments {
             pool.in_row_stride = kernel.outputWidth * lanes
             args.pool = store.keep(pool)
+        }
+        if kernel.depthwise != nil {
+            var depthwise = expansionArguments(kernel).depthwise
+            depthwise.in_row_stride = kernel.outputWidth * lanes
+            depthwise.out_row_stride = output.row
+            depthwise.activation = context.node.activation.code
+            args.depthwise = store.keep(depthwise)
+        }
+        if args.pool != nil || args.depthwise != nil {
             // Two tasks for each worker, as long as bands are whole.
-            let share = (pool.out_h + UInt32(2 * workers) - 1) / UInt32(2 * workers)
-            args.rows_per_task = min(args.rows_per_task, max(share, UInt32(SL_POOLED_BAND)))
-            let room = (context.workspace?.byteCount ?? 0) / 4 / workers
+            let share = UInt32((size.height + 2 * workers - 1) / (2 * workers))
+            args.rows_per_task = min(args.rows_per_task, max(share, UInt32(SL_PLANAR_BAND)))
+            let room = scratch(context.workspace)?.stride ?? 0
             while sl_conv_nchw_scratch_floats(isa, &args) > room, args.rows_per_task > 1 {
                 args.rows_per_task -= 1
             }
         }
-        let scratch = sl_conv_nchw_scratch_floats(isa, &args)
+        let needed = sl_conv_nchw_scratch_floats(isa, &args)
         let plane = kernel.inputHeight * kernel.inputWidth
         args.out_channels = UInt32(context.channelCount)
         args.input = UnsafePointer(context.input)
@@ -202,11 +217,6 @@ extension KernelBinder {
         args.in_plane_stride = plane
         args.in_image_stride = plane * kernel.channels
         args.weights = UnsafePointer(context.weights)
-        let output = blockedStrides(
-            channels: kernel.outputChannels,
-            height: kernel.pool?.height ?? kernel.outputHeight,
-            width: kernel.pool?.width ?? kernel.outputWidth
-        )
         let start = context.firstOutput / lanes * output.block
         args.output = context.output + start
         args.residual = context.residual.map { UnsafePointer($0 + start) }
@@ -214,7 +224,7 @@ extension KernelBinder {
         args.out_block_stride = output.block
         args.out_row_stride = output.row
         args.out_pixel_stride = lanes
-        args.activation = context.node.activation.code
+        args.activation = (kernel.depthwise?.activation ?? context.node.activation).code
         args.panels_per_task = UInt32(
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
         )
@@ -222,8 +232,7 @@ extension KernelBinder {
             isa.pointee.conv_nchw,
             UnsafeRawPointer(store.keep(args)),
             taskCount: sl_conv_nchw_task_count(isa, &args),
-            scratch: context.workspace.map { floats($0) },
-            scratchStride: aligned(scratch)
+            scratch: scratch(context.workspace, floats: needed)
         )
     }
 
@@ -387,7 +396,29 @@ func planarArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_c
     return args
 }
 
+/// Calls `body` with the shape part of the arguments of the planar kernel and of what follows it.
+func withPlanarArguments<Result>(
+    _ kernel: ConvolutionKernel,
+    _ body: (inout sl_conv_nchw_args) -> Result
+) -> Result {
+    var args = planarArguments(kernel, part: kernel.parts[0])
+    return withUnsafePointer(to: kernel.poolArguments ?? sl_pool_args()) { pool in
+        withUnsafePointer(to: expansionArguments(kernel).depthwise) { depthwise in
+            if kernel.pool != nil { args.pool = pool }
+            if kernel.depthwise != nil { args.depthwise = depthwise }
+            return body(&args)
+        }
+    }
+}
+
 extension ConvolutionKernel {
+    /// The size of what is stored: of the result, or of what is made of it at once.
+    var storedSize: (height: Int, width: Int) {
+        if let pool { return (pool.height, pool.width) }
+        if let depthwise { return (depthwise.part.outputHeight, depthwise.part.outputWidth) }
+        return (outputHeight, outputWidth)
+    }
+
     /// The windows of the pool over the result.
     var poolArguments: sl_pool_args? {
         pool.map { pool in
@@ -403,13 +434,13 @@ extension ConvolutionKernel {
 /// Output rows of a task of the planar kernel: as many as keep its padded input rows in the first
 /// cache, so that the scratch depends on the shape alone.
 ///
-/// With a pool, as many as keep them in the second: rows of the convolution under the windows of two
-/// tasks are computed twice.
+/// With a pool or a depthwise convolution, as many as keep them in the second: rows under the windows
+/// of two tasks are computed twice.
 private func planarRows(_ kernel: ConvolutionKernel) -> UInt32 {
     let rowBytes = 4 * kernel.channels * kernel.strideHeight * (kernel.inputWidth + 16)
-    if let pool = kernel.pool {
-        let rows = (192 << 10) / max(rowBytes * pool.kernel.strides[0], 1)
-        return UInt32(max(1, min(rows, 16, pool.height)))
+    if let stride = kernel.pool?.kernel.strides[0] ?? kernel.depthwise?.strideHeight {
+        let rows = (192 << 10) / max(rowBytes * stride, 1)
+        return UInt32(max(1, min(rows, 16, kernel.storedSize.height)))
     }
     let rows = (24 << 10) / max(rowBytes, 1)
     return UInt32(max(1, min(rows, 8, kernel.outputHeight)))

@@ -37,8 +37,10 @@ extension KernelBinder {
             isa.pointee.expansion,
             UnsafeRawPointer(store.keep(args)),
             taskCount: sl_expansion_task_count(isa, &args),
-            scratch: context.workspace.map { floats($0) },
-            scratchStride: aligned(sl_expansion_scratch_floats(isa, &args))
+            scratch: scratch(
+                context.workspace,
+                floats: sl_expansion_scratch_floats(isa, &args)
+            )
         )
     }
 }

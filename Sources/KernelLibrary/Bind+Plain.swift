@@ -107,8 +107,7 @@ extension KernelBinder {
             sl_suppress,
             UnsafeRawPointer(store.keep(args)),
             taskCount: sl_suppress_task_count(&args),
-            scratch: operands.workspace.map { floats($0) },
-            scratchStride: aligned(kernel.boxes)
+            scratch: scratch(operands.workspace, floats: kernel.boxes)
         )
     }
 

@@ -107,6 +107,9 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
+            return planarWorkspace(kernel)
+        }
         if case .convolution(let kernel) = node.kernel, gemm == .native {
             if kernel.depthwise != nil {
                 var args = expansionArguments(kernel)
@@ -115,9 +118,6 @@ package struct NativeCatalog: KernelCatalog {
             }
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
             if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
-        }
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
-            return planarWorkspace(kernel)
         }
         let byteCount = fixedWorkspaceByteCount(of: node)
         return WorkspaceNeed(least: byteCount, best: byteCount)
@@ -152,22 +152,18 @@ package struct NativeCatalog: KernelCatalog {
         return WorkspaceNeed(least: tile * 4, best: max(floats, tile) * 4)
     }
 
-    /// Padded rows of the input; with a pool, of a task's rows, or of a band of them at least.
+    /// Padded rows of the input; with a pool or a depthwise convolution, of a task's rows, or of a
+    /// band of them at least.
     private func planarWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
-        var args = planarArguments(kernel, part: kernel.parts[0])
-        guard let pool = kernel.poolArguments else {
-            let byteCount = sl_conv_nchw_scratch_floats(set.table, &args) * 4
-            return WorkspaceNeed(least: byteCount, best: byteCount)
+        let byteCount = { (rows: UInt32) in
+            withPlanarArguments(kernel) { args in
+                args.rows_per_task = min(args.rows_per_task, rows)
+                return sl_conv_nchw_scratch_floats(set.table, &args) * 4
+            }
         }
-        return withUnsafePointer(to: pool) { pool in
-            args.pool = pool
-            let best = sl_conv_nchw_scratch_floats(set.table, &args) * 4
-            args.rows_per_task = min(args.rows_per_task, UInt32(SL_POOLED_BAND))
-            return WorkspaceNeed(
-                least: sl_conv_nchw_scratch_floats(set.table, &args) * 4,
-                best: best
-            )
-        }
+        let hasBands = kernel.pool != nil || kernel.depthwise != nil
+        let best = byteCount(.max)
+        return WorkspaceNeed(least: hasBands ? byteCount(UInt32(SL_PLANAR_BAND)) : best, best: best)
     }
 
     private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {

@@ -11,9 +11,7 @@ package struct KernelCall: @unchecked Sendable {
     private let function: Function
     private let arguments: UnsafeRawPointer
     package let taskCount: Int
-    /// Scratch of worker w starts w * scratchStride floats after scratch.
-    private let scratch: UnsafeMutablePointer<Float>?
-    private let scratchStride: Int
+    private let scratch: WorkerScratch?
     /// Where the kernel looks for an upload that it carries; nil when it carries none.
     private let carried: UnsafeMutablePointer<sl_carried_upload>?
 
@@ -21,15 +19,13 @@ package struct KernelCall: @unchecked Sendable {
         _ function: @escaping Function,
         _ arguments: UnsafeRawPointer,
         taskCount: Int,
-        scratch: UnsafeMutablePointer<Float>? = nil,
-        scratchStride: Int = 0,
+        scratch: WorkerScratch? = nil,
         carried: UnsafeMutablePointer<sl_carried_upload>? = nil
     ) {
         self.function = function
         self.arguments = arguments
         self.taskCount = taskCount
         self.scratch = scratch
-        self.scratchStride = scratchStride
         self.carried = carried
     }
 
@@ -51,6 +47,22 @@ package struct KernelCall: @unchecked Sendable {
 
     @inline(__always)
     package func run(task: Int, worker: Int) {
-        function(arguments, task, scratch.map { $0 + worker * scratchStride })
+        function(arguments, task, scratch.map { $0.base + worker * $0.stride })
+    }
+}
+
+/// A workspace cut for the workers of a call: the share of worker w starts w * stride floats in.
+struct WorkerScratch {
+    let base: UnsafeMutablePointer<Float>
+    let stride: Int
+
+    /// Nil when there is none and none is needed; traps when a worker needs more `floats` than its
+    /// share.
+    init?(_ workspace: Region<DeviceSpace>?, workers: Int, floats: Int) {
+        // Whole cache lines.
+        stride = (workspace?.byteCount ?? 0) / 64 / workers * 16
+        precondition(floats <= stride, "a workspace is smaller than the kernel needs")
+        guard let workspace else { return nil }
+        base = workspace.pointer.assumingMemoryBound(to: Float.self)
     }
 }

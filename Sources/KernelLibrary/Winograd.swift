@@ -86,14 +86,13 @@ extension ConvolutionPart {
 extension KernelBinder {
     /// Cuts tiles and panels so that all workers have the same share; bits do not depend on it.
     func bindWinograd(_ context: ConvolutionContext) -> KernelCall {
-        guard let workspace = context.workspace else {
+        guard let scratch = scratch(context.workspace) else {
             preconditionFailure("Winograd's algorithm has scratch")
         }
         var args = catalog.winogradArguments(context.kernel, part: context.part)
         args.conv = boundTileArguments(context)
-        let stride = workspace.byteCount / 4 / workers
         let tiles = sl_winograd_tile_count(&args)
-        let most = sl_winograd_tiles_within(isa, &args, stride)
+        let most = sl_winograd_tiles_within(isa, &args, scratch.stride)
         var blocks = (tiles + most - 1) / most
         let panels =
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
@@ -110,8 +109,7 @@ extension KernelBinder {
             isa.pointee.winograd,
             UnsafeRawPointer(bound),
             taskCount: sl_winograd_task_count(isa, &args),
-            scratch: floats(workspace),
-            scratchStride: stride,
+            scratch: scratch,
             carried: bound.pointer(to: \.conv.carried)
         )
     }

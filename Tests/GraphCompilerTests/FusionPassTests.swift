@@ -242,6 +242,22 @@ struct EpilogueTests {
         #expect(before.dump() == after.dump())
     }
 
+    @Test("the first layer takes a depthwise convolution that alone reads its result")
+    func firstLayersTakeDepthwise() throws {
+        var sketch = GraphSketch()
+        let layer = sketch.convolution("a", sketch.input("x", [1, 3, 9, 9]), from: 3, to: 24)
+        sketch.output(sketch.convolution("y", layer, from: 24, to: 24, kernel: 3, group: 24))
+        let (_, fused) = try sketch.around("depthwise")
+        #expect(
+            fused.nodeLines == [
+                "0: y: float32[1x24x9x9] = conv.planar[1x1 3->24 stride 1x1 group 1 parts 1]"
+                    + "+depthwise[3x3 stride 1x1](x)  # a"
+            ]
+        )
+        guard case .convolution(let kernel) = fused.nodes[0].kernel else { return }
+        #expect(kernel.packedWeights(of: 0).map(\.order) == [.planar, .depthwise])
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

@@ -297,16 +297,11 @@ struct WindowKernelTests {
                 isa.pointee.depthwise(&depthwise, task, nil)
             }
 
-            // For each panel the weights of both.
-            let panel = Int(isa.pointee.panel)
-            var joined: [Float] = []
-            for first in stride(from: 0, to: window.outChannels, by: panel) {
-                let vectors = (min(panel, window.outChannels - first) + lanes - 1) / lanes
-                for (packed, rows) in [(weights, 1 + channels), (taps, 1 + window.taps)] {
-                    joined += (0..<vectors * lanes * rows).map { packed[first * rows + $0] }
-                }
-            }
-            let both = ConvBuffer(joined)
+            let both = joinedPanels(
+                isa,
+                [(weights, 1 + channels), (taps, 1 + window.taps)],
+                channels: window.outChannels
+            )
             conv.weights = UnsafePointer(both.base)
             depthwise.weights = nil
             conv.output = nil
@@ -493,6 +488,112 @@ struct WindowKernelTests {
                 #expect(output.guardsAreIntact)
             }
         }
+    }
+
+    @Test(
+        "the first layer makes what a depthwise convolution after it would",
+        arguments: convTestISAs,
+        0..<80 as Range<UInt64>
+    )
+    func depthwiseFirstLayer(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let lanes = Int(isa.pointee.lanes)
+        let layer = WindowCase(
+            lanes: lanes,
+            seed: seed,
+            groups: 1...1,
+            perGroup: 1...4,
+            outPerGroup: 1...70
+        )
+        // The second convolution reads the result of the first.
+        var window = WindowCase(
+            lanes: lanes,
+            seed: seed + 3000,
+            groups: layer.outChannels...layer.outChannels,
+            perGroup: 1...1,
+            outPerGroup: 1...1
+        )
+        (window.images, window.inHeight, window.inWidth) = (
+            layer.images, layer.outHeight, layer.outWidth
+        )
+        var random = ConvRandom(seed: seed + 1000)
+        window.outHeight = random.int(1...13)
+        let input = ConvBuffer(layer.pixels)
+        let weights = convPacked(
+            isa,
+            SL_PACK_PLANAR,
+            weights: layer.weights,
+            bias: layer.bias,
+            channels: layer.channels,
+            taps: layer.taps
+        )
+        let taps = convPacked(
+            isa,
+            SL_PACK_DEPTHWISE,
+            weights: window.weights,
+            bias: window.bias,
+            channels: 1,
+            taps: window.taps
+        )
+        var args = layer.planarArguments(input: input, weights: weights)
+        let between = ConvBuffer(layer.outputCount)
+        args.output = between.base
+        args.out_image_stride = layer.outImageStride
+        args.out_block_stride = layer.outBlockStride
+        args.out_row_stride = layer.outWidth * lanes
+        (args.rows_per_task, args.panels_per_task) = (3, 2)
+        run(isa, &args)
+
+        var depthwise = window.depthwiseArguments()
+        let expected = ConvBuffer(window.outputCount)
+        depthwise.input = UnsafePointer(between.base)
+        depthwise.weights = UnsafePointer(taps.base)
+        depthwise.output = expected.base
+        depthwise.rows_per_task = 3
+        for task in 0..<sl_depthwise_task_count(isa, &depthwise) {
+            isa.pointee.depthwise(&depthwise, task, nil)
+        }
+
+        let k = layer.channels * layer.taps
+        let both = joinedPanels(
+            isa,
+            [(weights, 1 + k), (taps, 1 + window.taps)],
+            channels: layer.outChannels
+        )
+        args.weights = UnsafePointer(both.base)
+        args.out_image_stride = window.outImageStride
+        args.out_block_stride = window.outBlockStride
+        args.out_row_stride = window.outWidth * lanes
+        (depthwise.input, depthwise.weights, depthwise.output) = (nil, nil, nil)
+        try withUnsafePointer(to: depthwise) { depthwise in
+            args.depthwise = depthwise
+            for (rows, panels) in [(1, 1), (3, 2), (8, 1), (100, 100)] {
+                let output = ConvBuffer(expected.count)
+                args.output = output.base
+                (args.rows_per_task, args.panels_per_task) = (UInt32(rows), UInt32(panels))
+                run(isa, &args)
+                try #require(output.bits == expected.bits)
+                #expect(output.guardsAreIntact)
+            }
+        }
+    }
+
+    /// Panel by panel, the weights of several convolutions with that many rows each.
+    private func joinedPanels(
+        _ isa: UnsafePointer<sl_isa>,
+        _ parts: [(packed: ConvBuffer, rows: Int)],
+        channels: Int
+    ) -> ConvBuffer {
+        let lanes = Int(isa.pointee.lanes)
+        let panel = Int(isa.pointee.panel)
+        var joined: [Float] = []
+        for first in stride(from: 0, to: channels, by: panel) {
+            let vectors = (min(panel, channels - first) + lanes - 1) / lanes
+            for (packed, rows) in parts {
+                joined += (0..<vectors * lanes * rows).map { packed[first * rows + $0] }
+            }
+        }
+        return ConvBuffer(joined)
     }
 
     private func run(_ isa: UnsafePointer<sl_isa>, _ args: inout sl_conv_nchw_args) {

@@ -195,8 +195,12 @@ typedef struct {
 // With a `pool`, the result is pooled a few rows at a time while it is in cache, and only that is
 // written: output and its strides, and rows_per_task, are then those of the pool. Of its arguments,
 // in_h and in_w are the convolution's out_h and out_w; windows, padding and out_h and out_w count;
-// dilations are 1, and there is no residual. SL_POOLED_BAND rows are pooled at a time.
-enum { SL_POOLED_BAND = 4 };
+// dilations are 1, and there is no residual. With `depthwise`, a depthwise convolution stands in
+// its place; weights then hold, for each panel, its own and then those of its blocks as of
+// sl_depthwise_args, whose in_row_stride is out_w * lanes, whose output strides are the same as
+// here, and whose addresses and rows_per_task are not read. SL_PLANAR_BAND rows are made at a time.
+enum { SL_PLANAR_BAND = 4 };
+struct sl_depthwise_args;
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -217,6 +221,7 @@ typedef struct {
     uint32_t rows_per_task;
     uint32_t panels_per_task;
     const sl_pool_args *pool;
+    const struct sl_depthwise_args *depthwise;
 } sl_conv_nchw_args;
 
 // Depthwise convolution (one input and one output channel per group) on blocked tensors.
@@ -224,7 +229,7 @@ typedef struct {
 // floats, row-major taps. Block b of the args reads input block b and writes output block b.
 // A task is a run of rows_per_task output rows of one channel block of one image; task number =
 // (image * blocks + block) * row_groups + row_group.
-typedef struct {
+typedef struct sl_depthwise_args {
     uint32_t images;
     uint32_t blocks;  // channel blocks in this call
     uint32_t in_h, in_w;
