@@ -359,7 +359,29 @@ for name, size, between, after in (
         t = Tanh(d)
         y = Conv(t, u)""",
              {"w": (43, 20, 1, 1), "b": (43,), "v": (43, 1, *map(int, size.split(","))),
-              "c": (43,), "u": (9, 43, 1, 1)}, shape="2,20,47,33")
+              "c": (43,), "u": (9, 43, 2, 1)}, shape="2,20,47,33")
+# An inverted residual, with few weights for its rows: all of it is one kernel.
+for name, stride, end in (
+        ("plain", 1, "y = Conv(t, u)"),
+        ("residual", 1, "p = Conv(t, u)  s = Add(p, x)  y = Relu(s)"),
+        ("apart", 2, "p = Conv(t, u, d)  y = HardSwish(p)"),
+        ("two-readers", 1, "p = Conv(t, u)  q = Tanh(t)  y = Concat <axis=1> (p, q)")):
+    add_body(f"bottleneck-{name}", 14, f"""
+        a = Conv(x, w, b)
+        r = Relu(a)
+        c = Conv <group=43, strides=[{stride},{stride}], pads=[1,1,1,1]> (r, v)
+        t = LeakyRelu(c)
+        {end}""",
+             {"w": (43, 10, 1, 1), "b": (43,), "v": (43, 1, 3, 3), "u": (10, 43, 1, 1),
+              "d": (10,)}, shape="3,10,47,33")
+add_body("bottleneck-first-layer", 14, """
+    a = Conv <strides=[2,2], pads=[1,1,1,1]> (x, w, b)
+    r = HardSwish(a)
+    c = Conv <group=43, strides=[2,1], pads=[2,2,2,2]> (r, v)
+    t = Relu(c)
+    y = Conv(t, u)""",
+         {"w": (43, 3, 3, 3), "b": (43,), "v": (43, 1, 5, 5), "u": (10, 43, 1, 1)},
+         shape="2,3,81,95")
 # Its result is of one pixel, or it has a residual.
 add_body("expansion-pixel", 13, "a = Conv(x, w)  y = Conv <group=30, pads=[1,1,1,1]> (a, v)",
          {"w": (30, 6, 1, 1), "v": (30, 1, 3, 3)}, shape="3,6,1,1")

@@ -158,6 +158,34 @@ typedef struct {
     size_t block_weights;
 } planar_panel;
 
+// Copies the padded input under rows [rows.first, rows.end) to the scratch, for any panel.
+static planar_panel SL_FN(read_planar_rows)(const sl_conv_nchw_args *args, size_t image,
+                                            sl_span rows, float *scratch) {
+    const size_t count = rows.end - rows.first;
+    const size_t in_rows = count > 0 ? sl_planar_rows(args, count) : 0;
+    const size_t row_floats = sl_planar_row_floats(args);
+    SL_FN(copy_padded_rows)(args, image, rows.first, in_rows, row_floats, scratch);
+    const size_t plane = in_rows * row_floats;
+    int32_t *const tap_step = (int32_t *)(scratch + args->channels * plane);
+    SL_FN(walk_taps)(args, plane, row_floats, tap_step);
+    const size_t taps = (size_t)args->channels * args->kernel_h * args->kernel_w;
+    return (planar_panel){
+        .args = args,
+        .source = {.first = scratch, .step = args->stride_w, .taps = taps, .tap_step = tap_step},
+        .first_row = rows.first,
+        .row_floats = row_floats,
+    };
+}
+
+static tile_job SL_FN(planar_job)(const sl_conv_nchw_args *args) {
+    tile_job job;
+    memset(&job, 0, sizeof job);
+    job.out_block_stride = args->out_block_stride;
+    job.tail = VEC_LANES;
+    SL_FN(set_bounds)(&job, args->activation);
+    return job;
+}
+
 // Rows [rows.first, rows.end) of a panel; `output` and `residual` are where row 0 is.
 static void SL_FN(run_planar_rows)(const planar_panel *panel, sl_span rows, float *output,
                                    const float *residual, size_t row_stride, tile_job *job) {
@@ -236,20 +264,9 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const bool has_band = args->pool != NULL || args->depthwise != NULL;
     if (has_band) scratch += 2 * sl_window_rows(window, SL_PLANAR_BAND) * args->out_w * VEC_LANES;
     const sl_span computed = sl_window_span(window, rows.first, rows.end);
-    const size_t count = computed.end - computed.first;
-    const size_t in_rows = count > 0 ? sl_planar_rows(args, count) : 0;
-    const size_t row_floats = sl_planar_row_floats(args);
-    SL_FN(copy_padded_rows)(args, image, computed.first, in_rows, row_floats, scratch);
-    const size_t plane = in_rows * row_floats;
-    const size_t k = (size_t)args->channels * args->kernel_h * args->kernel_w;
-    int32_t *const tap_step = (int32_t *)(scratch + args->channels * plane);
-    SL_FN(walk_taps)(args, plane, row_floats, tap_step);
-
-    tile_job job;
-    memset(&job, 0, sizeof job);
-    job.out_block_stride = args->out_block_stride;
-    job.tail = VEC_LANES;
-    SL_FN(set_bounds)(&job, args->activation);
+    planar_panel share = SL_FN(read_planar_rows)(args, image, computed, scratch);
+    tile_job job = SL_FN(planar_job)(args);
+    const size_t k = share.source.taps;
     const sl_depthwise_args *const depthwise = args->depthwise;
     const size_t taps =
         depthwise != NULL ? 1 + (size_t)depthwise->kernel_h * depthwise->kernel_w : 0;
@@ -257,14 +274,8 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
         job.weights = args->weights + panel * (k + 1 + taps) * 2 * VEC_LANES;
         const size_t offset = image * args->out_image_stride + panel * 2 * args->out_block_stride;
         const float *const residual = args->residual == NULL ? NULL : args->residual + offset;
-        const planar_panel share = {
-            .args = args,
-            .source = {.first = scratch, .step = args->stride_w, .taps = k, .tap_step = tap_step},
-            .first_row = computed.first,
-            .row_floats = row_floats,
-            .vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel),
-            .block_weights = taps * VEC_LANES,
-        };
+        share.vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
+        share.block_weights = taps * VEC_LANES;
         float *const output = args->output + offset;
         if (has_band) {
             const float *const weights = job.weights + share.vectors * VEC_LANES * (k + 1);

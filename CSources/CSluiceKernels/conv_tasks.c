@@ -118,6 +118,21 @@ size_t sl_expansion_scratch_floats(const sl_isa *isa, const sl_expansion_args *a
     return 2 * (size_t)isa->lanes * rows * args->depthwise.in_w;
 }
 
+size_t sl_bottleneck_task_count(const sl_bottleneck_args *args) {
+    return args->depthwise.images * sl_ceil_div(args->depthwise.out_h, args->rows_per_task);
+}
+
+size_t sl_bottleneck_scratch_floats(const sl_isa *isa, const sl_bottleneck_args *args) {
+    const sl_bottleneck_sizes sizes = sl_bottleneck_scratch(args, isa->lanes);
+    const size_t bands = args->depthwise.blocks * (sizes.wide_block + sizes.deep_block);
+    const sl_conv_nchw_args *const planar = args->planar;
+    if (planar == NULL) return bands;
+    // Padded rows, then a step for each tap.
+    const size_t rows = sl_planar_rows(planar, sizes.wide_block / sizes.wide_row);
+    const size_t taps = (size_t)planar->kernel_h * planar->kernel_w;
+    return bands + planar->channels * (rows * sl_planar_row_floats(planar) + taps);
+}
+
 size_t sl_grouped_task_count(const sl_isa *isa, const sl_grouped_args *args) {
     (void)isa;
     const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);

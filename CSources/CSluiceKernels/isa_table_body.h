@@ -22,6 +22,8 @@
 #include "fma_peak_body.h"
 #include "grouped_body.h"
 
+#include "bottleneck_body.h"
+
 #include "copy_body.h"
 #include "elementwise_body.h"
 #include "layout_body.h"
@@ -41,6 +43,7 @@ const sl_isa SL_FN(sl_isa) = {
     .conv_nchw = SL_FN(sl_conv_nchw),
     .depthwise = SL_FN(sl_depthwise),
     .expansion = SL_FN(sl_expansion),
+    .bottleneck = SL_FN(sl_bottleneck),
     .grouped = SL_FN(sl_grouped),
     .pool = SL_FN(sl_pool),
     .global_pool = SL_FN(sl_global_pool),

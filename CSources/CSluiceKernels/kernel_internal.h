@@ -210,6 +210,27 @@ SL_INLINE size_t sl_expansion_band(const sl_expansion_args *args, size_t lanes) 
     return sl_min_size(band, depthwise->rows_per_task);
 }
 
+// Scratch of sl_bottleneck: output rows of a band, and floats of a row and of a channel block of
+// the wide result under a band and of the depthwise rows made of it.
+typedef struct {
+    size_t band;
+    size_t wide_row, wide_block;
+    size_t deep_row, deep_block;
+} sl_bottleneck_sizes;
+
+SL_INLINE sl_bottleneck_sizes sl_bottleneck_scratch(const sl_bottleneck_args *args, size_t lanes) {
+    const sl_depthwise_args *const depthwise = &args->depthwise;
+    sl_bottleneck_sizes sizes = {
+        .band = sl_min_size(args->rows_per_band, args->rows_per_task),
+        .wide_row = depthwise->in_w * lanes,
+        .deep_row = depthwise->out_w * lanes,
+    };
+    const size_t rows = sl_window_rows(sl_depthwise_window(depthwise), sizes.band);
+    sizes.wide_block = rows * sizes.wide_row;
+    sizes.deep_block = sizes.band * sizes.deep_row;
+    return sizes;
+}
+
 // The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
 // sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
 typedef float (*sl_fma_loop_fn)(size_t rounds);

@@ -37,16 +37,14 @@ package struct CostModel: Sendable {
                 case .winograd: profile.operationsPerSecond * 2
                 case .tile, .matrix, .planar: profile.operationsPerSecond
                 }
+            let contents = kernel.parts.indices.flatMap { kernel.packedWeights(of: $0) }
             // Depthwise rows run at a fourth of the rate, whatever they follow.
-            let after = kernel.depthwise.map {
-                3 * Double(kernel.images * kernel.outputChannels * $0.operationsPerChannel)
+            let arithmetic = contents.reduce(0.0) { sum, weights in
+                let isAfter = weights.order == .depthwise && kernel.depthwise != nil
+                return sum + Double(kernel.images) * weights.floatingPointOperationsPerImage
+                    * (isAfter ? 4 : 1) / rate
             }
-            let arithmetic = (kernel.floatingPointOperations + (after ?? 0)) / rate
-            let weights = kernel.parts.indices.reduce(0.0) { sum, part in
-                kernel.packedWeights(of: part).reduce(sum) {
-                    $0 + 4 * Double($1.part.outputChannels * $1.channels * $1.part.taps.count)
-                }
-            }
+            let weights = contents.reduce(0.0) { $0 + 4 * Double($1.count) }
             let traffic = (output + inputs + weights) / profile.streamBytesPerSecond
             return max(arithmetic, traffic) * share
         case .product(let product):

@@ -37,6 +37,13 @@ extension ResultDepthwise {
     }
 }
 
+extension ResultProjection {
+    /// The function before it and its channels.
+    fileprivate var summary: String {
+        (activation == .none ? "" : "+\(activation.summary)") + "+project[\(part.outputChannels)]"
+    }
+}
+
 extension Kernel {
     /// The kernel family with what tells two calls apart.
     package var summary: String {
@@ -55,6 +62,7 @@ extension Kernel {
                     + "\(kernel.strideWidth) group \(kernel.group) parts \(kernel.parts.count)]"
                     + (kernel.pool.map { "+" + Kernel.pool($0.kernel).summary } ?? "")
                     + (kernel.depthwise?.summary ?? "")
+                    + (kernel.projection?.summary ?? "")
             }
         case .pool(let pool):
             return "\(pool.isAverage ? "average" : "max")pool[\(pool.kernel[0])x\(pool.kernel[1])]"

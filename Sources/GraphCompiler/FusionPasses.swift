@@ -17,6 +17,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "activation", apply: fuseActivations),
     FusionPass(name: "pool", apply: fusePools),
     FusionPass(name: "depthwise", apply: fuseDepthwise),
+    FusionPass(name: "projection", apply: fuseProjections),
     FusionPass(name: "input", apply: fuseInputAffines),
 ]
 
@@ -306,6 +307,38 @@ private func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
         producer.activation = node.activation
         editor.nodes[before] = nil
         editor.nodes[index] = producer
+    }
+    return editor.finish()
+}
+
+/// A pointwise convolution that alone reads the result of such a depthwise one is made with it, a band
+/// of rows at a time, when its weights are worth it: all of them are needed at once.
+private func fuseProjections(in graph: FusedGraph) -> FusedGraph {
+    var editor = Editor(graph)
+    for (index, node) in graph.nodes.enumerated() {
+        guard case .convolution(let pointwise) = node.kernel, pointwise.mapsInput,
+            pointwise.outputWidth > 1, let before = editor.onlyProducer(of: node.inputs[0]),
+            let producer = editor.nodes[before], case .convolution(var first) = producer.kernel,
+            let depthwise = first.depthwise, first.projection == nil,
+            // Rows under one row of the result must be few of all there are.
+            2 * ((depthwise.kernelHeight - 1) * depthwise.dilationHeight + 1) <= first.outputHeight
+        else { continue }
+        let between = graph[producer.output].type.shape.reduce(1, *)
+        first.projection = ResultProjection(
+            activation: producer.activation,
+            part: pointwise.parts[0]
+        )
+        let weights = first.packedWeights(of: 0).reduce(0) { $0 + $1.count }
+        guard weights <= min(between / 2, 1 << 16) else { continue }
+        first.hasResidual = pointwise.hasResidual
+        editor.nodes[index] = FusedNode(
+            name: producer.name,
+            kernel: .convolution(first),
+            inputs: producer.inputs + node.inputs.dropFirst(),
+            output: node.output,
+            activation: node.activation
+        )
+        editor.nodes[before] = nil
     }
     return editor.finish()
 }

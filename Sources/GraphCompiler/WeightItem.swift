@@ -73,7 +73,8 @@ package func weightItems(
                     lastNode: index,
                     unitOffsets: unitOffsets(
                         of: kernel.packedWeights(of: number),
-                        unit: catalog.unitChannels(kernel.order),
+                        unit: kernel.projection == nil
+                            ? catalog.unitChannels(kernel.order) : nil,
                         catalog: catalog
                     ),
                     chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads },
@@ -89,18 +90,20 @@ package func weightItems(
     return items
 }
 
+/// Where units of `unit` output channels start, and where the last one ends; nil is all at once.
 private func unitOffsets(
     of weights: [PackedWeights],
-    unit: Int,
+    unit: Int?,
     catalog: some KernelCatalog
 ) -> [Int] {
-    let channels = weights[0].part.outputChannels
-    return (0...(channels + unit - 1) / unit).map { number in
+    let count = unit.map { (weights[0].part.outputChannels + $0 - 1) / $0 } ?? 1
+    return (0...count).map { number in
         weights.reduce(0) { sum, packed in
-            sum
+            let channels = packed.part.outputChannels
+            return sum
                 + catalog.packedByteCount(
                     order: packed.order,
-                    outputChannels: min(number * unit, channels),
+                    outputChannels: min(number * (unit ?? channels), channels),
                     channels: packed.channels,
                     taps: packed.part.taps.count
                 )

@@ -17,7 +17,10 @@ extension KernelBinder {
         }
         let unit = catalog.unitChannels(kernel.order)
         let firstChannel = units.lowerBound * unit
-        let channelCount = min(units.upperBound * unit, part.outputChannels) - firstChannel
+        let channelCount =
+            kernel.projection == nil
+            ? min(units.upperBound * unit, part.outputChannels) - firstChannel
+            : part.outputChannels
         // Channels of the tensor that this call writes.
         let firstOutput = part.firstOutputChannel + firstChannel
         let context = ConvolutionContext(
@@ -34,6 +37,7 @@ extension KernelBinder {
             hasChunkedWeights: chunked != nil,
             workspace: operands.workspace
         )
+        if let projection = kernel.projection { return [bindBottleneck(context, projection)] }
         switch kernel.algorithm {
         case .tile where kernel.depthwise != nil: return [bindExpansion(context)]
         case .tile, .matrix: return [bindTile(context)]
@@ -180,9 +184,25 @@ extension KernelBinder {
         WorkerScratch(workspace, workers: workers, floats: floats)
     }
 
-    private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
+    /// The arguments of the planar kernel with its input and weights.
+    func boundPlanarArguments(_ context: ConvolutionContext) -> sl_conv_nchw_args {
         let kernel = context.kernel
         var args = planarArguments(kernel, part: context.part)
+        let plane = kernel.inputHeight * kernel.inputWidth
+        args.out_channels = UInt32(context.channelCount)
+        args.input = UnsafePointer(context.input)
+        args.in_row_stride = kernel.inputWidth
+        args.in_plane_stride = plane
+        args.in_image_stride = plane * kernel.channels
+        args.weights = UnsafePointer(context.weights)
+        args.out_pixel_stride = lanes
+        args.activation = (kernel.depthwise?.activation ?? context.node.activation).code
+        return args
+    }
+
+    private func bindPlanar(_ context: ConvolutionContext) -> KernelCall {
+        let kernel = context.kernel
+        var args = boundPlanarArguments(context)
         let size = kernel.storedSize
         let output = blockedStrides(
             channels: kernel.outputChannels,
@@ -209,22 +229,12 @@ extension KernelBinder {
                 args.rows_per_task -= 1
             }
         }
-        let needed = sl_conv_nchw_scratch_floats(isa, &args)
-        let plane = kernel.inputHeight * kernel.inputWidth
-        args.out_channels = UInt32(context.channelCount)
-        args.input = UnsafePointer(context.input)
-        args.in_row_stride = kernel.inputWidth
-        args.in_plane_stride = plane
-        args.in_image_stride = plane * kernel.channels
-        args.weights = UnsafePointer(context.weights)
         let start = context.firstOutput / lanes * output.block
         args.output = context.output + start
         args.residual = context.residual.map { UnsafePointer($0 + start) }
         args.out_image_stride = output.image
         args.out_block_stride = output.block
         args.out_row_stride = output.row
-        args.out_pixel_stride = lanes
-        args.activation = (kernel.depthwise?.activation ?? context.node.activation).code
         args.panels_per_task = UInt32(
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
         )
@@ -232,7 +242,10 @@ extension KernelBinder {
             isa.pointee.conv_nchw,
             UnsafeRawPointer(store.keep(args)),
             taskCount: sl_conv_nchw_task_count(isa, &args),
-            scratch: scratch(context.workspace, floats: needed)
+            scratch: scratch(
+                context.workspace,
+                floats: sl_conv_nchw_scratch_floats(isa, &args)
+            )
         )
     }
 

@@ -107,6 +107,9 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
+        if case .convolution(let kernel) = node.kernel, kernel.projection != nil {
+            return bottleneckWorkspace(kernel)
+        }
         if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
             return planarWorkspace(kernel)
         }

@@ -23,6 +23,13 @@ package struct WeightPacker {
         let unit = catalog.unitChannels(kernel.order)
         var floats = target.pointer.assumingMemoryBound(to: Float.self)
         let contents = kernel.packedWeights(of: part)
+        if kernel.projection != nil {
+            for weights in contents {
+                let channels = 0..<weights.part.outputChannels
+                floats += try pack(weights, channels: channels, unit, to: floats)
+            }
+            return
+        }
         let end = min(units.upperBound * unit, kernel.parts[part].outputChannels)
         // Any run of units is a block of its own, so each holds all it needs.
         let step = contents.count > 1 ? unit : end

@@ -258,6 +258,36 @@ struct EpilogueTests {
         #expect(kernel.packedWeights(of: 0).map(\.order) == [.planar, .depthwise])
     }
 
+    @Test("an inverted residual whose weights are few is one node")
+    func invertedResidualsAreOne() throws {
+        func sketch(side: Int) -> GraphSketch {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [1, 8, side, side])
+            let wide = sketch.relu("r", sketch.convolution("a", x, from: 8, to: 24))
+            let deep = sketch.convolution("b", wide, from: 24, to: 24, kernel: 3, group: 24)
+            let narrow = sketch.convolution("c", sketch.relu("s", deep), from: 24, to: 8)
+            sketch.output(sketch.add("y", narrow, x))
+            return sketch
+        }
+        var large = sketch(side: 9)
+        let (_, fused) = try large.around("projection")
+        #expect(
+            fused.nodeLines == [
+                "0: y: float32[1x8x9x9] = conv.tile+residual[1x1 8->24 stride 1x1 group 1 parts 1]"
+                    + "+clamp(0.0, inf)+depthwise[3x3 stride 1x1]+clamp(0.0, inf)+project[8]"
+                    + "(x, x)  # a"
+            ]
+        )
+        guard case .convolution(let kernel) = fused.nodes[0].kernel else { return }
+        #expect(kernel.floatingPointOperations == 2 * 81 * 24 * (8 + 9 + 8))
+        #expect(kernel.packedWeights(of: 0).map(\.order) == [.blocked, .depthwise, .blocked])
+
+        // 600 weights would take more than half of what lies between.
+        var small = sketch(side: 6)
+        let (before, after) = try small.around("projection")
+        #expect(before.dump() == after.dump())
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

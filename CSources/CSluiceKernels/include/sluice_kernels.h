@@ -262,6 +262,26 @@ typedef struct {
     sl_depthwise_args depthwise;
 } sl_expansion_args;
 
+// An inverted residual: what widens the image, `pointwise` or `planar` (the other is NULL), the
+// depthwise convolution of its result and the projection of that, a pointwise convolution. Both
+// wide results exist in the scratch only, a band of rows at a time. pointwise and project have one
+// tap at (0, 0), stride 1, images of more than one pixel in a row and no affine map; only the last
+// may have a residual. Each has its weights for itself. What pointwise and planar say of their
+// output, project of its input and all of tasks, gathering and uploads is not read, but
+// out_pixel_stride of planar is `lanes`. Of depthwise, in_h and in_w are the size of the wide
+// result, in_row_stride and out_row_stride are in_w * lanes and out_w * lanes, blocks are all,
+// weights and activation count; out_h and out_w are those of the output. A task is a run of
+// rows_per_task output rows of one image, which it makes rows_per_band at a time; task number =
+// image * row_groups + row_group. How rows are cut changes no bits.
+typedef struct {
+    const sl_conv_args *pointwise;
+    const sl_conv_nchw_args *planar;
+    sl_depthwise_args depthwise;
+    sl_conv_args project;
+    uint32_t rows_per_task;
+    uint32_t rows_per_band;
+} sl_bottleneck_args;
+
 // Grouped convolution whose groups do not fit the tile kernel (any channels per group), blocked
 // in and out; generic: correct, not tuned. Weights packed per output channel block of `lanes`:
 // lanes floats of bias, then channels_per_group * taps rows of lanes floats (k order: channel of
@@ -689,6 +709,7 @@ typedef struct {
     sl_task_fn _Nonnull conv_nchw;
     sl_task_fn _Nonnull depthwise;
     sl_task_fn _Nonnull expansion;
+    sl_task_fn _Nonnull bottleneck;
     sl_task_fn _Nonnull grouped;
     sl_task_fn _Nonnull pool;
     sl_task_fn _Nonnull global_pool;
@@ -737,6 +758,9 @@ size_t sl_depthwise_task_count(const sl_isa *_Nonnull isa, const sl_depthwise_ar
 size_t sl_expansion_task_count(const sl_isa *_Nonnull isa, const sl_expansion_args *_Nonnull args);
 size_t sl_expansion_scratch_floats(const sl_isa *_Nonnull isa,
                                    const sl_expansion_args *_Nonnull args);
+size_t sl_bottleneck_task_count(const sl_bottleneck_args *_Nonnull args);
+size_t sl_bottleneck_scratch_floats(const sl_isa *_Nonnull isa,
+                                    const sl_bottleneck_args *_Nonnull args);
 size_t sl_grouped_task_count(const sl_isa *_Nonnull isa, const sl_grouped_args *_Nonnull args);
 size_t sl_pool_task_count(const sl_isa *_Nonnull isa, const sl_pool_args *_Nonnull args);
 size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,

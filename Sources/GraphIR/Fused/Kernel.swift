@@ -257,6 +257,9 @@ package struct ConvolutionKernel: Sendable {
     /// What alone reads the result of a pointwise or planar convolution, which never exists as a
     /// whole; its output is the output of the node.
     package var depthwise: ResultDepthwise?
+    /// What alone reads the result of the depthwise convolution, which never exists as a whole
+    /// either; its output is the output of the node, and the residual is its.
+    package var projection: ResultProjection?
 
     package init(
         algorithm: Algorithm,
@@ -304,19 +307,25 @@ package struct ConvolutionKernel: Sendable {
         }
     }
 
-    /// What each unit of the packed weights of a part holds, one after the other.
+    /// What each unit of the packed weights of a part holds, one after the other; with a projection,
+    /// which reads all channels of what is before it, there is one unit.
     package func packedWeights(of part: Int) -> [PackedWeights] {
         let own = PackedWeights(order: order, channels: channels, part: parts[part])
         guard let depthwise else { return [own] }
-        return [own, PackedWeights(order: .depthwise, channels: 1, part: depthwise.part)]
+        let after = PackedWeights(order: .depthwise, channels: 1, part: depthwise.part)
+        guard let projection else { return [own, after] }
+        return [
+            own, after,
+            PackedWeights(order: .blocked, channels: outputChannels, part: projection.part),
+        ]
     }
 
     /// Multiplications and additions of one run that contribute to the result.
     package var floatingPointOperations: Double {
-        let after = depthwise.map { images * outputChannels * $0.operationsPerChannel } ?? 0
-        return parts.reduce(Double(after)) { sum, part in
-            sum + 2 * Double(images) * Double(part.outputChannels) * Double(channels)
-                * Double(part.taps.count) * Double(part.outputHeight * part.outputWidth)
+        parts.indices.reduce(0) { sum, part in
+            packedWeights(of: part).reduce(sum) {
+                $0 + Double(images) * $1.floatingPointOperationsPerImage
+            }
         }
     }
 }
@@ -327,6 +336,27 @@ package struct PackedWeights: Sendable {
     /// Input channels each output channel reads.
     package var channels: Int
     package var part: ConvolutionPart
+
+    /// Floats of weights, without those of packing.
+    package var count: Int { part.outputChannels * channels * part.taps.count }
+
+    /// Multiplications and additions that contribute to the result.
+    package var floatingPointOperationsPerImage: Double {
+        2 * Double(count) * Double(part.outputHeight * part.outputWidth)
+    }
+}
+
+/// A pointwise convolution of the result of a depthwise one.
+package struct ResultProjection: Sendable {
+    /// The function between the two.
+    package var activation: Activation
+    /// Weights and size of the output.
+    package var part: ConvolutionPart
+
+    package init(activation: Activation, part: ConvolutionPart) {
+        self.activation = activation
+        self.part = part
+    }
 }
 
 /// A depthwise convolution of the result of another.
@@ -356,11 +386,6 @@ package struct ResultDepthwise: Sendable {
         dilationWidth = kernel.dilationWidth
         padTop = kernel.padTop
         padLeft = kernel.padLeft
-    }
-
-    /// Multiplications and additions of a channel of one image.
-    package var operationsPerChannel: Int {
-        2 * part.taps.count * part.outputHeight * part.outputWidth
     }
 }
 

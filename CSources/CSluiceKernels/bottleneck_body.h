@@ -1,0 +1,108 @@
+// An inverted residual depth first: what widens the image (a pointwise convolution or the first
+// layer), the depthwise convolution and the projection, a band of rows at a time. Neither of the
+// wide tensors between them leaves the second cache.
+#pragma once
+
+// Rows [rows.first, rows.end) of the wide result into `band`, where its row 0 would be, or of the
+// output from the depthwise rows at `band`.
+// The calls of their own keep frames off the stack of what is called beside them.
+static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_args *args,
+                                                            const sl_bottleneck_sizes *sizes,
+                                                            bool widens, size_t image, sl_span rows,
+                                                            float *band) {
+    sl_conv_args conv = widens ? *args->pointwise : args->project;
+    if (widens) {
+        conv.input += image * conv.in_image_stride + rows.first * conv.in_row_stride;
+        conv.output = band + rows.first * sizes->wide_row;
+        conv.out_block_stride = sizes->wide_block;
+        conv.out_row_stride = sizes->wide_row;
+        conv.out_pixel_stride = VEC_LANES;
+    } else {
+        const size_t offset = image * conv.out_image_stride + rows.first * conv.out_row_stride;
+        conv.input = band;
+        conv.in_pixel_stride = VEC_LANES;
+        conv.in_row_stride = sizes->deep_row;
+        conv.in_block_stride = sizes->deep_block;
+        conv.output += offset;
+        if (conv.residual != NULL) conv.residual += offset;
+    }
+    const size_t count = rows.end - rows.first;
+    conv.images = 1;
+    conv.in_h = conv.out_h = (uint32_t)count;
+    conv.tiles_per_task = (uint32_t)(count * conv.out_w);
+    conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
+    SL_FN(sl_conv)(&conv, 0, NULL);
+}
+
+// The same of a wide result that the first layer makes.
+static __attribute__((noinline)) void SL_FN(planar_rows)(const sl_bottleneck_args *args,
+                                                         const sl_bottleneck_sizes *sizes,
+                                                         size_t image, sl_span rows, float *band,
+                                                         float *scratch) {
+    const sl_conv_nchw_args *const planar = args->planar;
+    planar_panel share = SL_FN(read_planar_rows)(planar, image, rows, scratch);
+    tile_job job = SL_FN(planar_job)(planar);
+    job.out_block_stride = sizes->wide_block;
+    const size_t panels = sl_panel_count(planar->out_channels, VEC_LANES);
+    for (size_t panel = 0; panel < panels; panel++) {
+        job.weights = planar->weights + panel * 2 * VEC_LANES * (1 + share.source.taps);
+        share.vectors = sl_panel_vectors(planar->out_channels, VEC_LANES, panel);
+        SL_FN(run_planar_rows)
+        (&share, rows, band + panel * 2 * sizes->wide_block, NULL, sizes->wide_row, &job);
+    }
+}
+
+// Rows [rows.first, rows.end) of the depthwise convolution; `wide` is where row 0 of what it reads
+// would be.
+static __attribute__((noinline)) void SL_FN(depthwise_rows)(const sl_bottleneck_args *args,
+                                                            const sl_bottleneck_sizes *sizes,
+                                                            sl_span rows, const float *wide,
+                                                            float *deep) {
+    const sl_depthwise_args *const depthwise = &args->depthwise;
+    const size_t weights = (1 + (size_t)depthwise->kernel_h * depthwise->kernel_w) * VEC_LANES;
+    deep -= rows.first * sizes->deep_row;
+    for (size_t o = 0; o < depthwise->blocks; o++) {
+        SL_FN(dw_rows)
+        (depthwise, depthwise->weights + o * weights, wide + o * sizes->wide_block, NULL,
+         deep + o * sizes->deep_block, rows);
+    }
+}
+
+static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scratch) {
+    const sl_bottleneck_args *const args = raw_args;
+    const sl_depthwise_args *const depthwise = &args->depthwise;
+    const size_t row_groups = sl_ceil_div(depthwise->out_h, args->rows_per_task);
+    assert(task < depthwise->images * row_groups);
+    const size_t first_row = task % row_groups * args->rows_per_task;
+    const size_t end_row = sl_min_size(depthwise->out_h, first_row + args->rows_per_task);
+    const size_t image = task / row_groups;
+
+    const sl_bottleneck_sizes sizes = sl_bottleneck_scratch(args, VEC_LANES);
+    const sl_row_window window = sl_depthwise_window(depthwise);
+    float *const wide = scratch;
+    float *const deep = wide + depthwise->blocks * sizes.wide_block;
+    float *const padded = deep + depthwise->blocks * sizes.deep_block;
+    // Rows of the wide result that the scratch holds; those that two bands need stay.
+    sl_span held = {0, 0};
+    for (size_t first = first_row; first < end_row; first += sizes.band) {
+        const sl_span rows = {first, sl_min_size(first + sizes.band, end_row)};
+        const sl_span needed = sl_window_span(window, rows.first, rows.end);
+        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
+        for (size_t o = 0; o < depthwise->blocks && kept > 0; o++) {
+            float *const block = wide + o * sizes.wide_block;
+            memmove(block, block + (needed.first - held.first) * sizes.wide_row,
+                    kept * sizes.wide_row * sizeof(float));
+        }
+        held = needed;
+        // Where row 0 of the wide result would be.
+        float *const origin = wide - needed.first * sizes.wide_row;
+        const sl_span missing = {needed.first + kept, needed.end};
+        if (missing.first < missing.end && args->planar != NULL) {
+            SL_FN(planar_rows)(args, &sizes, image, missing, origin, padded);
+        } else if (missing.first < missing.end) {
+            SL_FN(pointwise_rows)(args, &sizes, true, image, missing, origin);
+        }
+        SL_FN(depthwise_rows)(args, &sizes, rows, origin, deep);
+        SL_FN(pointwise_rows)(args, &sizes, false, image, rows, deep);
+    }
+}
