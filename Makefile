@@ -11,7 +11,7 @@ PREFIX ?= $(HOME)/.local
 	test-debug e2e readme conformance operators fuzz fuzz-short fuzz-networks test-isa test-avx512 test-asan \
 	test-tsan lint stack format \
 	bench bench-fusion bench-kernels bench-networks \
-	bench-peers docs man picture install clean ci
+	bench-peers bench-threads docs man picture install clean ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,9 @@ bench-fusion: build models ## what each fusion is worth in time, traffic and mem
 
 bench-peers: build models ## the same beside onnxruntime; replaces the table in README.md
 	$(PYTHON) benchmarks/peers.py --readme README.md
+
+bench-threads: build models ## the five networks with one thread and with two, beside multiply-adds
+	$(PYTHON) benchmarks/threads.py
 
 bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 1 and 8
 	$(PYTHON) -m pip install --quiet --requirement scripts/requirements-bench.txt

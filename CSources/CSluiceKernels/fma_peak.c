@@ -28,19 +28,28 @@ static fma_benchmark find_benchmark(const sl_isa *isa) {
     return (fma_benchmark){sl_fma_loop_generic, sl_fma_round_flops_generic()};
 }
 
+// A slice takes some fifty microseconds.
+enum { SLICE_ROUNDS = 32768 };
+
+void sl_fma_slice(const void *raw_isa, size_t task, float *scratch) {
+    (void)task;
+    (void)scratch;
+    volatile float sink = find_benchmark(raw_isa).loop(SLICE_ROUNDS);
+    (void)sink;
+}
+
 double sl_fma_peak(const sl_isa *isa, double milliseconds) {
     const fma_benchmark benchmark = find_benchmark(isa);
-    const size_t rounds = 32768;  // A slice of some fifty microseconds.
-    volatile float sink = benchmark.loop(rounds);
+    const double flops = (double)SLICE_ROUNDS * (double)benchmark.round_flops;
+    volatile float sink = benchmark.loop(SLICE_ROUNDS);
     const double begin = thread_seconds();
     double best = 0;
     double now = begin;
     // The fastest slice counts: the others were disturbed.
     do {
         const double slice_begin = now;
-        sink = benchmark.loop(rounds);
+        sink = benchmark.loop(SLICE_ROUNDS);
         now = thread_seconds();
-        const double flops = (double)rounds * (double)benchmark.round_flops;
         if (now > slice_begin && flops / (now - slice_begin) > best) {
             best = flops / (now - slice_begin);
         }

@@ -1,5 +1,6 @@
 import CSluicePlatform
 import Glibc
+import KernelLibrary
 import Synchronization
 
 /// The threads of the process that compute.
@@ -71,6 +72,32 @@ package final class WorkerPool: Sendable {
         for _ in 0..<2 { shared.run(job.shared, workers: workers) }
         let seconds = job.phaseSeconds.sorted()
         return seconds[seconds.count / 2]
+    }
+
+    /// How many times as many multiply-adds as one thread `workers` threads do together, by the clock:
+    /// what no network can exceed.
+    ///
+    /// Both are measured in turn, for some hundred milliseconds; the medians count.
+    package static func multiplyAddSpeedup(_ set: InstructionSet, workers: Int) -> Double {
+        let slices = 8
+        let one = Job(
+            actions: Array(repeating: [.kernel(set.multiplyAdds(count: slices))], count: 9)
+        )
+        let all = Job(
+            actions: Array(
+                repeating: [.kernel(set.multiplyAdds(count: slices * workers))],
+                count: 9
+            )
+        )
+        var seconds: (one: [Double], all: [Double]) = ([], [])
+        for _ in 0..<13 {
+            shared.run(one.shared, workers: 1)
+            seconds.one += one.phaseSeconds
+            shared.run(all.shared, workers: workers)
+            seconds.all += all.phaseSeconds
+        }
+        let median = { (values: [Double]) in values.sorted()[values.count / 2] }
+        return Double(workers) * median(seconds.one) / median(seconds.all)
     }
 
     private func startThread(number: Int, start: Signal) {

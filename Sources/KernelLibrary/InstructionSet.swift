@@ -32,6 +32,11 @@ package struct InstructionSet: @unchecked Sendable {
     package func measurePeak(milliseconds: Double) -> Double {
         sl_fma_peak(table, milliseconds)
     }
+
+    /// Independent multiply-adds as `count` tasks of some fifty microseconds.
+    package func multiplyAdds(count: Int) -> KernelCall {
+        KernelCall(sl_fma_slice, UnsafeRawPointer(table), taskCount: count)
+    }
 }
 
 /// The core of products and convolutions.

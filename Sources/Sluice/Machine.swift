@@ -62,11 +62,21 @@ public enum Machine {
                 "multiply-add peak",
                 best.map { "\(Int($0.measurePeak(milliseconds: 50))) GFLOP/s a thread" } ?? "-"
             ),
+            ("threads at once", best.map(multiplyAddSpeedup) ?? "-"),
             ("pool round trip", poolRoundTrip),
             ("memory left", memoryLeft),
             ("OpenBLAS core", blas.map(\.core) ?? "not installed"),
             ("OpenBLAS", blas.map(\.configuration) ?? "install libopenblas0"),
         ]
+    }
+
+    /// What the default number of threads is worth when memory plays no part.
+    private static func multiplyAddSpeedup(_ set: InstructionSet) -> String {
+        let threads = defaultThreadCount()
+        guard threads > 1 else { return "- (one processor)" }
+        let hundredths = Int((WorkerPool.multiplyAddSpeedup(set, workers: threads) * 100).rounded())
+        let text = "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)"
+        return "\(text) times the multiply-adds of one, \(threads) threads"
     }
 
     /// What a phase of two threads costs beyond its work.

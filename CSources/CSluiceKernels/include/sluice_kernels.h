@@ -804,3 +804,6 @@ void sl_conv_openblas(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull a
 // GFLOP/s of an independent-FMA loop of this ISA on the calling thread, timed for about
 // `milliseconds`.
 double sl_fma_peak(const sl_isa *_Nonnull isa, double milliseconds);
+
+// The same loop as a task of some fifty microseconds; `raw_isa` is the table, scratch is not read.
+void sl_fma_slice(const void *_Nonnull raw_isa, size_t task, float *_Nullable scratch);
