@@ -330,14 +330,16 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     const sl_conv_args *const args = raw_args;
     const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
-    const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
-    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
-    assert(task < args->images * pixel_groups * panel_groups);
-    const size_t first_panel = task % panel_groups * args->panels_per_task;
-    const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
-    const size_t pixel_group = task / panel_groups % pixel_groups;
-    const size_t end_tile = sl_min_size(tiles, (pixel_group + 1) * args->tiles_per_task);
-    const size_t image = task / panel_groups / pixel_groups;
+    const sl_tile_cut pixel_groups = sl_cut_tiles(tiles, args->tiles_per_task);
+    const sl_tile_cut panel_groups = sl_cut_tiles(panels, args->panels_per_task);
+    assert(task < args->images * pixel_groups.count * panel_groups.count);
+    const size_t panel_group = task % panel_groups.count;
+    const size_t first_panel = sl_tile_first(panel_groups, panel_group);
+    const size_t end_panel = sl_tile_first(panel_groups, panel_group + 1);
+    const size_t pixel_group = task / panel_groups.count % pixel_groups.count;
+    const size_t first_tile = sl_tile_first(pixel_groups, pixel_group);
+    const size_t end_tile = sl_tile_first(pixel_groups, pixel_group + 1);
+    const size_t image = task / panel_groups.count / pixel_groups.count;
 
     conv_plan plan;
     SL_FN(plan_conv)(args, image, &plan);
@@ -352,7 +354,6 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     // Channels in chunks, so that a panel's part stays close while tiles pass by; as many tiles at
     // a time as leave their input in the L2 cache while the panels pass by.
     const size_t chunk = sl_chunk_channels(args, VEC_LANES);
-    const size_t first_tile = pixel_group * args->tiles_per_task;
     const size_t tile_floats = chunk * SL_TILE_PIXELS * args->stride_h * args->stride_w;
     // Activations read a pass of a panel again: it should not have left the first cache.
     const bool acts_later = SL_FN(acts_after_store)(args->activation);

@@ -273,9 +273,9 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     const sl_winograd_args *const args = raw_args;
     const sl_conv_args *const conv = &args->conv;
     const size_t panels = sl_panel_count(conv->out_channels, VEC_LANES);
-    const size_t panel_groups = sl_ceil_div(panels, conv->panels_per_task);
+    const sl_tile_cut groups = sl_cut_tiles(panels, conv->panels_per_task);
     winograd_plan plan;
-    SL_FN(plan_winograd)(args, task / panel_groups, scratch, &plan);
+    SL_FN(plan_winograd)(args, task / groups.count, scratch, &plan);
     SL_FN(transform_patches)(args, &plan);
 
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
@@ -288,8 +288,8 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     job.tap_step = &block_step;
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
-    const size_t first = task % panel_groups * conv->panels_per_task;
-    const size_t end = sl_min_size(panels, first + conv->panels_per_task);
+    const size_t first = sl_tile_first(groups, task % groups.count);
+    const size_t end = sl_tile_first(groups, task % groups.count + 1);
     carrier carrier = SL_FN(start_carrier)(&conv->carried, task);
     for (size_t panel = first; panel < end; panel++) {
         SL_FN(run_winograd_panel)(args, &plan, panel, &carrier, &job);

@@ -376,6 +376,7 @@ func tileArguments(
         pixels: part.outputHeight * part.outputWidth,
         inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,
         panels: (unitChannels + Int(isa.pointee.panel) - 1) / Int(isa.pointee.panel),
+        weightFloatsPerPanel: part.taps.count * kernel.channels * Int(isa.pointee.panel),
         images: kernel.images,
         tilePixels: Int(isa.pointee.tile_pixels),
         workers: workers,
@@ -459,43 +460,63 @@ private func planarRows(_ kernel: ConvolutionKernel) -> UInt32 {
     return UInt32(max(1, min(rows, 8, kernel.outputHeight)))
 }
 
-/// How the grid of a tile kernel is cut into tasks: pixel groups whose input stays in cache, and
-/// panels apart only when there are too few pixel groups to share.
+/// How the grid of a tile kernel is cut into tasks.
 ///
-/// Bits do not depend on it.
+/// Bits do not depend on it. Workers share what there is more of. Where that is input, each task has
+/// pixels whose input stays in a core's cache, and all panels pass over them. Where it is weights,
+/// each task has panels, and every weight is read by one worker.
 struct TaskTiling {
+    /// The most tiles of a task.
     var tiles: Int
+    /// The most panels of a task.
     var panels: Int
 
     /// Bytes of input that a task should keep in a core's cache.
     private static let cachedInput = 160 << 10
+    /// Fewer tiles wait for the weights that pass over them.
+    private static let fewestTiles = 4
 
     init(
         pixels: Int,
         inputFloatsPerPixel: Int,
-        panels: Int,
+        panels panelCount: Int,
+        weightFloatsPerPanel: Int,
         images: Int,
         tilePixels: Int,
         workers: Int,
         tileMultiple: Int = 1
     ) {
         let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
-        let tileBytes = max(1, tilePixels * inputFloatsPerPixel * 4)
-        var perTask = min(tileCount, max(4, Self.cachedInput / tileBytes))
-        self.panels = max(panels, 1)
+        let tileFloats = max(1, tilePixels * inputFloatsPerPixel)
+        let cached = max(Self.fewestTiles, Self.cachedInput / 4 / tileFloats)
+        var groups = (tileCount + cached - 1) / cached
+        var cuts = 1
         if workers > 1 {
-            let wanted = workers * 3
-            if images * tileCount >= wanted {
-                perTask = min(perTask, max(1, images * tileCount / wanted))
-            }
-            let groups = max(1, images * ((tileCount + perTask - 1) / perTask))
-            if groups < wanted {
-                let cuts = (wanted + groups - 1) / groups
-                self.panels = max(1, (panels + cuts - 1) / cuts)
+            if panelCount * weightFloatsPerPanel > tileCount * tileFloats {
+                groups = 1
+                cuts = Self.evenCount(2 * workers, of: images, workers: workers)
+            } else {
+                let most = max(groups, tileCount / Self.fewestTiles)
+                let wanted = max(groups, (3 * workers + images - 1) / images)
+                groups = min(
+                    Self.evenCount(min(wanted, most) * images, of: images, workers: workers),
+                    tileCount
+                )
+                let tasks = images * groups
+                cuts = tasks >= 2 * workers ? 1 : (3 * workers + tasks - 1) / tasks
             }
         }
+        panels = max(1, (panelCount + cuts - 1) / cuts)
         // The OpenBLAS core computes whole cells of several tiles.
+        let perTask = (tileCount + groups - 1) / groups
         tiles = min(tileCount, (perTask + tileMultiple - 1) / tileMultiple * tileMultiple)
+    }
+
+    /// Pieces to cut each image into for at least `tasks` tasks, so that all workers get as many.
+    private static func evenCount(_ tasks: Int, of images: Int, workers: Int) -> Int {
+        var pieces = (tasks + images - 1) / images
+        while pieces * images % workers != 0 { pieces += 1 }
+        return pieces
     }
 }
 

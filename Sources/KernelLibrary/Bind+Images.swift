@@ -169,6 +169,7 @@ extension KernelBinder {
                 pixels: product.m,
                 inputFloatsPerPixel: product.k,
                 panels: (product.n + catalog.panelChannels - 1) / catalog.panelChannels,
+                weightFloatsPerPanel: product.k * catalog.panelChannels,
                 images: product.aIndex.count,
                 tilePixels: catalog.set.tilePixels,
                 workers: workers
