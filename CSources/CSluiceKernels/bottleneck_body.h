@@ -31,6 +31,7 @@ static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_
     conv.in_h = conv.out_h = (uint32_t)count;
     conv.tiles_per_task = (uint32_t)(count * conv.out_w);
     conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
+    if (widens || rows.end < args->depthwise.out_h) conv.next = (sl_next_read){NULL, 0};
     SL_FN(sl_conv)(&conv, 0, NULL);
 }
 

@@ -156,29 +156,34 @@ typedef struct {
     bool reads_first;
 } cell_run;
 
-// Computes one run. Meanwhile asks for the lines the next panel's run will read: they come from
-// far away.
+// Computes one run. Meanwhile asks for what is read next: it comes from far away.
 static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
-                             size_t next_panel, carrier *carrier, tile_job *job) {
+                             sl_next_read next, carrier *carrier, tile_job *job) {
     const size_t steps = run->channels / VEC_LANES * args->taps;
-    const float *next_line = job->weights + next_panel;
-    size_t lines_left =
-        next_panel == 0 ? 0 : run->channels * args->taps * 2 * VEC_LANES / FLOATS_PER_LINE;
+    const float *next_line = next.from;
+    size_t lines_left = next.floats / FLOATS_PER_LINE;
     // Bits do not depend on tiles, so each width cuts the same pixels anew.
     static const size_t most_pixels[] = {SL_HALF_PANEL_PIXELS, SL_TILE_PIXELS, SL_TRIPLE_PIXELS};
     const size_t start = sl_tile_first(plan->cut, run->first_tile);
     const size_t end = sl_tile_first(plan->cut, run->end_tile);
     const sl_tile_cut cut = sl_cut_tiles(end - start, most_pixels[run->vectors - 1]);
     const bool is_flat = plan->input_is_flat && plan->output_is_flat;
+    const size_t asked = SL_FN(spread_lines)(lines_left, steps * cut.count);
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = start + sl_tile_first(cut, tile);
         job->pixels = cut.base + (tile < cut.larger);
+        const bool carries = job->pixels > 1 && carrier->floats > 0;
+        job->lines_a_pass = lines_left > 0 ? asked : 0;
+        if (carries && job->lines_a_pass < carrier->lines_a_pass) {
+            job->lines_a_pass = carrier->lines_a_pass;
+        }
+        const size_t lines = steps * SL_FN(lines_a_step)(job->lines_a_pass);
         // Tiles of a size that stand evenly go in one call, apart where asking or carrying ends.
         job->run = 1;
         if (is_flat && job->pixels > 1) {
             job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
-            if (lines_left > 0 && steps > 0) {
-                job->run = sl_min_size(job->run, sl_ceil_div(lines_left, steps));
+            if (lines_left > 0 && lines > 0) {
+                job->run = sl_min_size(job->run, sl_ceil_div(lines_left, lines));
             }
             job->run_step = job->pixels * plan->pixel_stride;
             job->asks_ahead = args->taps == 1 && run->reads_first;
@@ -186,30 +191,37 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
         job->prefetch_step = lines_left > 0 ? FLOATS_PER_LINE : 0;
-        SL_FN(load_carrier)(carrier, job->pixels > 1 ? steps : 0, job);
-        lines_left -= sl_min_size(lines_left, job->run * steps);
-        next_line += job->run * steps * FLOATS_PER_LINE;
+        SL_FN(load_carrier)(carrier, carries ? lines : 0, job);
+        lines_left -= sl_min_size(lines_left, job->run * lines);
+        next_line += job->run * lines * FLOATS_PER_LINE;
         const tile_kind kind = SL_FN(place_tile)(plan, args, first, job->pixels, job);
         SL_FN(tile_table)[kind][job->pixels][run->vectors - 1](job);
     }
 }
 
-static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
-                             carrier *carrier, tile_job *job) {
-    const size_t width = run->vectors == 1 ? VEC_LANES : 2 * VEC_LANES;
+// Where the weights of a panel for channels from `first_channel` on start: with the bias, or with
+// the row at which a later chunk goes on.
+static const float *SL_FN(panel_weights)(const sl_conv_args *args, size_t panel,
+                                         size_t first_channel) {
+    const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
+    const size_t rows_before = first_channel == 0 ? 0 : 1 + first_channel * args->taps;
     const size_t panel_floats = 2 * VEC_LANES * (1 + (size_t)args->taps * args->channels);
+    return args->weights + panel * panel_floats + rows_before * vectors * VEC_LANES;
+}
+
+static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, const cell_run *run,
+                             sl_next_read next, carrier *carrier, tile_job *job) {
     const size_t channels_left = args->out_channels - run->panel * 2 * VEC_LANES;
     const size_t last_channels = channels_left - (run->vectors - 1) * VEC_LANES;
     const size_t offset =
         plan->image * args->out_image_stride + run->panel * 2 * args->out_block_stride;
     const bool is_first = run->first_channel == 0;
     const bool is_last = run->first_channel + run->channels == args->channels;
-    const size_t rows_before = is_first ? 0 : 1 + run->first_channel * args->taps;
     job->channels = run->channels;
     job->resumes = !is_first;
-    const float *const panel = args->weights + run->panel * panel_floats;
-    job->weights = panel + rows_before * width;
-    job->third = run->vectors == 3 ? panel + panel_floats + rows_before * VEC_LANES : NULL;
+    job->weights = SL_FN(panel_weights)(args, run->panel, run->first_channel);
+    job->third =
+        run->vectors < 3 ? NULL : SL_FN(panel_weights)(args, run->panel + 1, run->first_channel);
     if (!plan->is_gathered) {
         job->image = args->input + plan->image * args->in_image_stride +
                      run->first_channel / VEC_LANES * args->in_block_stride;
@@ -219,9 +231,37 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
     job->tail = args->mask_tail && last_channels < VEC_LANES ? last_channels : VEC_LANES;
     const sl_activation none = {.kind = SL_ACTIVATION_NONE};
     SL_FN(set_bounds)(job, is_last ? args->activation : none);
-    // The next panel's rows of the same channels, when it is a full one.
-    const bool has_next = channels_left >= 4 * VEC_LANES;
-    SL_FN(run_tiles)(plan, args, run, has_next ? panel_floats : 0, carrier, job);
+    SL_FN(run_tiles)(plan, args, run, next, carrier, job);
+}
+
+// Panels that a run computes: a half panel goes with the one before it.
+SL_INLINE size_t SL_FN(run_panels)(const cell_run *run) {
+    return (run->vectors + 1) / 2;
+}
+
+// What is read after a run: the weights of the next panel for the same channels, else of the first
+// panel for the next channels, else for the first ones again in another pass; `next` after all.
+static __attribute__((noinline)) sl_next_read SL_FN(read_after)(const sl_conv_args *args,
+                                                                const cell_run *run, sl_span panels,
+                                                                bool is_last_pass,
+                                                                sl_next_read next) {
+    const size_t chunk = sl_chunk_channels(args, VEC_LANES);
+    size_t panel = run->panel + SL_FN(run_panels)(run);
+    size_t first_channel = run->first_channel, channels = run->channels;
+    if (panel >= panels.end) {
+        panel = panels.first;
+        first_channel += channels;
+        if (first_channel == args->channels) {
+            if (is_last_pass) return next;
+            first_channel = 0;
+        }
+        channels = sl_min_size(chunk, args->channels - first_channel);
+    }
+    const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
+    return (sl_next_read){
+        .from = SL_FN(panel_weights)(args, panel, first_channel),
+        .floats = channels * args->taps * vectors * VEC_LANES,
+    };
 }
 
 // The activations that are not clamps, on cells just stored.
@@ -326,23 +366,45 @@ static size_t SL_FN(run_vectors)(const conv_plan *plan, const sl_conv_args *args
     return next == 1 ? vectors + 1 : vectors;
 }
 
-static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
-    const sl_conv_args *const args = raw_args;
+// What a task has to do, and how many tasks there are.
+typedef struct {
+    size_t image;
+    sl_span tiles, panels;
+    size_t count;
+} conv_task;
+
+static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
     const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
     const sl_tile_cut pixel_groups = sl_cut_tiles(tiles, args->tiles_per_task);
     const sl_tile_cut panel_groups = sl_cut_tiles(panels, args->panels_per_task);
-    assert(task < args->images * pixel_groups.count * panel_groups.count);
     const size_t panel_group = task % panel_groups.count;
-    const size_t first_panel = sl_tile_first(panel_groups, panel_group);
-    const size_t end_panel = sl_tile_first(panel_groups, panel_group + 1);
     const size_t pixel_group = task / panel_groups.count % pixel_groups.count;
-    const size_t first_tile = sl_tile_first(pixel_groups, pixel_group);
-    const size_t end_tile = sl_tile_first(pixel_groups, pixel_group + 1);
-    const size_t image = task / panel_groups.count / pixel_groups.count;
+    return (conv_task){
+        .image = task / panel_groups.count / pixel_groups.count,
+        .tiles = {sl_tile_first(pixel_groups, pixel_group),
+                  sl_tile_first(pixel_groups, pixel_group + 1)},
+        .panels = {sl_tile_first(panel_groups, panel_group),
+                   sl_tile_first(panel_groups, panel_group + 1)},
+        .count = args->images * pixel_groups.count * panel_groups.count,
+    };
+}
 
+// Tiles that go through all channels and panels together: as many as leave their input in the L2
+// cache meanwhile. Activations read a pass of a panel again: it should not have left the first.
+static size_t SL_FN(pass_tiles)(const sl_conv_args *args, const conv_plan *plan, size_t chunk) {
+    const size_t tile_floats = chunk * SL_TILE_PIXELS * args->stride_h * args->stride_w;
+    const size_t most = plan->is_gathered ? args->gather_tiles : 1 + SL_PASS_FLOATS / tile_floats;
+    const size_t close = 1 + ACTIVATED_FLOATS / (SL_TILE_PIXELS * 2 * VEC_LANES);
+    return SL_FN(acts_after_store)(args->activation) ? sl_min_size(most, close) : most;
+}
+
+static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) {
+    const sl_conv_args *const args = raw_args;
+    const conv_task task = SL_FN(locate_task)(args, number);
+    assert(number < task.count);
     conv_plan plan;
-    SL_FN(plan_conv)(args, image, &plan);
+    SL_FN(plan_conv)(args, task.image, &plan);
     tile_job job;
     memset(&job, 0, sizeof job);
     job.args = args;
@@ -351,34 +413,34 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t task, float *scratch) {
     job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;
 
-    // Channels in chunks, so that a panel's part stays close while tiles pass by; as many tiles at
-    // a time as leave their input in the L2 cache while the panels pass by.
+    // Channels in chunks, so that a panel's part stays close while tiles pass by.
     const size_t chunk = sl_chunk_channels(args, VEC_LANES);
-    const size_t tile_floats = chunk * SL_TILE_PIXELS * args->stride_h * args->stride_w;
-    // Activations read a pass of a panel again: it should not have left the first cache.
-    const bool acts_later = SL_FN(acts_after_store)(args->activation);
-    const size_t most =
-        plan.is_gathered ? args->gather_tiles : 1 + SL_PASS_INPUT_FLOATS / tile_floats;
-    const size_t close = 1 + ACTIVATED_FLOATS / (SL_TILE_PIXELS * 2 * VEC_LANES);
-    const sl_tile_cut passes =
-        sl_cut_tiles(end_tile - first_tile, acts_later ? sl_min_size(most, close) : most);
-    carrier carrier = SL_FN(start_carrier)(&args->carried, task);
+    const size_t tiles = task.tiles.end - task.tiles.first;
+    const sl_tile_cut passes = sl_cut_tiles(tiles, SL_FN(pass_tiles)(args, &plan, chunk));
+    const size_t steps = args->channels / VEC_LANES * args->taps * tiles;
+    carrier carrier = SL_FN(start_carrier)(&args->carried, number, task.count,
+                                           steps * (task.panels.end - task.panels.first));
+    const sl_next_read next = sl_next_share(&args->next, number, task.count);
     for (size_t pass = 0; pass < passes.count; pass++) {
-        cell_run run = {.first_tile = first_tile + sl_tile_first(passes, pass),
-                        .end_tile = first_tile + sl_tile_first(passes, pass + 1)};
+        const bool is_last_pass = pass + 1 == passes.count;
+        cell_run run = {.first_tile = task.tiles.first + sl_tile_first(passes, pass),
+                        .end_tile = task.tiles.first + sl_tile_first(passes, pass + 1)};
         for (size_t channel = 0; channel < args->channels; channel += chunk) {
             run.first_channel = channel;
             run.channels = sl_min_size(chunk, args->channels - channel);
             if (plan.is_gathered) SL_FN(gather_input)(args, &run, &plan, scratch, &job);
             const bool is_last = channel + run.channels == args->channels;
-            for (run.panel = first_panel; run.panel < end_panel;
-                 run.panel += (run.vectors + 1) / 2) {
-                run.reads_first = run.panel == first_panel;
-                run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, end_panel);
-                SL_FN(run_panel)(&plan, args, &run, &carrier, &job);
-                if (is_last && acts_later) {
+            run.panel = task.panels.first;
+            while (run.panel < task.panels.end) {
+                run.reads_first = run.panel == task.panels.first;
+                run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, task.panels.end);
+                const sl_next_read after =
+                    SL_FN(read_after)(args, &run, task.panels, is_last_pass, next);
+                SL_FN(run_panel)(&plan, args, &run, after, &carrier, &job);
+                if (is_last && SL_FN(acts_after_store)(args->activation)) {
                     SL_FN(activate_run)(&plan, args, &run, &job);
                 }
+                run.panel += SL_FN(run_panels)(&run);
             }
         }
     }

@@ -63,13 +63,20 @@ SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[
     }
 }
 
-// Multiplies `count` channels of the pixels with as many rows of the panel.
+// One step: multiplies `count` channels of the pixels with as many rows of the panel.
 SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[][3],
-                                   pixel_source from, weight_rows weights, const size_t count) {
+                                   const tile_job *job, pixel_source from, weight_rows weights,
+                                   line_walk *lines, const size_t count) {
     if (from.each == NULL) SL_FN(start_bases)(pixels, &from);
     if (count == VEC_LANES) {
+        const size_t lines_a_pass = job->lines_a_pass;
+        if (lines_a_pass == 0) SL_FN(move_line)(job, lines);
         SL_PRAGMA(clang loop unroll(disable))
         for (size_t left = VEC_LANES / SL_K_UNROLL; left > 0; left--) {
+            if (lines_a_pass > 0) {
+                SL_FN(move_line)(job, lines);
+                if (lines_a_pass > 1) SL_FN(move_line)(job, lines);
+            }
             SL_UNROLL for (size_t k = 0; k < SL_K_UNROLL; k++) {
                 SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
             }
@@ -88,9 +95,7 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
 SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const size_t rest = channels % VEC_LANES;
-    const float *next = job->prefetch;
-    const float *carry_source = job->carry_source;
-    float *carry_target = job->carry_target;
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
     const float *first = job->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
@@ -99,21 +104,18 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         pixel_source from = {.first = first, .step = job->step};
         size_t tap = 0;
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
-            __builtin_prefetch(next, 0, 2);
-            next += job->prefetch_step;
-            if (job->carries) SL_FN(carry_line)(&carry_source, &carry_target);
             if (job->asks_ahead) {
                 SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
                     __builtin_prefetch(from.first + job->run_step + p * VEC_LANES, 0, 3);
                 }
             }
-            SL_FN(add_channels)(pixels, vectors, sum, from, weights, VEC_LANES);
+            SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, VEC_LANES);
             weights = SL_FN(skip_rows)(vectors, weights, VEC_LANES);
             from.first += job->tap_step[tap];
             tap = tap + 1 == taps ? 0 : tap + 1;
         }
         for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
-            SL_FN(add_channels)(pixels, vectors, sum, from, weights, rest);
+            SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, rest);
             weights = SL_FN(skip_rows)(vectors, weights, rest);
             from.first += job->tap_step[tap++];
         }
@@ -122,13 +124,6 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         out_first += (ptrdiff_t)job->run_out_step;
     }
 }
-
-// Where the next lines to ask for and to copy are.
-typedef struct {
-    const float *prefetch;
-    const float *carry_source;
-    float *carry_target;
-} line_walk;
 
 // A tile whose pixels stand anywhere, all taps inside: the same walk from tap to tap for each.
 SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const tile_job *job) {
@@ -143,12 +138,7 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
         const size_t count =
             left > 1 || channels % VEC_LANES == 0 ? VEC_LANES : channels % VEC_LANES;
         for (size_t tap = 0; tap < taps; tap++) {
-            __builtin_prefetch(lines.prefetch, 0, 2);
-            lines.prefetch += job->prefetch_step;
-            if (job->carries && count == VEC_LANES) {
-                SL_FN(carry_line)(&lines.carry_source, &lines.carry_target);
-            }
-            SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
+            SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, count);
             weights = SL_FN(skip_rows)(vectors, weights, count);
             from.walk += job->tap_step[tap];
         }
@@ -238,12 +228,7 @@ SL_INLINE weight_rows SL_FN(add_indirect_block)(const int pixels, const int vect
             memcpy(at, table->address[t],
                    sl_ceil_div((size_t)pixels, PIXEL_WORDS) * sizeof(pixel_words));
             const pixel_source from = {.each = at};
-            __builtin_prefetch(lines->prefetch, 0, 2);
-            lines->prefetch += job->prefetch_step;
-            if (job->carries && count == VEC_LANES) {
-                SL_FN(carry_line)(&lines->carry_source, &lines->carry_target);
-            }
-            SL_FN(add_channels)(pixels, vectors, sum, from, weights, count);
+            SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, lines, count);
             weights = SL_FN(skip_rows)(vectors, weights, count);
         }
     }

@@ -20,12 +20,20 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     const sl_row_window window = sl_depthwise_window(depthwise);
     const size_t block_stride = sl_window_rows(window, band) * row_stride;
 
-    // The convolution of some rows; the panels that follow are there to be asked for.
+    // The convolution of some rows.
     sl_conv_args conv = *whole;
     conv.images = 1;
-    conv.out_channels -= (uint32_t)(panel * 2 * VEC_LANES);
+    const size_t channels_left = conv.out_channels - panel * 2 * VEC_LANES;
+    conv.out_channels = (uint32_t)sl_min_size(channels_left, 2 * VEC_LANES);
     const size_t taps = (size_t)depthwise->kernel_h * depthwise->kernel_w;
-    conv.weights += panel * 2 * VEC_LANES * (2 + (size_t)conv.channels + taps);
+    const size_t packed_rows = 2 + (size_t)conv.channels + taps;
+    conv.weights += panel * 2 * VEC_LANES * packed_rows;
+    sl_next_read next = whole->next;
+    if (panel + 1 < panels) {
+        next.from = conv.weights + 2 * VEC_LANES * packed_rows;
+        next.floats =
+            sl_panel_vectors(whole->out_channels, VEC_LANES, panel + 1) * VEC_LANES * packed_rows;
+    }
     const float *const packed = conv.weights + vectors * VEC_LANES * (1 + (size_t)conv.channels);
     conv.panels_per_task = 1;
     conv.out_pixel_stride = VEC_LANES;
@@ -53,6 +61,7 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
             conv.tiles_per_task = (uint32_t)(missing * conv.out_w);
             conv.input = input + (needed.first + kept) * conv.in_row_stride;
             conv.output = scratch + kept * row_stride;
+            conv.next = end == end_row ? next : (sl_next_read){NULL, 0};
             SL_FN(sl_conv)(&conv, 0, NULL);
         }
         // Where row 0 of the result in between would be.

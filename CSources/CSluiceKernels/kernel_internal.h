@@ -33,6 +33,12 @@ SL_INLINE size_t sl_min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+// The share of one of `tasks` tasks in asking for what is read next.
+SL_INLINE sl_next_read sl_next_share(const sl_next_read *next, size_t task, size_t tasks) {
+    const size_t first = next->floats * task / tasks, end = next->floats * (task + 1) / tasks;
+    return (sl_next_read){next->from == NULL ? NULL : next->from + first, end - first};
+}
+
 // The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger
 // ones first. It depends on the shape and the ISA alone, so a pixel is always in the same tile.
 typedef struct {
@@ -48,8 +54,6 @@ SL_INLINE sl_tile_cut sl_cut_tiles(size_t pixels, size_t limit) {
 }
 
 enum {
-    // Floats of input that tiles of one pass over the panels may cover: a part of the L2 cache.
-    SL_PASS_INPUT_FLOATS = 48 * 1024,
     // Rows of a panel that one chunk of channels covers, more or less.
     SL_CHUNK_ROWS = 1024,
     // Most taps whose way from tap to tap is a table; tiles with more are indirect.

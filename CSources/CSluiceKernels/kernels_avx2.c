@@ -16,6 +16,8 @@
 #define SL_FOR_TRIPLE_SIZES(X) X(2) X(3) X(4)
 // Channels that one pass of the innermost loop multiplies.
 #define SL_K_UNROLL 8
+// Floats of input that stay in the second cache while all panels pass over them.
+#define SL_PASS_FLOATS (48 * 1024)
 // Output pixels that a depthwise run keeps in registers.
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12

@@ -19,6 +19,8 @@
 #define SL_K_UNROLL 4
 // A register, and once or twice the distance between pixels from it.
 #define SL_PIXELS_A_BASE 3
+// Floats of input that stay in the second cache while all panels pass over them.
+#define SL_PASS_FLOATS (112 * 1024)
 // Output pixels that a depthwise run keeps in registers.
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12

@@ -5,11 +5,12 @@
 // registers from the bias to the store.
 #pragma once
 
-// One number a pixel, several at a time: the addresses of a tile are found together.
+// One number a pixel, several at a time: the addresses of a tile are found together. Whole vectors
+// would be aligned, and the stack with them.
 enum { PIXEL_WORDS = 8 };
-typedef uint64_t pixel_words __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef uint64_t pixel_words __attribute__((ext_vector_type(PIXEL_WORDS), aligned(8)));
 typedef int64_t pixel_wide_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
-typedef uint32_t pixel_coordinates __attribute__((ext_vector_type(PIXEL_WORDS)));
+typedef uint32_t pixel_coordinates __attribute__((ext_vector_type(PIXEL_WORDS), aligned(4)));
 typedef int32_t pixel_flags __attribute__((ext_vector_type(PIXEL_WORDS)));
 typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 // Tiles of a half panel, one vector wide, may take more pixels: the registers are there, and short
@@ -40,6 +41,8 @@ enum {
     FLOATS_PER_LINE = 16,
     // How far ahead of itself a carried upload asks for its source.
     CARRY_AHEAD = 1024,
+    // Lines that a pass of the innermost loop asks for or carries at most.
+    MOST_A_PASS = 2,
 };
 #define SL_TILE_ROOM ((SL_HALF_PANEL_PIXELS + PIXEL_WORDS - 1) / PIXEL_WORDS * PIXEL_WORDS)
 
@@ -70,14 +73,17 @@ typedef struct {
     };
     pixel_coordinates row[SL_TILE_ROOM / PIXEL_WORDS];
     pixel_coordinates column[SL_TILE_ROOM / PIXEL_WORDS];
-    // The panel, and where to ask for a line of the next one in each step of one channel block
-    // and one tap; a step of zero floats asks for nothing new.
+    // The panel.
     const float *weights;
     // The half panel that is computed along with it, in tiles of three vectors.
     const float *third;
+    // Where to ask for lines of what is read next; a step of zero floats asks for nothing new. One
+    // line in each step of one channel block and one tap, or `lines_a_pass` of them (at most two)
+    // in each pass of the innermost loop, where a step is too long for them to arrive in time.
     const float *prefetch;
     size_t prefetch_step;
-    // Lines to copy, one in each step, while `carries`.
+    size_t lines_a_pass;
+    // Lines to copy, as many as are asked for, while `carries`.
     const float *carry_source;
     float *carry_target;
     bool carries;
@@ -100,43 +106,75 @@ typedef struct {
 
 typedef void (*tile_fn)(const tile_job *job);
 
-// Copies one line and goes on to the next.
-SL_INLINE void SL_FN(carry_line)(const float **source, float **target) {
+// Where the next lines to ask for and to copy are.
+typedef struct {
+    const float *prefetch;
+    const float *carry_source;
+    float *carry_target;
+} line_walk;
+
+// Asks for one line and copies one, and goes on to the next.
+SL_INLINE void SL_FN(move_line)(const tile_job *job, line_walk *lines) {
+    __builtin_prefetch(lines->prefetch, 0, 2);
+    lines->prefetch += job->prefetch_step;
+    if (!job->carries) return;
     SL_UNROLL for (size_t i = 0; i < FLOATS_PER_LINE; i += VEC_LANES) {
-        vec_store(*target + i, vec_load(*source + i));
+        vec_store(lines->carry_target + i, vec_load(lines->carry_source + i));
     }
     // What comes from memory is asked for long before.
-    __builtin_prefetch(*source + CARRY_AHEAD, 0, 2);
-    *source += FLOATS_PER_LINE;
-    *target += FLOATS_PER_LINE;
+    __builtin_prefetch(lines->carry_source + CARRY_AHEAD, 0, 2);
+    lines->carry_source += FLOATS_PER_LINE;
+    lines->carry_target += FLOATS_PER_LINE;
 }
 
-// What is left of the share of a carried upload that one task has.
+// Lines of each step when each pass of the innermost loop has `lines_a_pass`.
+SL_INLINE size_t SL_FN(lines_a_step)(size_t lines_a_pass) {
+    return lines_a_pass == 0 ? 1 : lines_a_pass * (VEC_LANES / SL_K_UNROLL);
+}
+
+// The fewest lines a pass with which `steps` have room for `lines`, or the most there are.
+SL_INLINE size_t SL_FN(spread_lines)(size_t lines, size_t steps) {
+    size_t lines_a_pass = 0;
+    while (lines_a_pass < MOST_A_PASS && steps * SL_FN(lines_a_step)(lines_a_pass) < lines) {
+        lines_a_pass++;
+    }
+    return lines_a_pass;
+}
+
+// What is left of the share of a carried upload that one task has, and how dense its lines are.
 typedef struct {
     const float *source;
     float *target;
     size_t floats;
+    size_t lines_a_pass;
 } carrier;
 
-SL_INLINE carrier SL_FN(start_carrier)(const sl_carried_upload *upload, size_t task) {
-    if (upload->floats == 0) return (carrier){NULL, NULL, 0};
+// The share of a task, which has `steps` steps.
+SL_INLINE carrier SL_FN(start_carrier)(const sl_carried_upload *upload, size_t task, size_t tasks,
+                                       size_t steps) {
+    if (upload->floats == 0) return (carrier){NULL, NULL, 0, 0};
     const size_t lines = sl_ceil_div(upload->floats, FLOATS_PER_LINE);
-    const size_t first = lines * task / upload->tasks * FLOATS_PER_LINE;
-    const size_t end =
-        sl_min_size(lines * (task + 1) / upload->tasks * FLOATS_PER_LINE, upload->floats);
-    return (carrier){upload->source + first, upload->target + first, end - first};
+    const size_t first = lines * task / tasks;
+    const size_t end = lines * (task + 1) / tasks;
+    const size_t start = first * FLOATS_PER_LINE;
+    return (carrier){
+        .source = upload->source + start,
+        .target = upload->target + start,
+        .floats = sl_min_size(end * FLOATS_PER_LINE, upload->floats) - start,
+        .lines_a_pass = SL_FN(spread_lines)(end - first, steps),
+    };
 }
 
-// Gives the next call as many lines as it has steps, `steps` in each tile of its run, and shortens
-// the run to where the lines end. What does not fill a tile waits for finish_carrier.
-SL_INLINE void SL_FN(load_carrier)(carrier *carrier, size_t steps, tile_job *job) {
-    const size_t tiles = steps > 0 ? carrier->floats / FLOATS_PER_LINE / steps : 0;
+// Gives the next call as many lines as it has room for, `lines` in each tile of its run, and
+// shortens the run to where they end. What does not fill a tile waits for finish_carrier.
+SL_INLINE void SL_FN(load_carrier)(carrier *carrier, size_t lines, tile_job *job) {
+    const size_t tiles = lines > 0 ? carrier->floats / FLOATS_PER_LINE / lines : 0;
     job->carries = tiles > 0;
     if (!job->carries) return;
     job->run = sl_min_size(job->run, tiles);
     job->carry_source = carrier->source;
     job->carry_target = carrier->target;
-    const size_t floats = job->run * steps * FLOATS_PER_LINE;
+    const size_t floats = job->run * lines * FLOATS_PER_LINE;
     carrier->source += floats;
     carrier->target += floats;
     carrier->floats -= floats;
@@ -256,6 +294,8 @@ SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[
     SL_UNROLL for (int p = 0; p < pixels; p++) {
         const float *const at = first + job->out_offset[p] + (size_t)last * block;
         sum[p][last] = vec_add(sum[p][last], vec_load_tail(at, tail));
+        // All loads at once would put sums on the stack.
+        SL_FINISH_FIRST(sum[p][last]);
     }
 }
 

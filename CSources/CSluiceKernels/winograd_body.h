@@ -154,8 +154,10 @@ static __attribute__((noinline)) void SL_FN(transform_filters_5x1)(const float *
 }
 
 // Multiplies patches and filters of `channels` input channels from `first` on, at each point.
+// Meanwhile asks for the weights that are transformed next.
 static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, size_t first,
-                                   size_t channels, carrier *carrier, tile_job *job) {
+                                   size_t channels, sl_next_read next_weights, carrier *carrier,
+                                   tile_job *job) {
     const size_t width = vectors * VEC_LANES;
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
@@ -163,19 +165,27 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
     // Patches of the next point come from far away; each tile asks for its share of them.
     const size_t lines = sl_ceil_div(channels * plan->tiles, FLOATS_PER_LINE);
     const size_t lines_per_group = sl_ceil_div(lines, cut.count);
+    const size_t steps = channels / VEC_LANES;
+    size_t asked = next_weights.floats / FLOATS_PER_LINE;
+    job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * PATCH_POINTS);
+    if (carrier->floats > 0 && job->lines_a_pass < carrier->lines_a_pass) {
+        job->lines_a_pass = carrier->lines_a_pass;
+    }
+    const size_t tile_lines = steps * SL_FN(lines_a_step)(job->lines_a_pass);
+    job->prefetch = next_weights.from;
     for (size_t point = 0; point < PATCH_POINTS; point++) {
         const float *const patches = plan->patches + point * plan->patch_stride +
                                      first / VEC_LANES * plan->tiles * VEC_LANES;
         const float *next = patches + (point + 1 < PATCH_POINTS ? plan->patch_stride : 0);
         job->weights = plan->filters + point * plan->filter_stride;
-        job->prefetch = job->weights;
         job->output = plan->products + point * plan->product_stride;
         job->residual = first > 0 ? job->output : NULL;
         for (size_t group = 0; group < cut.count; group += job->run) {
             const size_t tile = sl_tile_first(cut, group);
             job->run = (group < cut.larger ? cut.larger : cut.count) - group;
             job->pixels = cut.base + (group < cut.larger);
-            SL_FN(load_carrier)(carrier, channels / VEC_LANES, job);
+            SL_FN(load_carrier)(carrier, tile_lines, job);
+            job->prefetch_step = asked > 0 ? FLOATS_PER_LINE : 0;
             for (size_t line = 0; line < lines_per_group * job->run; line++) {
                 __builtin_prefetch(next, 0, 3);
                 next += FLOATS_PER_LINE;
@@ -185,6 +195,9 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
             job->run_step = job->pixels * VEC_LANES;
             job->run_out_step = job->pixels * width;
             SL_FN(tile_table)[TILE_STRIDED][job->pixels][vectors - 1](job);
+            const size_t done = sl_min_size(asked, tile_lines * job->run);
+            job->prefetch += done * FLOATS_PER_LINE;
+            asked -= done;
         }
     }
 }
@@ -241,12 +254,23 @@ static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *
     SL_FN(finish_panel)(5, conv, plan, panel, vectors, bias);
 }
 
+// The weights of a panel for the chunk of channels that starts at `first`.
+static sl_next_read SL_FN(chunk_weights)(const sl_conv_args *conv, size_t panel, size_t first) {
+    const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
+    const size_t channels = sl_min_size(sl_winograd_chunk(conv, VEC_LANES), conv->channels - first);
+    return (sl_next_read){
+        .from = SL_FN(panel_weights)(conv, panel, first),
+        .floats = conv->taps * channels * vectors * VEC_LANES,
+    };
+}
+
+// `next` is what is read after the panel.
 static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
-                                      size_t panel, carrier *carrier, tile_job *job) {
+                                      size_t panel, sl_next_read next, carrier *carrier,
+                                      tile_job *job) {
     const sl_conv_args *const conv = &args->conv;
     const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
-    const float *const weights =
-        conv->weights + panel * 2 * VEC_LANES * (1 + (size_t)conv->taps * conv->channels);
+    const float *const weights = SL_FN(panel_weights)(conv, panel, 0);
     SL_FN(space_evenly)(job, 0, vectors * VEC_LANES);
     const size_t chunk = sl_winograd_chunk(conv, VEC_LANES);
     for (size_t c = 0; c < conv->channels; c += chunk) {
@@ -260,7 +284,9 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
         } else {
             SL_FN(transform_filters_5x1)(weights, conv->channels, c, channels, plan);
         }
-        SL_FN(multiply_points)(plan, vectors, c, channels, carrier, job);
+        const bool is_last = c + channels == conv->channels;
+        const sl_next_read after = is_last ? next : SL_FN(chunk_weights)(conv, panel, c + channels);
+        SL_FN(multiply_points)(plan, vectors, c, channels, after, carrier, job);
     }
     if (plan->taps == 3) {
         SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights);
@@ -269,17 +295,16 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
     }
 }
 
-static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch) {
-    const sl_winograd_args *const args = raw_args;
+// Multiplies the patches of a task's block with its panels. A call of its own keeps the job off the
+// stack of the transform of the patches.
+static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winograd_args *args,
+                                                                 const winograd_plan *plan,
+                                                                 size_t task) {
     const sl_conv_args *const conv = &args->conv;
     const size_t panels = sl_panel_count(conv->out_channels, VEC_LANES);
     const sl_tile_cut groups = sl_cut_tiles(panels, conv->panels_per_task);
-    winograd_plan plan;
-    SL_FN(plan_winograd)(args, task / groups.count, scratch, &plan);
-    SL_FN(transform_patches)(args, &plan);
-
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
-    const int32_t block_step = (int32_t)(plan.tiles * VEC_LANES);
+    const int32_t block_step = (int32_t)(plan->tiles * VEC_LANES);
     const sl_conv_args product = {.taps = 1};
     tile_job job;
     memset(&job, 0, sizeof job);
@@ -290,9 +315,24 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     job.tail = VEC_LANES;
     const size_t first = sl_tile_first(groups, task % groups.count);
     const size_t end = sl_tile_first(groups, task % groups.count + 1);
-    carrier carrier = SL_FN(start_carrier)(&conv->carried, task);
+    const size_t steps = conv->channels / VEC_LANES * PATCH_POINTS *
+                         sl_ceil_div(plan->tiles, SL_TILE_PIXELS) * (end - first);
+    const size_t tasks = plan->blocks.count * groups.count;
+    carrier carrier = SL_FN(start_carrier)(&conv->carried, task, tasks, steps);
     for (size_t panel = first; panel < end; panel++) {
-        SL_FN(run_winograd_panel)(args, &plan, panel, &carrier, &job);
+        const sl_next_read next = panel + 1 < end ? SL_FN(chunk_weights)(conv, panel + 1, 0)
+                                                  : sl_next_share(&conv->next, task, tasks);
+        SL_FN(run_winograd_panel)(args, plan, panel, next, &carrier, &job);
     }
     SL_FN(finish_carrier)(&carrier);
+}
+
+static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch) {
+    const sl_winograd_args *const args = raw_args;
+    const size_t panels = sl_panel_count(args->conv.out_channels, VEC_LANES);
+    const sl_tile_cut groups = sl_cut_tiles(panels, args->conv.panels_per_task);
+    winograd_plan plan;
+    SL_FN(plan_winograd)(args, task / groups.count, scratch, &plan);
+    SL_FN(transform_patches)(args, &plan);
+    SL_FN(run_winograd_panels)(args, &plan, task);
 }

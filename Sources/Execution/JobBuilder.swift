@@ -16,6 +16,8 @@ struct JobBuilder {
     private(set) var inputRegions: [Region<DeviceSpace>?]
     private(set) var outputRegions: [Region<DeviceSpace>?]
     private var operandItems: [ValueID: Int] = [:]
+    /// The last call that can ask for what is read after it.
+    private var asker: KernelCall?
 
     init(
         program: Program,
@@ -102,7 +104,7 @@ struct JobBuilder {
         preconditionFailure("the plan has a kernel carry an upload that cannot")
     }
 
-    private func bindCompute(
+    private mutating func bindCompute(
         _ step: TimelineStep,
         index: Int,
         node: FusedNode,
@@ -135,8 +137,13 @@ struct JobBuilder {
             let offset =
                 step.slot.map { program.plan.offsets[$0] }
                 ?? program.residentOffset[item]
-            operands.weights = device.region(offset..<offset + byteCount)
-            return binder.bind(node, .units(part: part, range: range), operands)
+            let weights = device.region(offset..<offset + byteCount)
+            operands.weights = weights
+            let calls = binder.bind(node, .units(part: part, range: range), operands)
+            // A streamed block is close already: it has just been copied.
+            if step.slot == nil { _ = asker?.askFor(weights) }
+            asker = calls.last
+            return calls
         case .chunks(let item, let part, let range):
             guard let slot = step.slot else { preconditionFailure("chunks have a slot") }
             let offset = program.plan.offsets[slot]

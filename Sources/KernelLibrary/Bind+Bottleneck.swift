@@ -59,14 +59,16 @@ extension KernelBinder {
         while sl_bottleneck_scratch_floats(isa, &args) > room, args.rows_per_band > 1 {
             args.rows_per_band -= 1
         }
+        let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.bottleneck,
-            UnsafeRawPointer(store.keep(args)),
+            UnsafeRawPointer(bound),
             taskCount: sl_bottleneck_task_count(&args),
             scratch: scratch(
                 context.workspace,
                 floats: sl_bottleneck_scratch_floats(isa, &args)
-            )
+            ),
+            next: bound.pointer(to: \.project.next)
         )
     }
 }

@@ -115,7 +115,8 @@ extension KernelBinder {
             UnsafeRawPointer(bound),
             taskCount: sl_conv_task_count(isa, &args),
             scratch: scratch,
-            carried: bound.pointer(to: \.carried)
+            carried: bound.pointer(to: \.carried),
+            next: bound.pointer(to: \.next)
         )
     }
 

@@ -33,14 +33,16 @@ extension KernelBinder {
                 rows: depthwise.part.outputHeight
             )
         }
+        let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.expansion,
-            UnsafeRawPointer(store.keep(args)),
+            UnsafeRawPointer(bound),
             taskCount: sl_expansion_task_count(isa, &args),
             scratch: scratch(
                 context.workspace,
                 floats: sl_expansion_scratch_floats(isa, &args)
-            )
+            ),
+            next: bound.pointer(to: \.conv.next)
         )
     }
 }

@@ -89,7 +89,8 @@ package struct NativeCatalog: KernelCatalog {
         return 2 * lanes * lanes * 4
     }
 
-    /// A line for each vector of channels under each tap, in each tile or point of a tile of patches.
+    /// So many lines for each vector of channels under each tap, in each tile or point of a tile of
+    /// patches.
     ///
     /// With fewer tiles than threads, one thread would copy what others have time for.
     package func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
@@ -108,7 +109,7 @@ package struct NativeCatalog: KernelCatalog {
         case .planar, .depthwise, .grouped: return 0
         }
         let tiles = (pixels + set.tilePixels - 1) / set.tilePixels
-        return tiles < threads ? 0 : tiles * steps * 64
+        return tiles < threads ? 0 : tiles * steps * Int(set.table.pointee.carried_lines) * 64
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
@@ -135,8 +136,7 @@ package struct NativeCatalog: KernelCatalog {
     ///
     /// An affine map of the input needs room for one tile.
     private func gatherWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
-        // A part of the second cache, which weights and output share.
-        let mostFloats = 48 << 10
+        let mostFloats = Int(set.table.pointee.pass_floats)
         let floats = kernel.parts.reduce(0) { most, part in
             withTaps(part.taps) { dy, dx in
                 var args = tileArguments(

@@ -14,19 +14,37 @@ package struct KernelCall: @unchecked Sendable {
     private let scratch: WorkerScratch?
     /// Where the kernel looks for an upload that it carries; nil when it carries none.
     private let carried: UnsafeMutablePointer<sl_carried_upload>?
+    /// Where the kernel looks for what is read after it; nil when it does not ask for that.
+    private let next: UnsafeMutablePointer<sl_next_read>?
 
     init(
         _ function: @escaping Function,
         _ arguments: UnsafeRawPointer,
         taskCount: Int,
         scratch: WorkerScratch? = nil,
-        carried: UnsafeMutablePointer<sl_carried_upload>? = nil
+        carried: UnsafeMutablePointer<sl_carried_upload>? = nil,
+        next: UnsafeMutablePointer<sl_next_read>? = nil
     ) {
         self.function = function
         self.arguments = arguments
         self.taskCount = taskCount
         self.scratch = scratch
         self.carried = carried
+        self.next = next
+    }
+
+    /// Has the call ask for the start of `weights`, which are read after it and come from far away.
+    ///
+    /// False when the kernel cannot.
+    package func askFor(_ weights: Region<DeviceSpace>) -> Bool {
+        // A part of the second cache: the first panels.
+        let most = 128 << 10
+        guard let next else { return false }
+        next.pointee = sl_next_read(
+            from: UnsafePointer(weights.pointer.assumingMemoryBound(to: Float.self)),
+            floats: min(weights.byteCount, most) / 4
+        )
+        return true
     }
 
     /// Lets the call copy `source` to `target` between its multiplications.
@@ -39,8 +57,7 @@ package struct KernelCall: @unchecked Sendable {
         carried.pointee = sl_carried_upload(
             source: UnsafePointer(source.pointer.assumingMemoryBound(to: Float.self)),
             target: target.pointer.assumingMemoryBound(to: Float.self),
-            floats: source.byteCount / 4,
-            tasks: taskCount
+            floats: source.byteCount / 4
         )
         return true
     }

@@ -7,7 +7,8 @@ extension NativeCatalog {
     /// Whether the shape of a convolution suits Winograd's algorithm and is faster with it.
     ///
     /// Both sides count multiply-adds of one lane; the transforms were measured in the same unit
-    /// on AVX2 (`benchmarks/kernels` shows the result layer by layer).
+    /// (`benchmarks/kernels` shows the result layer by layer). Wider vectors multiply faster than
+    /// they transform filters: with AVX-512 an image of 7x7 pixels is not worth it.
     func isFasterByWinograd(_ kernel: ConvolutionKernel) -> Bool {
         guard kernel.strideHeight == 1, kernel.strideWidth == 1,
             kernel.parts.allSatisfy({ $0.isWinogradShaped(of: kernel) })
@@ -24,9 +25,10 @@ extension NativeCatalog {
         let direct = 1.1 * pixels * Double(taps) * inputs * outputs
         // Filters are transformed again for each block of tiles.
         let blocks = Double((tiles + 47) / 48)
+        let filter: Double = lanes >= 16 ? 300 : 219
         let winograd =
             Double(tiles) * (42 * inputs * outputs + 366 * inputs + 292 * outputs)
-            + blocks * 219 * inputs * outputs
+            + blocks * filter * inputs * outputs
         return winograd * 1.1 < direct
     }
 
@@ -110,7 +112,8 @@ extension KernelBinder {
             UnsafeRawPointer(bound),
             taskCount: sl_winograd_task_count(isa, &args),
             scratch: scratch,
-            carried: bound.pointer(to: \.conv.carried)
+            carried: bound.pointer(to: \.conv.carried),
+            next: bound.pointer(to: \.conv.next)
         )
     }
 }

@@ -308,7 +308,11 @@ struct ConvKernelTests {
         }
     }
 
-    @Test("carries an upload along", arguments: convTestISAs, 0..<40 as Range<UInt64>)
+    @Test(
+        "carries an upload along and asks for what is next",
+        arguments: convTestISAs,
+        0..<40 as Range<UInt64>
+    )
     func carriesAnUpload(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
         let conv = ConvCase(isa: isa, seed: seed)
@@ -316,9 +320,12 @@ struct ConvKernelTests {
         let plain = conv.runNative(isa, packed: packed, cut: .init())
         var random = ConvRandom(seed: seed + 1)
         for cut in [ConvCase.Cut(), .init(tilesPerTask: 3, panelsPerTask: 1)] {
-            let upload = CarriedUpload(floats: random.int(1...40_000))
+            // From less than a line in each step to more than all steps have room for.
+            let upload = CarriedUpload(floats: random.int(1...(random.chance(2) ? 2_000 : 200_000)))
+            let asked = random.int(0...10_000)
             let output = conv.run(isa, packed: packed, cut: cut) { args, number in
-                args.carried = upload.share(tasks: sl_conv_task_count(isa, &args))
+                args.carried = upload.arguments
+                args.next = sl_next_read(from: args.weights, floats: asked)
                 conv.runNative(isa, &args, number)
             }
             #expect(conv.differences(plain, output) == 0)

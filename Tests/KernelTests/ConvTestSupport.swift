@@ -138,12 +138,11 @@ struct CarriedUpload {
         target = ConvBuffer(floats)
     }
 
-    func share(tasks: Int) -> sl_carried_upload {
+    var arguments: sl_carried_upload {
         sl_carried_upload(
             source: UnsafePointer(source.base),
             target: target.base,
-            floats: source.count,
-            tasks: tasks
+            floats: source.count
         )
     }
 

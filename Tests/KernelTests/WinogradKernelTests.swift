@@ -143,7 +143,7 @@ private struct WinogradCase {
         args.conv.residual = residual.map { UnsafePointer($0.base) }
         args.conv.output = output.base
         if let upload {
-            args.conv.carried = upload.share(tasks: sl_winograd_task_count(isa, &args))
+            args.conv.carried = upload.arguments
         }
         for task in (0..<sl_winograd_task_count(isa, &args)).reversed() {
             let scratch = ConvBuffer(sl_winograd_scratch_floats(isa, &args))

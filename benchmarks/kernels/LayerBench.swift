@@ -4,68 +4,104 @@ import GraphIR
 import KernelLibrary
 import TensorMemory
 
-/// One node of a fused graph on memory of its own, with one copy of its weights or several.
+/// One node of a fused graph on memory of its own.
 struct LayerBench {
+    /// Where the weights of one run after the other come from.
+    enum Weights {
+        /// The same ones: they stay in the caches as far as they fit.
+        case warm
+        /// Copies that take so many bytes together, read where they are.
+        case rotating(Int)
+        /// So many bytes of host memory, through two slots of at most `block` bytes: each call
+        /// carries the next block along, as a plan has it do.
+        case carried(Int, block: Int)
+    }
+
     private let copies: [[KernelCall]]
     // What the calls point at.
     private let store = ArgumentStore()
     private let arena: Arena<DeviceSpace>
+    private let host: Arena<HostSpace>
 
-    /// Nil when the node is not a convolution.
+    /// Nil when the node is not a convolution, or cannot carry what it should.
     init?(
         _ node: FusedNode,
         in graph: FusedGraph,
         catalog: NativeCatalog,
-        rotatingBytes: Int?
+        weights source: Weights
     ) throws {
         guard case .convolution(let kernel) = node.kernel else { return nil }
         let binder = KernelBinder(catalog: catalog, graph: graph, workers: 1, store: store)
         let line = { (bytes: Int) in (bytes + 63) / 64 * 64 }
-        let inputs = node.inputs.map { line(graph[$0].byteCount(lanes: catalog.lanes)) }
-        let output = line(graph[node.output].byteCount(lanes: catalog.lanes))
-        let workspace = line(catalog.workspace(of: node, in: graph).best)
-        let weights: [Int] = kernel.parts.map { part in
-            line(
-                catalog.packedByteCount(
-                    order: kernel.order,
-                    outputChannels: part.outputChannels,
-                    channels: kernel.channels,
-                    taps: part.taps.count
-                )
-            )
+        let blocks: [LayerBlock]
+        var hostCount = 0
+        if case .carried(let bytes, let limit) = source {
+            blocks = layerBlocks(of: kernel, catalog: catalog, limit: limit)
+            // An even number of blocks, so that two slots alternate.
+            let total = blocks.reduce(0) { $0 + line($1.byteCount) }
+            hostCount = max(2, bytes / max(total, 1)) / 2 * 2
+        } else {
+            blocks = layerBlocks(of: kernel, catalog: catalog, limit: .max)
         }
-        let weightByteCount = weights.reduce(0, +)
-        let copyCount = rotatingBytes.map { max(2, $0 / max(weightByteCount, 1)) } ?? 1
-        let fixed = inputs.reduce(0, +) + output + workspace
-        let arena = try Arena<DeviceSpace>(capacity: fixed + copyCount * weightByteCount)
-        Self.fill(arena.region(0..<arena.capacity))
-        self.arena = arena
+        let total = blocks.reduce(0) { $0 + line($1.byteCount) }
+        let slotBytes = blocks.reduce(0) { max($0, line($1.byteCount)) }
+        let copyCount: Int, weightBytes: Int
+        switch source {
+        case .warm: (copyCount, weightBytes) = (1, total)
+        case .rotating(let bytes):
+            copyCount = max(2, bytes / max(total, 1))
+            weightBytes = copyCount * total
+        case .carried: (copyCount, weightBytes) = (hostCount, 2 * slotBytes)
+        }
+        let operands = (node.inputs + [node.output]).map {
+            line(graph[$0].byteCount(lanes: catalog.lanes))
+        }
+        let workspace = line(catalog.workspace(of: node, in: graph).best)
+        arena = try Arena(capacity: operands.reduce(0, +) + workspace + weightBytes)
+        host = try Arena(capacity: hostCount * total)
+        Self.fill(arena.region(0..<arena.capacity).pointer, arena.capacity)
+        if hostCount > 0 { Self.fill(host.region(0..<host.capacity).pointer, host.capacity) }
 
+        let arena = arena
         var end = 0
         func take(_ bytes: Int) -> Region<DeviceSpace> {
-            defer { end += bytes }
+            defer { end += line(bytes) }
             return arena.region(end..<end + bytes)
         }
-        let inputRegions = inputs.map { take($0) }
-        let outputRegion = take(output)
+        let regions = operands.map { take($0) }
         let workspaceRegion = workspace > 0 ? take(workspace) : nil
-        let unit = catalog.unitChannels(kernel.order)
-        copies = (0..<copyCount).map { (_: Int) -> [KernelCall] in
-            kernel.parts.indices.flatMap { part in
-                binder.bind(
+        let firstSlot = end
+        let slot = { (number: Int, byteCount: Int) in
+            let start = firstSlot + number % 2 * slotBytes
+            return arena.region(start..<start + byteCount)
+        }
+        copies = (0..<copyCount).map { (copy: Int) -> [KernelCall] in
+            blocks.indices.flatMap { index in
+                let block = blocks[index]
+                let weights =
+                    hostCount > 0
+                    ? slot(copy * blocks.count + index, block.byteCount) : take(block.byteCount)
+                return binder.bind(
                     node,
-                    .units(
-                        part: part,
-                        range: 0..<(kernel.parts[part].outputChannels + unit - 1) / unit
-                    ),
+                    .units(part: block.part, range: block.units),
                     KernelOperands(
-                        inputs: inputRegions,
-                        output: outputRegion,
-                        weights: take(weights[part]),
+                        inputs: Array(regions.dropLast()),
+                        output: regions[regions.count - 1],
+                        weights: weights,
                         workspace: workspaceRegion
                     )
                 )
             }
+        }
+        guard hostCount > 0 else { return }
+        var start = 0
+        let calls = copies.flatMap { $0 }
+        guard calls.count == copyCount * blocks.count else { return nil }
+        for number in calls.indices {
+            let byteCount = blocks[(number + 1) % blocks.count].byteCount
+            let from = host.region(start..<start + byteCount)
+            start = (start + line(byteCount)) % (host.capacity - slotBytes)
+            guard calls[number].carry(from, to: slot(number + 1, byteCount)) else { return nil }
         }
     }
 
@@ -81,12 +117,59 @@ struct LayerBench {
     }
 
     /// Small numbers of both signs: nothing overflows or becomes denormal.
-    private static func fill(_ region: Region<DeviceSpace>) {
-        let floats = region.pointer.assumingMemoryBound(to: Float.self)
+    private static func fill(_ bytes: UnsafeMutableRawPointer, _ byteCount: Int) {
+        let floats = bytes.assumingMemoryBound(to: Float.self)
         var state: UInt32 = 1
-        for index in 0..<region.byteCount / 4 {
+        for index in 0..<byteCount / 4 {
             state = state &* 1_664_525 &+ 1_013_904_223
             floats[index] = Float(Int32(bitPattern: state) >> 8) / Float(1 << 24)
+        }
+    }
+}
+
+/// Weights of a layer that one call reads.
+private struct LayerBlock {
+    var part: Int
+    var units: Range<Int>
+    var byteCount: Int
+}
+
+/// The weights in blocks of whole units, of at most `limit` bytes where a unit is not larger.
+private func layerBlocks(
+    of kernel: ConvolutionKernel,
+    catalog: NativeCatalog,
+    limit: Int
+) -> [LayerBlock] {
+    // With a projection all weights are one unit.
+    let unit = kernel.projection == nil ? catalog.unitChannels(kernel.order) : nil
+    return kernel.parts.indices.flatMap { part -> [LayerBlock] in
+        let packed = kernel.packedWeights(of: part)
+        let offset = { (units: Int) in
+            packed.reduce(0) { sum, weights in
+                let channels = weights.part.outputChannels
+                return sum
+                    + catalog.packedByteCount(
+                        order: weights.order,
+                        outputChannels: unit.map { min(units * $0, channels) } ?? channels,
+                        channels: weights.channels,
+                        taps: weights.part.taps.count
+                    )
+            }
+        }
+        let count = unit.map { (packed[0].part.outputChannels + $0 - 1) / $0 } ?? 1
+        guard count > 1 else {
+            return [LayerBlock(part: part, units: 0..<1, byteCount: offset(1))]
+        }
+        // Each block of Winograd's algorithm transforms its input again: plans give it more.
+        let fewest = kernel.algorithm == .winograd ? 16 : 1
+        let step = min(count, max(fewest, limit / offset(1)))
+        return stride(from: 0, to: count, by: step).map { first in
+            let end = min(first + step, count)
+            return LayerBlock(
+                part: part,
+                units: first..<end,
+                byteCount: offset(end) - offset(first)
+            )
         }
     }
 }

@@ -21,14 +21,19 @@ struct KernelBenchmark: ParsableCommand {
             and bytes of weights over the bandwidth of reading, as a share of the cold time; and \
             milliseconds of the same layer with OpenBLAS under the same driver. The peak is \
             measured between the runs. Rounds in which a neighbour took issue slots of the core \
-            (fewer no-operations a cycle than in the best round) are dropped and counted.
+            (fewer no-operations a cycle than in the best round) are dropped and counted. \
+            Carried is the time over the warm one when weights come from memory block by block, \
+            each copied to a slot while the one before it is multiplied, as streamed weights are.
             """
     )
 
     @Argument(help: "ONNX model files.")
     var models: [String]
 
-    @Option(name: .customLong("shape"), help: "Shape of an open input: NAME=1x3x224x224.")
+    @Option(
+        name: .customLong("shape"),
+        help: "Shape of an input: NAME=1x3x224x224 (default: one image where the batch is open)."
+    )
     var shapes: [String] = []
 
     @Option(help: "Instruction set (default: the best).")
@@ -42,6 +47,12 @@ struct KernelBenchmark: ParsableCommand {
 
     @Option(help: "MiB that cold weights rotate over.")
     var rotate = 512
+
+    @Option(help: "KiB of weights in a block, when they are carried.")
+    var block = 384
+
+    @Flag(help: "Computes every convolution by the sums of its definition.")
+    var exact = false
 
     func run() throws {
         var options = RunOptions()
@@ -61,7 +72,8 @@ struct KernelBenchmark: ParsableCommand {
         let bandwidth = readBandwidth()
         print("isa \(native.isaName), reads \(fixed(bandwidth * 1e-9, 1)) GB/s, one thread")
         for path in models {
-            let bound = try Model(path: path).boundGraph(shapes: options.shapes).graph
+            let model = try Model(path: path)
+            let bound = try model.boundGraph(shapes: shapes(of: model, given: options.shapes)).graph
             print("\n\(URL(fileURLWithPath: path).lastPathComponent)")
             print(Row.header)
             try report(bound, native: native, openBLAS: openBLAS, bandwidth: bandwidth)
@@ -74,7 +86,7 @@ struct KernelBenchmark: ParsableCommand {
         openBLAS: NativeCatalog?,
         bandwidth: Double
     ) throws {
-        let graph = try fuse(bound, catalog: native, fuses: true)
+        let graph = try fuse(bound, catalog: native, fuses: true, isExact: exact)
         let other = try openBLAS.map { try fuse(bound, catalog: $0, fuses: true) }
         var counts: [String: Int] = [:]
         var order: [(key: String, index: Int)] = []
@@ -89,24 +101,30 @@ struct KernelBenchmark: ParsableCommand {
             guard case .convolution(let kernel) = node.kernel else { continue }
             let usesGemm = [.tile, .winograd, .matrix].contains(kernel.algorithm)
             guard
-                let warm = try LayerBench(node, in: graph, catalog: native, rotatingBytes: nil),
+                let warm = try LayerBench(node, in: graph, catalog: native, weights: .warm),
                 let cold = try LayerBench(
                     node,
                     in: graph,
                     catalog: native,
-                    rotatingBytes: rotate << 20
+                    weights: .rotating(rotate << 20)
                 )
             else { continue }
+            let carried = try LayerBench(
+                node,
+                in: graph,
+                catalog: native,
+                weights: .carried(rotate << 20, block: block << 10)
+            )
             var reference: LayerBench?
             if usesGemm, let openBLAS, let other, other.nodes.count == graph.nodes.count {
                 reference = try LayerBench(
                     other.nodes[index],
                     in: other,
                     catalog: openBLAS,
-                    rotatingBytes: nil
+                    weights: .warm
                 )
             }
-            let sample = Sample(rounds: rounds, warm, cold, reference, peak: native.set)
+            let sample = Sample(rounds: rounds, warm, cold, carried, reference, peak: native.set)
             let bytes = weightBytes(kernel)
             let row = Row(
                 count: counts[key] ?? 1,
@@ -125,6 +143,18 @@ struct KernelBenchmark: ParsableCommand {
         print("total \(fixed(total.warm * 1e3, 2)) ms warm, \(fixed(total.cold * 1e3, 2)) ms cold")
     }
 
+    /// What was given, and one image where only the batch of an input is open.
+    private func shapes(of model: Model, given: [String: [Int]]) -> [String: [Int]] {
+        var shapes = given
+        for input in model.inputs where shapes[input.name] == nil {
+            guard let dimensions = input.dimensions, let first = dimensions.first else { continue }
+            let sizes = dimensions.dropFirst().compactMap { Int($0) }
+            guard Int(first) == nil, sizes.count == dimensions.count - 1 else { continue }
+            shapes[input.name] = [1] + sizes
+        }
+        return shapes
+    }
+
     /// What makes two layers the same; nil for nodes that are not measured.
     private func describe(_ node: FusedNode, in graph: FusedGraph) -> String? {
         guard case .convolution(let kernel) = node.kernel else { return nil }
@@ -134,16 +164,17 @@ struct KernelBenchmark: ParsableCommand {
                 + "\(kernel.outputChannels)"
         }
         let group = kernel.group > 1 ? " g\(kernel.group)" : ""
-        return "\(kernel.algorithm)\(residual) \(kernel.kernelHeight)x\(kernel.kernelWidth)"
+        let depthwise = kernel.depthwise.map { "+dw\($0.strideHeight)" } ?? ""
+        let after = depthwise + (kernel.projection.map { "+\($0.part.outputChannels)" } ?? "")
+        return "\(kernel.algorithm)\(residual)\(after) \(kernel.kernelHeight)x\(kernel.kernelWidth)"
             + " s\(kernel.strideHeight) \(kernel.channels * kernel.group)->"
             + "\(kernel.outputChannels)\(group) @\(kernel.inputHeight)x\(kernel.inputWidth)"
     }
 
     /// Bytes of weights, which come from memory in a cold run.
     private func weightBytes(_ kernel: ConvolutionKernel) -> Double {
-        kernel.parts.reduce(0.0) {
-            $0 + 4 * Double($1.outputChannels * (1 + kernel.channels * $1.taps.count))
-        }
+        let packed = kernel.parts.indices.flatMap { kernel.packedWeights(of: $0) }
+        return packed.reduce(0.0) { $0 + 4 * Double($1.part.outputChannels + $1.count) }
     }
 
     /// Bytes per second of reading memory that no cache holds.
@@ -172,6 +203,7 @@ struct KernelBenchmark: ParsableCommand {
 struct Sample {
     var warm = Double.infinity
     var cold = Double.infinity
+    var carried: Double?
     var reference: Double?
     /// GFLOP/s.
     var peak = 0.0
@@ -181,6 +213,7 @@ struct Sample {
         rounds: Int,
         _ warm: LayerBench,
         _ cold: LayerBench,
+        _ carried: LayerBench?,
         _ reference: LayerBench?,
         peak set: InstructionSet
     ) {
@@ -189,24 +222,30 @@ struct Sample {
             var peak: Double
             var warm: Double
             var cold: Double
+            var carried: Double?
             var reference: Double?
         }
-        _ = warm.time(copy: 0)
-        _ = reference?.time(copy: 0)
+        // The second of two runs: activations are in the caches as the weights leave them.
+        let time = { (bench: LayerBench, number: Int) in
+            _ = bench.time(copy: 2 * number)
+            return bench.time(copy: 2 * number + 1)
+        }
         let results = (0..<rounds).map { number in
             let before = probe_nops_per_cycle()
             let round = Round(
                 nops: 0,
                 peak: set.measurePeak(milliseconds: 0.3),
-                warm: min(warm.time(copy: 0), warm.time(copy: 0)),
-                cold: cold.time(copy: number),
-                reference: reference?.time(copy: 0)
+                warm: time(warm, number),
+                cold: time(cold, number),
+                carried: carried.map { time($0, number) },
+                reference: reference.map { time($0, number) }
             )
             return Round(
                 nops: min(before, probe_nops_per_cycle()),
                 peak: round.peak,
                 warm: round.warm,
                 cold: round.cold,
+                carried: round.carried,
                 reference: round.reference
             )
         }
@@ -217,6 +256,7 @@ struct Sample {
             self.peak = max(self.peak, round.peak)
             self.warm = min(self.warm, round.warm)
             self.cold = min(self.cold, round.cold)
+            self.carried = round.carried.map { min($0, self.carried ?? $0) }
             self.reference = round.reference.map { min($0, self.reference ?? $0) }
         }
     }
@@ -232,7 +272,7 @@ struct Row {
 
     static let header =
         "  n layer                                        warm ms GFLOP/s  % peak  cold ms"
-        + "  % peak  % roof  OpenBLAS  times  dropped"
+        + "  % peak  % roof  carried  OpenBLAS  times  dropped"
 
     var text: String {
         let rate = { (seconds: Double) in operations / seconds * 1e-9 }
@@ -245,6 +285,7 @@ struct Row {
             padded(fixed(sample.cold * 1e3, 3), 9),
             padded(fixed(100 * rate(sample.cold) / sample.peak, 1), 8),
             padded(fixed(100 * roof / sample.cold, 1), 8),
+            padded(sample.carried.map { fixed($0 / sample.warm, 2) } ?? "-", 9),
             padded(sample.reference.map { fixed($0 * 1e3, 3) } ?? "-", 10),
             padded(sample.reference.map { fixed($0 / sample.warm, 2) } ?? "-", 7),
             padded("\(sample.dropped)", 9),

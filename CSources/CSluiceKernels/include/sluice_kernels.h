@@ -67,14 +67,20 @@ typedef struct {
 } sl_activation;
 
 // An upload that the tasks of a call carry along: `floats` floats from source to target, line by
-// line between multiplications, each task its share of `tasks` equal ones. Neither may overlap what
-// the call reads or writes. No upload: floats == 0.
+// line between multiplications, all tasks equal shares. Neither may overlap what the call reads or
+// writes. No upload: floats == 0.
 typedef struct {
     const float *source;
     float *target;
     size_t floats;
-    size_t tasks;
 } sl_carried_upload;
+
+// What the call after this one reads first. Tasks ask for it to be brought close between their last
+// multiplications; it is not read and may be anything. Nothing: floats == 0.
+typedef struct {
+    const float *from;
+    size_t floats;
+} sl_next_read;
 
 // What happens to input before it is multiplied: min(max(x * scale[c] + shift[c], low), high).
 // Both vectors have a whole number of channel vectors; NULL stands for ones or zeros.
@@ -145,6 +151,7 @@ typedef struct {
     sl_input_affine affine;
     bool chunks_weights;
     sl_carried_upload carried;
+    sl_next_read next;
 } sl_conv_args;
 
 // The same convolution with stride 1 and 3x3 (5x5) taps without dilation, by Winograd's algorithm
@@ -703,7 +710,9 @@ typedef struct {
     uint32_t lanes;             // floats in a vector and in a channel block
     uint32_t panel;             // output channels of a full panel: 2 * lanes
     uint32_t tile_pixels;       // most pixels of a tile
-    bool is_tuned;              // false for the portable builds
+    uint32_t pass_floats;    // of input that go through all panels together: a part of the L2 cache
+    uint32_t carried_lines;  // most lines of 64 bytes carried in `lanes` channels of a tap
+    bool is_tuned;           // false for the portable builds
     sl_task_fn _Nonnull conv;
     sl_task_fn _Nonnull winograd;
     sl_task_fn _Nonnull conv_nchw;
