@@ -376,17 +376,13 @@ typedef struct {
 static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
     const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
-    const sl_tile_cut pixel_groups = sl_cut_tiles(tiles, args->tiles_per_task);
-    const sl_tile_cut panel_groups = sl_cut_tiles(panels, args->panels_per_task);
-    const size_t panel_group = task % panel_groups.count;
-    const size_t pixel_group = task / panel_groups.count % pixel_groups.count;
+    const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
+    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
     return (conv_task){
-        .image = task / panel_groups.count / pixel_groups.count,
-        .tiles = {sl_tile_first(pixel_groups, pixel_group),
-                  sl_tile_first(pixel_groups, pixel_group + 1)},
-        .panels = {sl_tile_first(panel_groups, panel_group),
-                   sl_tile_first(panel_groups, panel_group + 1)},
-        .count = args->images * pixel_groups.count * panel_groups.count,
+        .image = task / panel_groups / pixel_groups,
+        .tiles = sl_group_of(tiles, pixel_groups, task / panel_groups % pixel_groups),
+        .panels = sl_group_of(panels, panel_groups, task % panel_groups),
+        .count = args->images * pixel_groups * panel_groups,
     };
 }
 

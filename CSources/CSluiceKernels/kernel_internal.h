@@ -33,10 +33,22 @@ SL_INLINE size_t sl_min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+// Numbers from `first` to the one before `end`.
+typedef struct {
+    size_t first, end;
+} sl_span;
+
+// Group `group` of `total` things in `groups` groups. Sizes differ by one at most, and so do sums
+// over as many neighbours: workers that take halves of the groups have halves of the work.
+SL_INLINE sl_span sl_group_of(size_t total, size_t groups, size_t group) {
+    return (sl_span){total * group / groups, total * (group + 1) / groups};
+}
+
 // The share of one of `tasks` tasks in asking for what is read next.
 SL_INLINE sl_next_read sl_next_share(const sl_next_read *next, size_t task, size_t tasks) {
-    const size_t first = next->floats * task / tasks, end = next->floats * (task + 1) / tasks;
-    return (sl_next_read){next->from == NULL ? NULL : next->from + first, end - first};
+    const sl_span share = sl_group_of(next->floats, tasks, task);
+    return (sl_next_read){next->from == NULL ? NULL : next->from + share.first,
+                          share.end - share.first};
 }
 
 // The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger
@@ -163,11 +175,6 @@ SL_INLINE size_t sl_planar_row_floats(const sl_conv_nchw_args *args) {
 SL_INLINE size_t sl_planar_rows(const sl_conv_nchw_args *args, size_t out_rows) {
     return (out_rows - 1) * args->stride_h + (size_t)(args->kernel_h - 1) * args->dilation_h + 1;
 }
-
-// Numbers from `first` to the one before `end`.
-typedef struct {
-    size_t first, end;
-} sl_span;
 
 // How rows of a result follow from the rows it is made of: `reach` of them under each, which start
 // `stride` rows apart and `pad_top` rows above the first.

@@ -154,14 +154,13 @@ SL_INLINE carrier SL_FN(start_carrier)(const sl_carried_upload *upload, size_t t
                                        size_t steps) {
     if (upload->floats == 0) return (carrier){NULL, NULL, 0, 0};
     const size_t lines = sl_ceil_div(upload->floats, FLOATS_PER_LINE);
-    const size_t first = lines * task / tasks;
-    const size_t end = lines * (task + 1) / tasks;
-    const size_t start = first * FLOATS_PER_LINE;
+    const sl_span share = sl_group_of(lines, tasks, task);
+    const size_t start = share.first * FLOATS_PER_LINE;
     return (carrier){
         .source = upload->source + start,
         .target = upload->target + start,
-        .floats = sl_min_size(end * FLOATS_PER_LINE, upload->floats) - start,
-        .lines_a_pass = SL_FN(spread_lines)(end - first, steps),
+        .floats = sl_min_size(share.end * FLOATS_PER_LINE, upload->floats) - start,
+        .lines_a_pass = SL_FN(spread_lines)(share.end - share.first, steps),
     };
 }
 

@@ -11,7 +11,7 @@
 typedef struct {
     size_t taps, size;  // of one side of the filter, of the tile
     size_t tiles_h, tiles_w;
-    sl_tile_cut blocks;  // of tiles
+    size_t blocks;  // of tiles
     size_t first_tile, tiles;
     float *patches, *filters, *products;
     size_t patch_stride, filter_stride, product_stride;
@@ -25,10 +25,11 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->size = PATCH + 1 - plan->taps;
     plan->tiles_h = sl_ceil_div(conv->out_h, plan->size);
     plan->tiles_w = sl_ceil_div(conv->out_w, plan->size);
-    plan->blocks =
-        sl_cut_tiles(conv->images * plan->tiles_h * plan->tiles_w, args->tiles_per_block);
-    plan->first_tile = sl_tile_first(plan->blocks, block);
-    plan->tiles = sl_tile_first(plan->blocks, block + 1) - plan->first_tile;
+    const size_t tiles = conv->images * plan->tiles_h * plan->tiles_w;
+    plan->blocks = sl_ceil_div(tiles, args->tiles_per_block);
+    const sl_span span = sl_group_of(tiles, plan->blocks, block);
+    plan->first_tile = span.first;
+    plan->tiles = span.end - span.first;
     plan->patch_stride = sizes.patch_stride;
     plan->filter_stride = sizes.filter_stride;
     plan->product_stride = sizes.product_stride;
@@ -302,7 +303,7 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
                                                                  size_t task) {
     const sl_conv_args *const conv = &args->conv;
     const size_t panels = sl_panel_count(conv->out_channels, VEC_LANES);
-    const sl_tile_cut groups = sl_cut_tiles(panels, conv->panels_per_task);
+    const size_t groups = sl_ceil_div(panels, conv->panels_per_task);
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
     const int32_t block_step = (int32_t)(plan->tiles * VEC_LANES);
     const sl_conv_args product = {.taps = 1};
@@ -313,15 +314,14 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
     job.tap_step = &block_step;
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
-    const size_t first = sl_tile_first(groups, task % groups.count);
-    const size_t end = sl_tile_first(groups, task % groups.count + 1);
+    const sl_span span = sl_group_of(panels, groups, task % groups);
     const size_t steps = conv->channels / VEC_LANES * PATCH_POINTS *
-                         sl_ceil_div(plan->tiles, SL_TILE_PIXELS) * (end - first);
-    const size_t tasks = plan->blocks.count * groups.count;
+                         sl_ceil_div(plan->tiles, SL_TILE_PIXELS) * (span.end - span.first);
+    const size_t tasks = plan->blocks * groups;
     carrier carrier = SL_FN(start_carrier)(&conv->carried, task, tasks, steps);
-    for (size_t panel = first; panel < end; panel++) {
-        const sl_next_read next = panel + 1 < end ? SL_FN(chunk_weights)(conv, panel + 1, 0)
-                                                  : sl_next_share(&conv->next, task, tasks);
+    for (size_t panel = span.first; panel < span.end; panel++) {
+        const sl_next_read next = panel + 1 < span.end ? SL_FN(chunk_weights)(conv, panel + 1, 0)
+                                                       : sl_next_share(&conv->next, task, tasks);
         SL_FN(run_winograd_panel)(args, plan, panel, next, &carrier, &job);
     }
     SL_FN(finish_carrier)(&carrier);
@@ -330,9 +330,9 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
 static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch) {
     const sl_winograd_args *const args = raw_args;
     const size_t panels = sl_panel_count(args->conv.out_channels, VEC_LANES);
-    const sl_tile_cut groups = sl_cut_tiles(panels, args->conv.panels_per_task);
+    const size_t groups = sl_ceil_div(panels, args->conv.panels_per_task);
     winograd_plan plan;
-    SL_FN(plan_winograd)(args, task / groups.count, scratch, &plan);
+    SL_FN(plan_winograd)(args, task / groups, scratch, &plan);
     SL_FN(transform_patches)(args, &plan);
     SL_FN(run_winograd_panels)(args, &plan, task);
 }

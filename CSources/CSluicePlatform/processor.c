@@ -40,6 +40,23 @@ int sl_affinity_count(void) {
     return count > 0 ? count : 1;
 }
 
+int sl_processor_current(void) {
+    return sched_getcpu();
+}
+
+void sl_processors_leave(uint64_t processors) {
+    cpu_set_t all, others;
+    CPU_ZERO(&all);
+    if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+    others = all;
+    for (int processor = 0; processor < 64; processor++) {
+        if (processors >> processor & 1) CPU_CLR(processor, &others);
+    }
+    if (CPU_COUNT(&others) == 0) return;
+    // The first call moves the thread, the second leaves it free to be moved again.
+    if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+}
+
 void sl_thread_set_name(const char *name) {
     pthread_setname_np(pthread_self(), name);
 }

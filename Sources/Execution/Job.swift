@@ -28,7 +28,6 @@ enum Action {
 struct Phase {
     var firstAction: Int
     var actionCount: Int
-    var taskCount: Int
 }
 
 /// The work of one run as flat arrays, made when a session opens and never resized: running it
@@ -38,13 +37,15 @@ package struct Job: ~Copyable {
 
     /// What workers read of a job, by value.
     struct Shared: @unchecked Sendable {
+        let workers: Int
         let actions: UnsafeMutablePointer<Action>
         let phases: UnsafeMutablePointer<Phase>
-        /// The next task of each phase.
-        let next: UnsafeMutablePointer<Atomic<Int>>
+        /// How many of a worker's own tasks of an action have been taken, worker by worker. A
+        /// worker's counters share no cache line with another's.
+        let taken: UnsafeMutablePointer<Atomic<Int>>
+        let takenStride: Int
         /// Nanoseconds at which each phase ended, and at index 0 the start; nil without profile.
         let times: UnsafeMutablePointer<UInt64>
-        let workerCount: UnsafeMutablePointer<Int>
         let actionCount: Int
         let phaseCount: Int
         /// What can stop the run; whoever starts it keeps the object alive.
@@ -52,30 +53,42 @@ package struct Job: ~Copyable {
 
         private var isStopped: Bool { control._withUnsafeGuaranteedRef { $0.isStopped } }
 
-        var workers: Int { workerCount.pointee }
-
-        func prepare(workers: Int) {
-            workerCount.pointee = workers
+        /// To be called before any worker takes a task.
+        func prepare() {
+            for counter in 0..<workers * takenStride { taken[counter].store(0, ordering: .relaxed) }
             times[0] = now()
         }
 
         /// Runs tasks of the phase until none is left; none at all once the run is stopped.
+        ///
+        /// Each worker has a run of neighbouring tasks of each action, always the same part: what it
+        /// wrote in the phase before is what it mostly reads, and still in its caches. When it is
+        /// done it helps the others.
         ///
         /// A phase that one worker skipped is followed by none that another computes: the barrier
         /// between them makes the stop visible.
         func takeTasks(phase index: Int, worker: Int) {
             if isStopped { return }
             let phase = phases[index]
-            var action = actions + phase.firstAction
-            var base = 0
-            while true {
-                let task = next[index].add(1, ordering: .relaxed).oldValue
-                guard task < phase.taskCount else { return }
-                while task - base >= action.pointee.taskCount {
-                    base += action.pointee.taskCount
-                    action += 1
+            for action in phase.firstAction..<phase.firstAction + phase.actionCount {
+                takeTasks(action: action, of: worker, worker: worker)
+                for other in 1..<workers {
+                    takeTasks(action: action, of: (worker + other) % workers, worker: worker)
                 }
-                action.pointee.run(task: task - base, worker: worker)
+            }
+        }
+
+        /// Runs the tasks of an action that are `owner`'s until none of them is left.
+        private func takeTasks(action: Int, of owner: Int, worker: Int) {
+            let count = actions[action].taskCount
+            let first = (count * owner + workers - 1) / workers
+            let end = (count * (owner + 1) + workers - 1) / workers
+            let counter = taken + owner * takenStride + action
+            // Nobody writes to the line of an owner who needs no help.
+            while counter.pointee.load(ordering: .relaxed) < end - first {
+                let task = first + counter.pointee.add(1, ordering: .relaxed).oldValue
+                guard task < end else { return }
+                actions[action].run(task: task, worker: worker)
             }
         }
 
@@ -94,43 +107,39 @@ package struct Job: ~Copyable {
         }
 
         /// Called by one thread when all have left the phase.
-        func finish(phase index: Int) {
-            next[index].store(0, ordering: .relaxed)
-            end(phase: index)
-        }
-
-        private func end(phase index: Int) {
+        func end(phase index: Int) {
             let time = now()
             times[index + 1] = time
             control._withUnsafeGuaranteedRef { $0.check(time) }
         }
     }
 
-    init(actions: [[Action]]) {
+    /// A job for `workers` threads, one phase for each group of actions.
+    init(actions: [[Action]], workers: Int) {
         let flat = actions.flatMap { $0 }
         let actionMemory = UnsafeMutablePointer<Action>.allocate(capacity: max(flat.count, 1))
         actionMemory.initialize(from: flat, count: flat.count)
         let phaseMemory = UnsafeMutablePointer<Phase>.allocate(capacity: max(actions.count, 1))
-        let nextMemory = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: max(actions.count, 1))
         var first = 0
         for (index, group) in actions.enumerated() {
-            let tasks = group.reduce(0) { $0 + $1.taskCount }
             (phaseMemory + index).initialize(
-                to: Phase(firstAction: first, actionCount: group.count, taskCount: tasks)
+                to: Phase(firstAction: first, actionCount: group.count)
             )
-            (nextMemory + index).initialize(to: Atomic<Int>(0))
             first += group.count
         }
+        // Two lines more than the counters need: memory need not start with a line.
+        let stride = (flat.count + 7) / 8 * 8 + 16
+        let taken = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: workers * stride)
+        for counter in 0..<workers * stride { (taken + counter).initialize(to: Atomic<Int>(0)) }
         let times = UnsafeMutablePointer<UInt64>.allocate(capacity: actions.count + 1)
         times.initialize(repeating: 0, count: actions.count + 1)
-        let workers = UnsafeMutablePointer<Int>.allocate(capacity: 1)
-        workers.initialize(to: 1)
         shared = Shared(
+            workers: workers,
             actions: actionMemory,
             phases: phaseMemory,
-            next: nextMemory,
+            taken: taken,
+            takenStride: stride,
             times: times,
-            workerCount: workers,
             actionCount: flat.count,
             phaseCount: actions.count
         )
@@ -139,9 +148,8 @@ package struct Job: ~Copyable {
     deinit {
         shared.actions.deallocate()
         shared.phases.deallocate()
-        shared.next.deallocate()
+        shared.taken.deallocate()
         shared.times.deallocate()
-        shared.workerCount.deallocate()
     }
 
     /// Replaces one action, for transfers from and to the caller's memory.

@@ -59,7 +59,7 @@ package final class Session: @unchecked Sendable {
             store: store
         )
         builder.build()
-        job = Job(actions: builder.actions)
+        job = Job(actions: builder.actions, workers: program.threads)
         phaseSteps = builder.phaseSteps
         inputActions = builder.inputActions
         outputActions = builder.outputActions
@@ -103,13 +103,13 @@ package final class Session: @unchecked Sendable {
             )
         }
         guard let control else {
-            WorkerPool.shared.run(job.shared, workers: program.threads)
+            WorkerPool.shared.run(job.shared)
             return
         }
         var shared = job.shared
         shared.control = Unmanaged.passUnretained(control)
         withExtendedLifetime(control) {
-            WorkerPool.shared.run(shared, workers: program.threads)
+            WorkerPool.shared.run(shared)
         }
     }
 

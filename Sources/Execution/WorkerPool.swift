@@ -20,6 +20,8 @@ package final class WorkerPool: Sendable {
     private let state = State()
     private let phaseDone: Signal
     private let arrived = Atomic<Int>(0)
+    /// The processors that workers of the current job started on: bit n for number n.
+    private let occupied = Atomic<UInt64>(0)
     /// The address of the job being run.
     private let current = Atomic<UInt>(0)
 
@@ -34,10 +36,11 @@ package final class WorkerPool: Sendable {
         phaseDone = Signal()
     }
 
-    /// Runs `job` on `workers` threads, the calling one included, and returns when it is done.
+    /// Runs `job` on its number of threads, the calling one included, and returns when it is done.
     ///
     /// A job whose turn has not come by the deadline of its control does not run.
-    func run(_ job: Job.Shared, workers: Int) {
+    func run(_ job: Job.Shared) {
+        let workers = job.workers
         let deadline = job.control._withUnsafeGuaranteedRef { $0.deadline }
         let turn: Void? = lock.withLock(before: deadline) {
             let denormals = sl_denormals_flush()
@@ -51,8 +54,9 @@ package final class WorkerPool: Sendable {
                 state.starts.append(signal)
                 startThread(number: state.starts.count, start: signal)
             }
-            job.prepare(workers: workers)
+            job.prepare()
             arrived.store(0, ordering: .relaxed)
+            occupied.store(currentProcessor, ordering: .relaxed)
             withUnsafePointer(to: job) { pointer in
                 // Each worker reads the job before it arrives at the first phase, so before the
                 // caller can leave.
@@ -68,8 +72,8 @@ package final class WorkerPool: Sendable {
     ///
     /// Each phase is one round trip: all threads arrive, the last lets all go on.
     package static func roundTripSeconds(workers: Int) -> Double {
-        let job = Job(actions: Array(repeating: [], count: 4001))
-        for _ in 0..<2 { shared.run(job.shared, workers: workers) }
+        let job = Job(actions: Array(repeating: [], count: 4001), workers: workers)
+        for _ in 0..<2 { shared.run(job.shared) }
         let seconds = job.phaseSeconds.sorted()
         return seconds[seconds.count / 2]
     }
@@ -81,19 +85,21 @@ package final class WorkerPool: Sendable {
     package static func multiplyAddSpeedup(_ set: InstructionSet, workers: Int) -> Double {
         let slices = 8
         let one = Job(
-            actions: Array(repeating: [.kernel(set.multiplyAdds(count: slices))], count: 9)
+            actions: Array(repeating: [.kernel(set.multiplyAdds(count: slices))], count: 9),
+            workers: 1
         )
         let all = Job(
             actions: Array(
                 repeating: [.kernel(set.multiplyAdds(count: slices * workers))],
                 count: 9
-            )
+            ),
+            workers: workers
         )
         var seconds: (one: [Double], all: [Double]) = ([], [])
         for _ in 0..<13 {
-            shared.run(one.shared, workers: 1)
+            shared.run(one.shared)
             seconds.one += one.phaseSeconds
-            shared.run(all.shared, workers: workers)
+            shared.run(all.shared)
             seconds.all += all.phaseSeconds
         }
         let median = { (values: [Double]) in values.sorted()[values.count / 2] }
@@ -122,8 +128,25 @@ package final class WorkerPool: Sendable {
             seen &+= 1
             let address = current.load(ordering: .acquiring)
             guard let pointer = UnsafePointer<Job.Shared>(bitPattern: address) else { continue }
+            occupyProcessor()
             walk(pointer.pointee, worker: number)
         }
+    }
+
+    /// Goes to another processor when another worker of the job is on this one: they would wait for
+    /// each other in every phase, and the system may take a long time to see that.
+    private func occupyProcessor() {
+        let mine = currentProcessor
+        let before = occupied.bitwiseOr(mine, ordering: .relaxed).oldValue
+        guard before & mine != 0 else { return }
+        sl_processors_leave(before)
+        occupied.bitwiseOr(currentProcessor, ordering: .relaxed)
+    }
+
+    /// The bit of the processor this thread runs on; none beyond the first 64.
+    private var currentProcessor: UInt64 {
+        let number = sl_processor_current()
+        return (0..<64).contains(number) ? 1 << UInt64(number) : 0
     }
 
     /// Takes part in every phase of the job.
@@ -134,7 +157,7 @@ package final class WorkerPool: Sendable {
             job.takeTasks(phase: phase, worker: worker)
             // The last to arrive opens the next phase for all.
             if arrived.add(1, ordering: .acquiringAndReleasing).newValue == workers * (phase + 1) {
-                job.finish(phase: phase)
+                job.end(phase: phase)
                 phaseDone.advance()
             } else {
                 phaseDone.wait(whileAt: seen, spins: Self.spins)

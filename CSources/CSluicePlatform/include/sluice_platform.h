@@ -31,6 +31,11 @@ void sl_denormals_restore(uint64_t state);
 
 // Processors the calling thread may run on; at least 1.
 int sl_affinity_count(void);
+// The processor the calling thread runs on just now; negative when that is not known.
+int sl_processor_current(void);
+// Moves the calling thread to a processor it may run on that is none of `processors`, bit n for
+// number n; does nothing when there is none. Which ones it may run on stays as it was.
+void sl_processors_leave(uint64_t processors);
 // Names the calling thread (at most 15 characters) for debuggers.
 void sl_thread_set_name(const char *_Nonnull name);
 
