@@ -40,8 +40,9 @@ package struct Job: ~Copyable {
         let workers: Int
         let actions: UnsafeMutablePointer<Action>
         let phases: UnsafeMutablePointer<Phase>
-        /// How many of a worker's own tasks of an action have been taken, worker by worker. A
-        /// worker's counters share no cache line with another's.
+        /// How many of a worker's own tasks of an action have been taken, worker by worker.
+        ///
+        /// A worker's counters share no cache line with another's.
         let taken: UnsafeMutablePointer<Atomic<Int>>
         let takenStride: Int
         /// Nanoseconds at which each phase ended, and at index 0 the start; nil without profile.
