@@ -75,6 +75,28 @@ SL_FOR_TILE_SIZES(SL_DEFINE_PLANAR)
 static const planar_fn SL_FN(planar_table)[SL_TILE_PIXELS + 1][2] = {
     SL_PLANAR_ROW(1) SL_FOR_TILE_SIZES(SL_PLANAR_ROW)};
 
+// Copies a part of a row of channel `c`, through the affine map of the input if there is one.
+static void SL_FN(copy_planar_row)(const sl_input_affine *affine, size_t image, size_t c,
+                                   const float *from, float *to, size_t count) {
+    if (!affine->is_applied) {
+        memcpy(to, from, count * sizeof(float));
+        return;
+    }
+    const float *const factors = affine->scale;
+    const vec scale =
+        vec_splat(factors == NULL ? 1 : factors[image * affine->scale_image_stride + c]);
+    const vec shift = vec_splat(affine->shift == NULL ? 0 : affine->shift[c]);
+    const vec low = vec_splat(affine->low), high = vec_splat(affine->high);
+    size_t i = 0;
+    for (; i + VEC_LANES <= count; i += VEC_LANES) {
+        vec_store(to + i, vec_clamp(vec_fma(vec_load(from + i), scale, shift), low, high));
+    }
+    if (i < count) {
+        const vec x = vec_load_tail(from + i, count - i);
+        vec_store_tail(to + i, count - i, vec_clamp(vec_fma(x, scale, shift), low, high));
+    }
+}
+
 // Copies the rows that output rows from `first_row` on read, zeros where the image ends.
 static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image, size_t first_row,
                                     size_t rows, size_t row_floats, float *target) {
@@ -98,7 +120,8 @@ static void SL_FN(copy_padded_rows)(const sl_conv_nchw_args *args, size_t image,
             }
             const float *const line = plane + (size_t)y * args->in_row_stride;
             memset(target, 0, (size_t)from * sizeof(float));
-            memcpy(target + from, line + (from + left), (size_t)(to - from) * sizeof(float));
+            SL_FN(copy_planar_row)
+            (&args->affine, image, c, line + (from + left), target + from, (size_t)(to - from));
             memset(target + to, 0, (row_floats - (size_t)to) * sizeof(float));
         }
     }

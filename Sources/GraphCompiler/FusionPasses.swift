@@ -343,12 +343,14 @@ private func fuseProjections(in graph: FusedGraph) -> FusedGraph {
     return editor.finish()
 }
 
-/// A per-channel map before a pointwise convolution, for it alone, is applied to each tile of its
-/// input: normalisation and ReLU before a convolution, or the gates of squeeze and excitation.
+/// A per-channel map before a pointwise or a first convolution, for it alone, is applied to what the
+/// kernel copies of its input: normalisation and ReLU before a convolution, the gates of squeeze and
+/// excitation, or what makes a picture of pixels from 0 to 255.
 private func fuseInputAffines(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
-        guard case .convolution(var kernel) = node.kernel, kernel.mapsInput,
+        guard case .convolution(var kernel) = node.kernel,
+            kernel.mapsInput || (kernel.algorithm == .planar && kernel.inputAffine == nil),
             let before = editor.onlyProducer(of: node.inputs[0]),
             let producer = editor.nodes[before],
             let map = inputMap(of: producer, in: editor.graph)

@@ -165,6 +165,10 @@ extension Lowering {
             guard let node = result.nodes.last(where: { $0.output == id }) else { return false }
             switch node.kernel {
             case .unary, .binary, .copy, .cast: id = node.inputs[0]
+            // A map per channel, which the first layer applies to its input.
+            case .convolution(let kernel)
+            where kernel.algorithm == .depthwise && kernel.kernelHeight * kernel.kernelWidth == 1:
+                id = node.inputs[0]
             default: return false
             }
         }

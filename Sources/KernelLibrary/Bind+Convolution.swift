@@ -196,6 +196,7 @@ extension KernelBinder {
         args.in_plane_stride = plane
         args.in_image_stride = plane * kernel.channels
         args.weights = UnsafePointer(context.weights)
+        if let affine = context.affine { args.affine = affine }
         args.out_pixel_stride = lanes
         args.activation = (kernel.depthwise?.activation ?? context.node.activation).code
         return args

@@ -178,6 +178,19 @@ struct EpilogueTests {
         #expect(after.nodeLines == ["0: y: float32[1x8x4x4] = \(mapped)(x, gate)  # y"])
     }
 
+    @Test("what makes a picture of pixels goes into the first layer")
+    func firstLayersMapPictures() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 3, 9, 9])
+        let vectors = ["gamma", "beta", "mean", "variance"].map { sketch.weights($0, [3]) }
+        let picture = sketch.node("bn", .batchNormalization(epsilon: 1e-5), [x] + vectors)
+        sketch.output(sketch.convolution("y", picture, from: 3, to: 8))
+        let (_, after) = try sketch.around("input")
+        let mapped = "conv.planar+input[1x1 3->8 stride 1x1 group 1 parts 1]"
+        let inputs = "x, bn.scale, bn.shift"
+        #expect(after.nodeLines == ["0: y: float32[1x8x9x9] = \(mapped)(\(inputs))  # y"])
+    }
+
     @Test("maps that another reads, too, or that are not per channel stay")
     func otherMapsStay() throws {
         var shared = GraphSketch()

@@ -232,6 +232,73 @@ struct WindowKernelTests {
     }
 
     @Test(
+        "the first layer maps its input and not the padding",
+        arguments: convTestISAs,
+        0..<40 as Range<UInt64>
+    )
+    func mappedFirstLayer(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let window = WindowCase(
+            lanes: Int(isa.pointee.lanes),
+            seed: seed,
+            groups: 1...1,
+            perGroup: 1...4,
+            outPerGroup: 1...40
+        )
+        var random = ConvRandom(seed: seed + 1)
+        let channels = window.channels
+        let isPerImage = random.chance(2)
+        let scale = ConvBuffer(random.floats(isPerImage ? window.images * channels : channels))
+        let shift = random.chance(2) ? ConvBuffer(random.floats(channels)) : nil
+        let low: Float = random.chance(2) ? -0.2 : -.infinity
+        let plane = window.inHeight * window.inWidth
+        let mapped = ConvBuffer(
+            window.pixels.indices.map { index in
+                let channel = index / plane % channels
+                let image = isPerImage ? index / plane / channels : 0
+                let factor = scale[image * channels + channel]
+                let offset = shift.map { $0[channel] } ?? 0
+                // The portable kernels round the product.
+                let product = window.pixels[index] * factor
+                return max(
+                    isa.pointee.is_tuned
+                        ? offset.addingProduct(window.pixels[index], factor) : product + offset,
+                    low
+                )
+            }
+        )
+        let packed = convPacked(
+            isa,
+            SL_PACK_PLANAR,
+            weights: window.weights,
+            bias: window.bias,
+            channels: channels,
+            taps: window.taps
+        )
+        let results = [ConvBuffer(window.pixels), mapped].enumerated().map { number, input in
+            let output = ConvBuffer(window.outputCount)
+            var args = window.planarArguments(input: input, weights: packed)
+            if number == 0 {
+                args.affine.is_applied = true
+                args.affine.scale = UnsafePointer(scale.base)
+                args.affine.scale_image_stride = isPerImage ? channels : 0
+                args.affine.shift = shift.map { UnsafePointer($0.base) }
+                (args.affine.low, args.affine.high) = (low, .infinity)
+            }
+            args.output = output.base
+            args.out_image_stride = window.outImageStride
+            args.out_block_stride = window.outBlockStride
+            args.out_row_stride = window.outWidth * window.lanes
+            (args.rows_per_task, args.panels_per_task) = (2, 1)
+            run(isa, &args)
+            #expect(output.guardsAreIntact)
+            return output.bits
+        }
+        let areEqual = results[0] == results[1]
+        #expect(areEqual)
+    }
+
+    @Test(
         "the first layer pools what a pool after it would",
         arguments: convTestISAs,
         0..<80 as Range<UInt64>

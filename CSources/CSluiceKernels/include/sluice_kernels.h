@@ -196,8 +196,9 @@ typedef struct {
 // input + n * in_image_stride + c * in_plane_stride + iy * in_row_stride + ix. Each task needs
 // sl_conv_nchw_scratch_floats(args) floats of scratch for zero-padded rows.
 // taps must be kernel_h * kernel_w in row-major order with dilation folded into
-// dilation_h/dilation_w; pad_top/pad_left are the padding. A task is a run of rows_per_task output
-// rows x panels_per_task panels of one image.
+// dilation_h/dilation_w; pad_top/pad_left are the padding. An `affine` map is applied to the image,
+// not to its padding; its vectors have a float for each channel. A task is a run of rows_per_task
+// output rows x panels_per_task panels of one image.
 //
 // With a `pool`, the result is pooled a few rows at a time while it is in cache, and only that is
 // written: output and its strides, and rows_per_task, are then those of the pool. Of its arguments,
@@ -222,6 +223,7 @@ typedef struct {
     size_t in_image_stride, in_plane_stride, in_row_stride;
     const float *weights;
     const float *residual;
+    sl_input_affine affine;
     float *output;  // blocked
     size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
     sl_activation activation;
