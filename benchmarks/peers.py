@@ -30,7 +30,7 @@ MIB = 1 << 20
 BUDGETS = ["minimum", "10%", "30%", "100%"]
 FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
 # Networks whose batch is fixed in the file.
-SINGLE = {"resnet50", "vgg19", "squeezenet", "densenet121", "digits"}
+SINGLE = {"resnet50", "vgg19", "squeezenet", "densenet121", "shufflenet", "digits"}
 INPUTS = {
     "resnet50": ("gpu_0/data_0", (1, 3, 224, 224)),
     "vgg19": ("data_0", (1, 3, 224, 224)),
@@ -38,6 +38,8 @@ INPUTS = {
     "mobilenet_v2": ("input", (1, 3, 224, 224)),
     "ppocr_det": ("x", (1, 3, 640, 640)),
     "resnet50_v1_5": ("input", (1, 3, 224, 224)),
+    "resnext50": ("input", (1, 3, 224, 224)),
+    "shufflenet": ("gpu_0/data_0", (1, 3, 224, 224)),
     "vgg16": ("input", (1, 3, 224, 224)),
     "inception_v3": ("input", (1, 3, 299, 299)),
     "densenet121": ("data_0", (1, 3, 224, 224)),

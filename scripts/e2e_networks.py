@@ -15,6 +15,7 @@ SETTINGS = [("unlimited", 1), ("minimum", 2), ("25%", 1), ("50%", 2)]
 SHAPES = {
     "efficientnet_b0": (1, 3, 224, 224), "inception_v3": (1, 3, 299, 299),
     "lstm_tagger": (3, 24), "ppocr_cls": (1, 3, 48, 192), "ppocr_rec": (1, 3, 48, 320),
+    "resnext50": (1, 3, 224, 224),
     "unet": (1, 3, 128, 160),
 }
 NETWORKS = [

@@ -4,9 +4,9 @@
 * resnet50, vgg19, squeezenet (with --tests the other `light` networks too): the graphs of the
   `onnx` package with seeded random weights. The package ships constant weights, which hide
   errors: any permutation of channels gives the same result.
-* mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, inception_v3 and efficientnet_b0 too; with
-  --tests the latter two, unet, yolo_head and lstm_tagger): the real topology with seeded weights,
-  built by the script of that name.
+* mobilenet_v2 (with --benchmarks vgg16, resnet50_v1_5, resnext50, inception_v3 and
+  efficientnet_b0 too; with --tests the latter three, unet, yolo_head and lstm_tagger): the real
+  topology with seeded weights, built by the script of that name.
 * ppocr_det, ppocr_cls, ppocr_rec and page.png: the trained networks of PP-OCRv4 that find lines of
   text, tell whether one is upside down and read it, and a scanned page; taken from two wheels of
   PyPI that are pinned by hash.
@@ -35,6 +35,7 @@ import inception_v3
 import lstm_tagger
 import mobilenet_v2
 import resnet50_v1_5
+import resnext50
 import unet
 import vgg16
 import yolo_head
@@ -57,15 +58,16 @@ GAINS = {
 BUILT = {
     "efficientnet_b0": efficientnet_b0, "inception_v3": inception_v3,
     "lstm_tagger": lstm_tagger, "mobilenet_v2": mobilenet_v2, "resnet50_v1_5": resnet50_v1_5,
-    "unet": unet, "vgg16": vgg16, "yolo_head": yolo_head,
+    "resnext50": resnext50, "unet": unet, "vgg16": vgg16, "yolo_head": yolo_head,
 }
 FIVE = ["resnet50", "vgg19", "squeezenet", "mobilenet_v2", "ppocr_det"]
 READING = ["ppocr_cls", "ppocr_rec", "page.png"]
 # What the end-to-end tests run besides, with the light networks that are not among the five.
-TESTED = ["efficientnet_b0", "inception_v3", "lstm_tagger", "unet", "yolo_head"]
+TESTED = ["efficientnet_b0", "inception_v3", "lstm_tagger", "resnext50", "unet", "yolo_head"]
 # What only benchmarks run.
 BENCHMARKED = [
-    "densenet121", "efficientnet_b0", "inception_v3", "resnet50_v1_5", "vgg16"]
+    "densenet121", "efficientnet_b0", "inception_v3", "resnet50_v1_5", "resnext50", "shufflenet",
+    "vgg16"]
 
 WHEEL_FILES = {
     "ppocr_det.onnx": (

@@ -133,8 +133,21 @@ size_t sl_bottleneck_scratch_floats(const sl_isa *isa, const sl_bottleneck_args 
     return bands + planar->channels * (rows * sl_planar_row_floats(planar) + taps);
 }
 
+bool sl_grouped_is_slow(const sl_isa *isa, uint32_t channels, uint32_t out_channels,
+                        uint32_t groups) {
+    // Of channels and outputs of one group.
+    for (size_t first = 0; first < (size_t)groups * out_channels; first += isa->lanes) {
+        const size_t end = sl_min_size(first + isa->lanes, (size_t)groups * out_channels);
+        const size_t first_group = first / out_channels, end_group = (end - 1) / out_channels + 1;
+        const bool is_one_block =
+            first_group * channels / isa->lanes == (end_group * channels - 1) / isa->lanes;
+        if (!is_one_block && end_group - first_group > SL_GROUPED_FEW) return true;
+    }
+    return false;
+}
+
 size_t sl_grouped_task_count(const sl_isa *isa, const sl_grouped_args *args) {
     (void)isa;
     const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
-    return (size_t)args->images * args->blocks * row_groups;
+    return args->images * sl_ceil_div(args->blocks, 2) * row_groups;
 }

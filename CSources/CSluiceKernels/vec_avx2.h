@@ -89,6 +89,19 @@ SL_INLINE void vec_store_tail(float *p, size_t n, vec v) {
     _mm256_maskstore_ps(p, vec_tail_mask(n), v);
 }
 
+// Numbers of lanes, and the lanes of a vector that they name.
+typedef __m256i vec_index;
+
+SL_INLINE vec_index vec_index_load(const int32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
+    return _mm256_add_epi32(a, _mm256_set1_epi32(n));
+}
+SL_INLINE vec vec_permute(vec a, vec_index index) {
+    return _mm256_permutevar8x32_ps(a, index);
+}
+
 // 2^n for whole n in [-126, 127].
 SL_INLINE vec vec_power_of_two(vec n) {
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));

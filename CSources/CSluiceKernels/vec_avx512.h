@@ -89,6 +89,19 @@ SL_INLINE void vec_store_tail(float *p, size_t n, vec v) {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), v);
 }
 
+// Numbers of lanes, and the lanes of a vector that they name.
+typedef __m512i vec_index;
+
+SL_INLINE vec_index vec_index_load(const int32_t *p) {
+    return _mm512_loadu_si512(p);
+}
+SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
+    return _mm512_add_epi32(a, _mm512_set1_epi32(n));
+}
+SL_INLINE vec vec_permute(vec a, vec_index index) {
+    return _mm512_permutexvar_ps(index, a);
+}
+
 // 2^n for whole n in [-126, 127].
 SL_INLINE vec vec_power_of_two(vec n) {
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));

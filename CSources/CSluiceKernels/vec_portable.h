@@ -108,6 +108,23 @@ SL_INLINE void vec_store_tail(float *p, size_t n, vec v) {
     for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
 
+// Numbers of lanes, and the lanes of a vector that they name.
+typedef vmask vec_index;
+
+SL_INLINE vec_index vec_index_load(const int32_t *p) {
+    vec_index index;
+    memcpy(&index, p, sizeof index);
+    return index;
+}
+SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
+    return a + n;
+}
+SL_INLINE vec vec_permute(vec a, vec_index index) {
+    vec value = a;
+    for (int lane = 0; lane < VEC_LANES; lane++) value[lane] = a[index[lane] % VEC_LANES];
+    return value;
+}
+
 // 2^n for whole n in [-126, 127]. Lanes that hold NaN give an unspecified value.
 SL_INLINE vec vec_power_of_two(vec n) {
     const vec shifted = n + 12582912.0f;  // 1.5 * 2^23: the low bits now hold n.

@@ -342,7 +342,7 @@ extension KernelBinder {
         args.out_pixel_stride = lanes * kernel.outputStep.x
         args.activation = context.node.activation.code
         args.rows_per_task = rowsPerTask(
-            planes: kernel.images * Int(args.blocks),
+            planes: kernel.images * (Int(args.blocks) + 1) / 2,
             rows: context.part.outputHeight
         )
         return KernelCall(

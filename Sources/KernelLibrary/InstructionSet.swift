@@ -227,8 +227,15 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     package func warning(for node: FusedNode, in graph: FusedGraph) -> String? {
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .grouped {
-            return "groups of \(kernel.channels) channels run on a generic kernel"
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .grouped,
+            sl_grouped_is_slow(
+                set.table,
+                UInt32(kernel.channels),
+                UInt32(kernel.outputChannels / kernel.group),
+                UInt32(kernel.group)
+            )
+        {
+            return "groups of \(kernel.channels) channels are slow: their outputs share vectors"
         }
         if node.kernel.isGeneric { return "it runs on a kernel that is not tuned" }
         if !set.isTuned { return "the portable kernels are not tuned for this CPU" }
@@ -245,7 +252,6 @@ package struct NativeCatalog: KernelCatalog {
             }
         return CostProfile(
             operationsPerSecond: operations,
-            genericOperationsPerSecond: operations / 20,
             streamBytesPerSecond: 14e9,
             uploadBytesPerSecond: 11e9,
             phaseSeconds: 1.0e-6

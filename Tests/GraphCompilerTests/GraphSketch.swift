@@ -55,7 +55,6 @@ struct FixedCatalog: KernelCatalog {
 
     static let profile = CostProfile(
         operationsPerSecond: 80e9,
-        genericOperationsPerSecond: 4e9,
         streamBytesPerSecond: 10e9,
         uploadBytesPerSecond: 10e9,
         phaseSeconds: 1e-6

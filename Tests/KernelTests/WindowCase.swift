@@ -33,7 +33,8 @@ struct WindowCase {
         seed: UInt64,
         groups: ClosedRange<Int>,
         perGroup: ClosedRange<Int>,
-        outPerGroup: ClosedRange<Int>
+        outPerGroup: ClosedRange<Int>,
+        isPointwise: Bool = false
     ) {
         var random = ConvRandom(seed: seed)
         self.lanes = lanes
@@ -50,6 +51,10 @@ struct WindowCase {
         inWidth = random.int(1...29)
         outHeight = random.int(1...7)
         outWidth = random.int(1...29)
+        if isPointwise {
+            (kernelHeight, kernelWidth, strideHeight, strideWidth) = (1, 1, 1, 1)
+            (padTop, padLeft, inHeight, inWidth) = (0, 0, outHeight, outWidth)
+        }
         self.groups = random.int(groups)
         channelsPerGroup = random.int(perGroup)
         outChannelsPerGroup = random.int(outPerGroup)

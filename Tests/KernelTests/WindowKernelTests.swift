@@ -136,15 +136,18 @@ struct WindowKernelTests {
         }
     }
 
-    @Test("grouped matches the reference", arguments: convTestISAs, 0..<30 as Range<UInt64>)
+    /// Groups smaller than a vector, and wider ones whose ends lie within vectors.
+    @Test("grouped matches the reference", arguments: convTestISAs, 0..<90 as Range<UInt64>)
     func groupedMatchesTheReference(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
+        let isWide = seed % 3 > 0
         let window = WindowCase(
             lanes: Int(isa.pointee.lanes),
             seed: seed,
-            groups: 1...9,
-            perGroup: 1...5,
-            outPerGroup: 1...6
+            groups: isWide ? 1...4 : 1...9,
+            perGroup: isWide ? 5...21 : 1...5,
+            outPerGroup: isWide ? 5...40 : 1...6,
+            isPointwise: seed % 5 == 0
         )
         let input = window.blockedInput()
         let packed = convPacked(

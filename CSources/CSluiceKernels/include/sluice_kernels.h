@@ -292,11 +292,14 @@ typedef struct {
 } sl_bottleneck_args;
 
 // Grouped convolution whose groups do not fit the tile kernel (any channels per group), blocked
-// in and out; generic: correct, not tuned. Weights packed per output channel block of `lanes`:
+// in and out. Weights packed per output channel block of `lanes`:
 // lanes floats of bias, then channels_per_group * taps rows of lanes floats (k order: channel of
 // the group, tap). The output channels of one vector may belong to different groups: lane l of the
 // block reads the input channels of its own group. `first_channel` is the number of the block's
-// first output channel in the whole layer (to find groups). Task numbering as for depthwise.
+// first output channel in the whole layer (to find groups). A task is a run of rows_per_task output
+// rows of two channel blocks of one image; task number = (image * pairs + pair) * row_groups +
+// row_group.
+enum { SL_GROUPED_FEW = 4 };
 typedef struct {
     uint32_t images;
     uint32_t blocks;
@@ -773,6 +776,10 @@ size_t sl_bottleneck_task_count(const sl_bottleneck_args *_Nonnull args);
 size_t sl_bottleneck_scratch_floats(const sl_isa *_Nonnull isa,
                                     const sl_bottleneck_args *_Nonnull args);
 size_t sl_grouped_task_count(const sl_isa *_Nonnull isa, const sl_grouped_args *_Nonnull args);
+// Whether sl_grouped is slow for so many channels and outputs of each group: a vector of outputs
+// has more than SL_GROUPED_FEW groups whose channels do not all stand in one block of the input.
+bool sl_grouped_is_slow(const sl_isa *_Nonnull isa, uint32_t channels, uint32_t out_channels,
+                        uint32_t groups);
 size_t sl_pool_task_count(const sl_isa *_Nonnull isa, const sl_pool_args *_Nonnull args);
 size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,
                                  const sl_global_pool_args *_Nonnull args);

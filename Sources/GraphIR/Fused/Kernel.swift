@@ -55,7 +55,6 @@ package enum Kernel: Sendable {
     package var isGeneric: Bool {
         switch self {
         case .map, .lineReduce, .places, .scan, .scatterRows, .suppress: true
-        case .convolution(let kernel): kernel.algorithm == .grouped
         default: false
         }
     }

@@ -71,8 +71,6 @@ package struct WorkspaceNeed: Hashable, Sendable {
 package struct CostProfile: Hashable, Sendable {
     /// Multiply-add rate of the tuned kernels, in operations per second.
     package var operationsPerSecond: Double
-    /// Rate of generic kernels.
-    package var genericOperationsPerSecond: Double
     /// Bytes per second of kernels that only move or map elements.
     package var streamBytesPerSecond: Double
     /// Bytes per second of an upload.
@@ -82,13 +80,11 @@ package struct CostProfile: Hashable, Sendable {
 
     package init(
         operationsPerSecond: Double,
-        genericOperationsPerSecond: Double,
         streamBytesPerSecond: Double,
         uploadBytesPerSecond: Double,
         phaseSeconds: Double
     ) {
         self.operationsPerSecond = operationsPerSecond
-        self.genericOperationsPerSecond = genericOperationsPerSecond
         self.streamBytesPerSecond = streamBytesPerSecond
         self.uploadBytesPerSecond = uploadBytesPerSecond
         self.phaseSeconds = phaseSeconds
