@@ -111,11 +111,11 @@ bench-peers: build models ## the same beside onnxruntime; replaces the table in 
 bench-threads: build models ## the five networks with one thread and with two, beside multiply-adds
 	$(PYTHON) benchmarks/threads.py
 
-bench-networks: build ## eleven networks beside onnxruntime and OpenVINO, batch 1 and 8
+bench-networks: build ## thirteen networks beside onnxruntime and OpenVINO; the second table of README.md
 	$(PYTHON) -m pip install --quiet --requirement scripts/requirements-bench.txt
 	$(PYTHON) tools/make_models.py --benchmarks
 	$(PYTHON) benchmarks/peers.py --models all --batch 1 8 --budgets 100% --rounds 3 \
-		--peers onnxruntime openvino --json out/networks.json
+		--peers onnxruntime openvino --json out/networks.json --readme README.md --marker networks
 
 docs: setup ## the reference of the Swift library, a website, in out/docs
 	@scripts/docs.sh

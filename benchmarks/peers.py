@@ -214,21 +214,31 @@ def machine():
         "date": datetime.date.today().isoformat(), "commit": commit.stdout.strip()}
 
 
+# What the columns of sizes show, in MiB.
+SIZES = {
+    "resident": "resident_device_bytes", "minimum": "minimum_device_bytes",
+    "effective": "device_budget_bytes", "peak": "device_peak_bytes",
+    "streamed": "weight_bytes_streamed"}
+
+
 def table(rows, peers):
-    """The rows as Markdown; sizes in MiB, latencies in ms."""
-    head = ["model", "threads", "batch", "resident", "minimum", "budget", "effective", "peak",
-            "streamed", "Sluice ms", "vs 100 %"]
+    """The rows as Markdown; sizes in MiB, latencies in ms. One budget needs fewer columns."""
+    sizes = list(SIZES) if len({row["budget"] for row in rows}) > 1 else ["resident"]
+    head = ["model", "threads", "batch", *sizes, "Sluice ms"]
+    if len(sizes) > 1:
+        head.insert(head.index("effective"), "budget")
+        head.append("vs 100 %")
+    columns = list(head)
     for engine in peers:
         head += [f"{engine} ms", "ratio"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     for row in rows:
-        cells = [row["model"], str(row["threads"]), str(row["batch"])]
-        cells += [f"{row[key] / MIB:.2f}" for key in (
-            "resident_device_bytes", "minimum_device_bytes")]
-        cells.append(row["budget"].replace("%", " %"))
-        cells += [f"{row[key] / MIB:.2f}" for key in (
-            "device_budget_bytes", "device_peak_bytes", "weight_bytes_streamed")]
-        cells += [f"{row['latency_ms']:.2f}", f"{row['ratio_to_full']:.2f}"]
+        shown = {name: f"{row[key] / MIB:.2f}" for name, key in SIZES.items()}
+        shown |= {"model": row["model"], "threads": str(row["threads"]),
+                  "batch": str(row["batch"]), "budget": row["budget"].replace("%", " %"),
+                  "Sluice ms": f"{row['latency_ms']:.2f}",
+                  "vs 100 %": f"{row['ratio_to_full']:.2f}"}
+        cells = [shown[name] for name in columns]
         for engine in peers:
             cells += [f"{row[engine]['latency_ms']:.2f}", f"{row[engine]['ratio']:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -285,10 +295,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="of the slowest in a round")
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "out/peers.json")
     parser.add_argument("--readme", type=pathlib.Path, metavar="FILE",
-                        help="also put the table between the 'peers' markers of a Markdown file")
+                        help="also put the table between the markers of a Markdown file")
+    parser.add_argument("--marker", default="peers", help="which markers (default: peers)")
     arguments = parser.parse_args()
     if arguments.readme:  # Find out before hours of measuring, not after.
-        replace_between_markers(arguments.readme.read_text(encoding="utf-8"), "peers", "")
+        readme = arguments.readme.read_text(encoding="utf-8")
+        replace_between_markers(readme, arguments.marker, "")
     arguments.peers = [engine for engine in arguments.peers if engine != "none"]
     if "all" in arguments.models:
         arguments.models = list(INPUTS)
@@ -313,7 +325,7 @@ def main():
     print(text, end="")
     if arguments.readme:
         readme = arguments.readme.read_text(encoding="utf-8")
-        write_whole(arguments.readme, replace_between_markers(readme, "peers", text))
+        write_whole(arguments.readme, replace_between_markers(readme, arguments.marker, text))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     write_whole(arguments.json, json.dumps({"machine": about, "rows": rows}, indent=1))
     return 0

@@ -1,8 +1,9 @@
 // Grouped convolution whose groups do not fill vectors of channels: one vector of outputs of up to
 // VEC_LANES groups, or two vectors of one group, a run of pixels in registers.
 //
-// Each sum goes over the channels of its group, then over the taps, whatever the run it is in and
-// however its lanes find their channels; taps outside the image are left out.
+// Each sum goes over the channels of its group and for each over the taps, 16 of them at a time,
+// whatever the run it is in and however its lanes find their channels; taps outside the image are
+// left out.
 #pragma once
 
 // How the lanes of a block of outputs find the input channel of their group.
@@ -117,7 +118,7 @@ SL_INLINE void SL_FN(grouped_inputs)(const grouped_kind kind, const grouped_lane
 }
 
 // Taps that are inside the image under a run, of those from `first` on.
-enum { LISTED_TAPS = 64 };
+enum { LISTED_TAPS = 16 };
 typedef struct {
     size_t count;
     size_t tap[LISTED_TAPS];

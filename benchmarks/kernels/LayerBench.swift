@@ -68,7 +68,10 @@ struct LayerBench {
             defer { end += line(bytes) }
             return arena.region(end..<end + bytes)
         }
-        let regions = operands.map { take($0) }
+        var regions = operands.map { take($0) }
+        // As plans have it where nothing else reads the residual.
+        if kernel.hasResidual { regions[regions.count - 1] = regions[1] }
+        let (inputRegions, output) = (Array(regions.dropLast()), regions[regions.count - 1])
         let workspaceRegion = workspace > 0 ? take(workspace) : nil
         let firstSlot = end
         let slot = { (number: Int, byteCount: Int) in
@@ -85,8 +88,8 @@ struct LayerBench {
                     node,
                     .units(part: block.part, range: block.units),
                     KernelOperands(
-                        inputs: Array(regions.dropLast()),
-                        output: regions[regions.count - 1],
+                        inputs: inputRegions,
+                        output: output,
                         weights: weights,
                         workspace: workspaceRegion
                     )
