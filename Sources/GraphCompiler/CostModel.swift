@@ -2,8 +2,9 @@ import GraphIR
 
 /// Predicts how long steps take, from the work they do and the rates of a profile.
 package struct CostModel: Sendable {
-    /// How much longer a kernel takes that gets the least scratch it works with.
-    package static let frugalSlowdown = 1.25
+    /// How much longer a kernel takes that gets the least scratch it works with; Winograd's algorithm
+    /// then transforms its filters for four tiles at a time.
+    package static let frugalSlowdown = (winograd: 2.0, other: 1.25)
 
     /// Part of the seconds of an upload that show when a kernel copies in chunks: its reads take the
     /// place of those it would have made anyway.
@@ -75,6 +76,25 @@ package struct CostModel: Sendable {
         let patches =
             kernel.images * tiles(kernel.outputHeight) * tiles(kernel.outputWidth)
         return Double(patches * kernel.channels * 36 * 24) / profile.operationsPerSecond
+    }
+
+    /// How many times as long a node takes with `byteCount` bytes of scratch as with the best.
+    ///
+    /// What is done again for each piece goes with the number of pieces, which goes with one over the
+    /// scratch.
+    package func slowdown(
+        of node: FusedNode,
+        needing need: WorkspaceNeed,
+        with byteCount: Int
+    ) -> Double {
+        guard byteCount < need.best else { return 1 }
+        var most = Self.frugalSlowdown.other
+        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .winograd {
+            most = Self.frugalSlowdown.winograd
+        }
+        let pieces = { (bytes: Int) in 1 / Double(max(bytes, need.best / 64)) }
+        let best = pieces(need.best), least = pieces(need.least)
+        return 1 + (most - 1) * (pieces(byteCount) - best) / (least - best)
     }
 
     package func uploadSeconds(_ byteCount: Int) -> Double {

@@ -28,8 +28,8 @@ struct PlacementSearch {
     let items: [WeightItem]
     let cost: CostModel
     let workspaces: [WorkspaceNeed]
-    /// Seconds of compute of each node, with the best scratch and with the least.
-    private let nodeSeconds: [(best: Double, least: Double)]
+    /// Seconds of compute of each node with the best scratch.
+    private let nodeSeconds: [Double]
     /// Seconds of compute that every block of an item after the first costs again.
     private let repeatedSeconds: [Double]
     /// For each node, the item with which the node computes that runs before it, if it has one.
@@ -63,11 +63,7 @@ struct PlacementSearch {
         }
         repeatedSeconds = items.map { cost.repeatedSeconds(of: graph.nodes[$0.firstNode]) }
         nodeSeconds = graph.nodes.indices.map { index in
-            guard !storage.isElided[index] else { return (0, 0) }
-            let seconds = cost.seconds(of: graph.nodes[index], in: graph, share: 1)
-            let slowdown =
-                workspaces[index].least < workspaces[index].best ? CostModel.frugalSlowdown : 1
-            return (seconds, seconds * slowdown)
+            storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph, share: 1)
         }
     }
 
@@ -80,15 +76,40 @@ struct PlacementSearch {
                 unitsPerBlock: items.map(\.unitCount),
                 residentUnits: items.map(\.unitCount),
                 prefetches: items.map { _ in false },
-                isFrugal: isFrugal
+                workspaces: scratch(isFrugal: isFrugal)
             )
         )
     }
 
-    /// Ways to stream everything, with the best scratch and, where that differs, with the least.
+    private func scratch(isFrugal: Bool) -> [Int] {
+        workspaces.map { isFrugal ? $0.least : $0.best }
+    }
+
+    /// Ways to stream everything, with the best scratch and, where that differs, with as much as
+    /// leaves the height what the least scratch makes it.
     func streamed() -> [Candidate] {
         let hasChoice = workspaces.contains { $0.least != $0.best }
-        return (hasChoice ? [false, true] : [false]).flatMap { streamed(isFrugal: $0) }
+        guard hasChoice else { return streamed(isFrugal: false) }
+        return streamed(isFrugal: false) + streamed(isFrugal: true).map { withMoreScratch($0) }
+    }
+
+    /// The candidate with more scratch for the nodes beside which there is room below its height.
+    private func withMoreScratch(_ candidate: Candidate) -> Candidate {
+        let live = liveBytes(of: candidate)
+        let unit = arenaAlignment * cost.threads
+        // What does not fit as a whole may do so in part: the planner of offsets leaves gaps.
+        for share in [1, 0.5] {
+            var streaming = candidate.streaming
+            for node in graph.nodes.indices where live[node] > 0 {
+                let need = workspaces[node]
+                let room = Int(Double(max(0, candidate.height - live[node])) * share)
+                streaming.workspaces[node] = min(need.best, need.least + room / unit * unit)
+            }
+            if streaming == candidate.streaming { break }
+            let larger = plan(streaming)
+            if larger.height <= candidate.height { return larger }
+        }
+        return candidate
     }
 
     /// Ways to stream everything, from the smallest blocks to the largest.
@@ -103,7 +124,7 @@ struct PlacementSearch {
             for factor in [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity] {
                 let target = factor.isInfinite ? Int.max / 4 : Int(Double(lowest) * factor)
                 var streaming = blocks(target: target, live: live, prefetches: prefetches)
-                streaming.isFrugal = isFrugal
+                streaming.workspaces = scratch(isFrugal: isFrugal)
                 if seen.insert(streaming).inserted { result.append(plan(streaming)) }
             }
         }
@@ -121,7 +142,8 @@ struct PlacementSearch {
         var streaming = Streaming(
             unitsPerBlock: items.map(\.unitCount),
             residentUnits: items.map { _ in 0 },
-            prefetches: items.map { _ in false }
+            prefetches: items.map { _ in false },
+            workspaces: []
         )
         for (index, item) in items.enumerated() {
             let own = live[item.firstNode]
@@ -161,8 +183,7 @@ struct PlacementSearch {
             graph: graph,
             storage: storage,
             items: items,
-            streaming: streaming,
-            workspaces: workspaces
+            streaming: streaming
         )
         let timeline = builder.build()
         let memory = planMemory(for: timeline.buffers)
@@ -174,14 +195,14 @@ struct PlacementSearch {
         )
     }
 
-    /// Bytes that live while each node runs, weights left out.
-    private func liveBytes(of resident: Candidate) -> [Int] {
-        var atMoment = [Int](repeating: 0, count: resident.timeline.momentCount + 2)
-        for buffer in resident.timeline.buffers {
+    /// The most bytes that live while each node runs, resident weights left out.
+    private func liveBytes(of candidate: Candidate) -> [Int] {
+        var atMoment = [Int](repeating: 0, count: candidate.timeline.momentCount + 2)
+        for buffer in candidate.timeline.buffers {
             for moment in buffer.live { atMoment[moment] += aligned(buffer.byteCount) }
         }
         var live = [Int](repeating: 0, count: graph.nodes.count)
-        for step in resident.timeline.steps {
+        for step in candidate.timeline.steps {
             if case .compute(let node, _) = step.action {
                 live[node] = max(live[node], atMoment[step.moment])
             }
@@ -231,8 +252,12 @@ struct PlacementSearch {
     func predictedSeconds(_ streaming: Streaming) -> Double {
         var seconds = 0.0
         for index in graph.nodes.indices where !storage.isElided[index] {
-            let work = nodeSeconds[index]
-            seconds += cost.phaseSeconds(work: streaming.isFrugal ? work.least : work.best)
+            let slowdown = cost.slowdown(
+                of: graph.nodes[index],
+                needing: workspaces[index],
+                with: streaming.workspaces[index]
+            )
+            seconds += cost.phaseSeconds(work: nodeSeconds[index] * slowdown)
         }
         for (index, item) in items.enumerated() {
             let resident = streaming.residentUnits[index]

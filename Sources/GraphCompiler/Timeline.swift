@@ -1,13 +1,15 @@
 import GraphIR
 
-/// How the weights reach the device: what is resident and how the rest is cut.
+/// How the weights reach the device, what is resident and how the rest is cut; and the scratch of
+/// kernels.
 package struct Streaming: Hashable, Sendable {
     /// Units of each item that make a block.
     package var unitsPerBlock: [Int]
     /// Units of each item that stay on the device: whole blocks from the first, or all.
     package var residentUnits: [Int]
-    /// Whether kernels get the least scratch they work with.
-    package var isFrugal: Bool
+    /// Bytes of scratch of each node for all threads together: between the least it works with and
+    /// what it works best with.
+    package var workspaces: [Int]
     /// Of each item: true uploads a block while the step before its use computes, into a second
     /// slot; false just before its use.
     package var prefetches: [Bool]
@@ -16,12 +18,12 @@ package struct Streaming: Hashable, Sendable {
         unitsPerBlock: [Int],
         residentUnits: [Int],
         prefetches: [Bool],
-        isFrugal: Bool = false
+        workspaces: [Int]
     ) {
         self.unitsPerBlock = unitsPerBlock
         self.residentUnits = residentUnits
         self.prefetches = prefetches
-        self.isFrugal = isFrugal
+        self.workspaces = workspaces
     }
 }
 
@@ -92,8 +94,6 @@ struct TimelineBuilder {
     let storage: StorageMap
     let items: [WeightItem]
     let streaming: Streaming
-    /// Scratch for all threads together, per node.
-    let workspaces: [WorkspaceNeed]
     private var timeline = Timeline()
     private var computeSteps = 0
     private var itemsOfNode: [Int: [Int]] = [:]
@@ -104,14 +104,12 @@ struct TimelineBuilder {
         graph: FusedGraph,
         storage: StorageMap,
         items: [WeightItem],
-        streaming: Streaming,
-        workspaces: [WorkspaceNeed]
+        streaming: Streaming
     ) {
         self.graph = graph
         self.storage = storage
         self.items = items
         self.streaming = streaming
-        self.workspaces = workspaces
         for (index, item) in items.enumerated() {
             for node in Set([item.firstNode, item.lastNode]) {
                 itemsOfNode[node, default: []].append(index)
@@ -346,7 +344,7 @@ struct TimelineBuilder {
     private mutating func attachWorkspaces() {
         for (index, step) in timeline.steps.enumerated() {
             guard case .compute(let node, _) = step.action else { continue }
-            let bytes = streaming.isFrugal ? workspaces[node].least : workspaces[node].best
+            let bytes = streaming.workspaces[node]
             guard bytes > 0 else { continue }
             timeline.workspace[index] = addBuffer(bytes, step.moment...step.moment)
         }
