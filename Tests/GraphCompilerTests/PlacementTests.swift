@@ -57,6 +57,28 @@ struct PlacementTests {
         #expect(last == resident.summary.predictedSeconds)
     }
 
+    @Test("only the steps at the peak are held short of scratch")
+    func scratchGrowsBelowThePeak() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 32, 32, 32])
+        let large = sketch.convolution("large", x, from: 32, to: 32, kernel: 3)
+        let pool = Pool(kind: .maximum, kernel: [4, 4], strides: [4, 4])
+        let small = sketch.node("pool", .pool(pool), large)
+        sketch.output(sketch.convolution("small", small, from: 32, to: 32, kernel: 3))
+        let program = try program(sketch.fused(), .minimum, threads: 1)
+        let scratch = { (name: String) -> Int? in
+            let step = program.steps.indices.first {
+                guard case .compute(let node, _) = program.steps[$0].action else { return false }
+                return program.graph.nodes[node].name == name
+            }
+            return step.flatMap { program.workspace[$0] }
+                .map { program.plan.buffers[$0].byteCount }
+        }
+        #expect(scratch("large") == 512)
+        #expect(scratch("small") == 4032)
+        #expect(program.devicePeak == program.summary.minimumPeak)
+    }
+
     @Test("one byte below the minimum is refused, naming a step")
     func belowTheMinimum() throws {
         let graph = try randomNetwork(seed: 3).fused()
