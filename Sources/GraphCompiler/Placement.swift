@@ -35,8 +35,8 @@ struct PlacementSearch {
     /// For each node, the item with which the node computes that runs before it, if it has one.
     private let itemBefore: [Int?]
 
-    /// Blocks are not made larger than this: they should stay in a core's cache.
-    private static let largestBlock = 384 << 10
+    /// A thread's share of a block is not made larger than this: it should stay in its core's cache.
+    private static let largestShare = 384 << 10
     /// Unless each block repeats work: then it has at least so many units, when there is room.
     private static let unitsPerRepetition = 16
 
@@ -166,14 +166,18 @@ struct PlacementSearch {
             var units = 1
             while units < item.unitCount {
                 let byteCount = aligned(item.byteCount(of: 0..<units + 1))
-                let isLarge =
-                    byteCount > Self.largestBlock && (!repeats || units >= Self.unitsPerRepetition)
+                // Each thread has a unit of its own to multiply, when there is room.
+                let fewest = repeats ? Self.unitsPerRepetition : cost.threads
+                let isLarge = byteCount > Self.largestShare * cost.threads && units >= fewest
                 if byteCount > room || isLarge { break }
                 units += 1
             }
-            // The same number of blocks, as equal as can be.
+            // The same number of blocks, as equal as can be, and the threads' shares of each.
+            if units > cost.threads { units -= units % cost.threads }
             let count = (item.unitCount + units - 1) / units
-            streaming.unitsPerBlock[index] = (item.unitCount + count - 1) / count
+            let equal = (item.unitCount + count - 1) / count
+            let shares = (equal + cost.threads - 1) / cost.threads * cost.threads
+            streaming.unitsPerBlock[index] = min(shares, units)
         }
         return streaming
     }
