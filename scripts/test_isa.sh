@@ -16,9 +16,8 @@ sets=(generic emulated512)
 if has avx2 fma; then sets+=(avx2); fi
 if has avx512f avx512bw avx512vl avx512dq; then sets+=(avx512); fi
 
-swift build -c release --build-tests --disable-xctest --disable-testable-imports
 for isa in "${sets[@]}"; do
     echo "== SL_ISA=$isa"
-    SL_ISA=$isa swift test -c release --disable-xctest --skip-build \
+    SL_ISA=$isa swift test -c release --disable-xctest --disable-testable-imports \
         --filter 'KernelTests|EngineTests|AllocationTests'
 done
