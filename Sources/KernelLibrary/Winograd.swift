@@ -103,6 +103,7 @@ extension KernelBinder {
             blocks = (blocks + workers - 1) / workers * workers
         } else {
             groups = min((workers + blocks - 1) / blocks, panels)
+            blocks = max(blocks, (workers + groups - 1) / groups)
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
