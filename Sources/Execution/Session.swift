@@ -22,6 +22,8 @@ package final class Session: @unchecked Sendable {
     /// Index of the action that moves each input and output.
     private let inputActions: [Int?]
     private let outputActions: [Int?]
+    /// Planes of a picture, 1 of any other input.
+    private let inputPlanes: [Int]
     private let inputRegions: [Region<DeviceSpace>?]
     private let outputRegions: [Region<DeviceSpace>?]
     /// What each phase of the job does, for profiles.
@@ -63,6 +65,10 @@ package final class Session: @unchecked Sendable {
         phaseSteps = builder.phaseSteps
         inputActions = builder.inputActions
         outputActions = builder.outputActions
+        inputPlanes = program.graph.inputs.map { input in
+            let shape = program.graph[input].type.shape
+            return shape.count == 4 && shape[0] == 1 ? max(shape[1], 1) : 1
+        }
         inputRegions = builder.inputRegions
         outputRegions = builder.outputRegions
     }
@@ -90,7 +96,9 @@ package final class Session: @unchecked Sendable {
             }
             job.replace(
                 action: action,
-                with: .transfer(Transfer(upload: inputs[index], to: region))
+                with: .transfer(
+                    Transfer(upload: inputs[index], to: region, planes: inputPlanes[index])
+                )
             )
         }
         for index in outputs.indices {

@@ -5,6 +5,8 @@ package struct Transfer: @unchecked Sendable {
     private let source: UnsafeRawPointer
     private let target: UnsafeMutableRawPointer
     package let byteCount: Int
+    /// Equal parts of the bytes, each of which is cut into chunks.
+    private let planes: Int
 
     /// Bytes of a chunk: small enough to spread over threads, large enough to stream.
     private static let chunk = 64 << 10
@@ -15,14 +17,24 @@ package struct Transfer: @unchecked Sendable {
         self.source = UnsafeRawPointer(source.pointer)
         self.target = target.pointer
         byteCount = source.byteCount
+        planes = 1
     }
 
-    /// Within the device arena, while a session opens.
-    package init(upload source: UnsafeRawBufferPointer, to target: Region<DeviceSpace>) {
-        precondition(source.count == target.byteCount)
+    /// From memory of the caller, which holds `planes` planes of a picture.
+    ///
+    /// Chunks of the same rows of all planes follow each other, so that a worker copies the rows that
+    /// it convolves next.
+    package init(
+        upload source: UnsafeRawBufferPointer,
+        to target: Region<DeviceSpace>,
+        planes: Int = 1
+    ) {
+        precondition(source.count == target.byteCount && source.count.isMultiple(of: planes))
         self.source = source.baseAddress ?? UnsafeRawPointer(target.pointer)
         self.target = target.pointer
         byteCount = source.count
+        // Small planes are not worth a task each.
+        self.planes = byteCount / planes >= Self.chunk ? planes : 1
     }
 
     /// From the device to memory of the caller.
@@ -31,6 +43,7 @@ package struct Transfer: @unchecked Sendable {
         self.source = UnsafeRawPointer(source.pointer)
         self.target = target.baseAddress ?? source.pointer
         byteCount = source.byteCount
+        planes = 1
     }
 
     /// As many bytes as a transfer from or to the caller's memory will move, before that memory
@@ -39,14 +52,24 @@ package struct Transfer: @unchecked Sendable {
         source = UnsafeRawPointer(region.pointer)
         target = region.pointer
         byteCount = region.byteCount
+        planes = 1
     }
 
-    package var taskCount: Int { (byteCount + Self.chunk - 1) / Self.chunk }
+    private var chunksPerPlane: Int { (byteCount / planes + Self.chunk - 1) / Self.chunk }
 
-    /// Moves one chunk.
+    package var taskCount: Int { planes * chunksPerPlane }
+
+    /// Moves one chunk: number task / planes of plane task % planes.
     @inline(__always)
     package func run(task: Int) {
-        let start = task * Self.chunk
-        memcpy(target + start, source + start, min(Self.chunk, byteCount - start))
+        let plane = byteCount / planes
+        let chunks = chunksPerPlane
+        // As even as lines of 64 bytes allow.
+        let line = 64
+        let lines = (plane + line - 1) / line
+        let first = task / planes * lines / chunks * line
+        let end = min((task / planes + 1) * lines / chunks * line, plane)
+        let start = task % planes * plane + first
+        memcpy(target + start, source + start, end - first)
     }
 }
