@@ -119,6 +119,7 @@ static void compute_cell(const cell *cell, const float *rows) {
                                      .input = cell->c,
                                      .output = cell->c,
                                      .activation = args->activation,
+                                     .planes = 1,
                                      .elements_per_task = count};
         cell->isa->unary(&unary, 0, NULL);
     }

@@ -182,18 +182,14 @@ static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *ar
 static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratch) {
     (void)scratch;
     const sl_depthwise_args *const args = raw_args;
-    const size_t row_groups = sl_ceil_div(args->out_h, args->rows_per_task);
-    assert(task < args->images * args->blocks * row_groups);
-    const size_t first_row = task % row_groups * args->rows_per_task;
-    const sl_span rows = {first_row, sl_min_size(args->out_h, first_row + args->rows_per_task)};
-    const size_t block = task / row_groups % args->blocks;
-    const size_t image = task / row_groups / args->blocks;
-
+    const sl_row_task at =
+        sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
+    assert(at.image < args->images);
     const size_t taps = (size_t)args->kernel_h * args->kernel_w;
-    const float *const packed = args->weights + block * (taps + 1) * VEC_LANES;
+    const float *const packed = args->weights + at.plane * (taps + 1) * VEC_LANES;
     const float *const input =
-        args->input + image * args->in_image_stride + block * args->in_block_stride;
-    const size_t start = image * args->out_image_stride + block * args->out_block_stride;
+        args->input + at.image * args->in_image_stride + at.plane * args->in_block_stride;
+    const size_t start = at.image * args->out_image_stride + at.plane * args->out_block_stride;
     const float *const residual = args->residual == NULL ? NULL : args->residual + start;
-    SL_FN(dw_rows)(args, packed, input, residual, args->output + start, rows);
+    SL_FN(dw_rows)(args, packed, input, residual, args->output + start, at.rows);
 }

@@ -10,7 +10,7 @@
 static void SL_FN(sl_unary)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_unary_args *const args = erased;
-    const sl_span span = sl_group_span(args->count, args->elements_per_task, task);
+    const sl_span span = sl_piece_span(args->count, args->planes, args->elements_per_task, task);
     SL_FN(sl_activate_array)
     (span.end - span.first, args->input + span.first, args->output + span.first, args->activation);
 }
@@ -202,7 +202,8 @@ static void SL_FN(sl_binary)(const void *erased, size_t task, float *scratch) {
     const bool fast = SL_FN(binary_has_fast_path)(args, &nest);
     const bool clamp = fast && args->activation.kind == SL_ACTIVATION_CLAMP;
     const bool activate = is_float && !clamp && args->activation.kind != SL_ACTIVATION_NONE;
-    sl_span span = sl_row_group_span(args->rank, args->dims, args->rows_per_task, task);
+    sl_span span = sl_piece_span(sl_box_elements(args->rank, args->dims), args->planes,
+                                 args->elements_per_task, task);
     while (span.first < span.end) {
         const size_t first = span.first;
         const bool is_long = activate && span.end - first > ACTIVATED_AT_ONCE;
@@ -271,7 +272,8 @@ static void SL_FN(sl_select)(const void *erased, size_t task, float *scratch) {
                      (ptrdiff_t)args->a_stride[d], (ptrdiff_t)args->b_stride[d]);
     }
     sl_nest_finish(&nest);
-    sl_span span = sl_row_group_span(args->rank, args->dims, args->rows_per_task, task);
+    sl_span span = sl_group_span(sl_box_elements(args->rank, args->dims), args->elements_per_task,
+                                 task);
     while (span.first < span.end) {
         const sl_run run = sl_nest_run(&nest, span.first, span.end);
         char *const output = (char *)args->output + span.first * args->element_bytes;

@@ -7,12 +7,11 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     const sl_conv_args *const whole = &args->conv;
     const sl_depthwise_args *const depthwise = &args->depthwise;
     const size_t panels = sl_panel_count(whole->out_channels, VEC_LANES);
-    const size_t row_groups = sl_ceil_div(depthwise->out_h, depthwise->rows_per_task);
-    assert(task < whole->images * panels * row_groups);
-    const size_t first_row = task % row_groups * depthwise->rows_per_task;
-    const size_t end_row = sl_min_size(depthwise->out_h, first_row + depthwise->rows_per_task);
-    const size_t panel = task / row_groups % panels;
-    const size_t image = task / row_groups / panels;
+    const sl_row_task at =
+        sl_row_task_at(task, panels, depthwise->out_h, depthwise->rows_per_task);
+    assert(at.image < whole->images);
+    const size_t first_row = at.rows.first, end_row = at.rows.end;
+    const size_t panel = at.plane, image = at.image;
     const size_t vectors = sl_panel_vectors(whole->out_channels, VEC_LANES, panel);
 
     const size_t band = sl_expansion_band(args, VEC_LANES);

@@ -347,18 +347,16 @@ static bool SL_FN(is_flat_group)(const sl_grouped_args *args) {
 static void SL_FN(sl_grouped)(const void *raw_args, size_t task, float *scratch) {
     (void)scratch;
     sl_grouped_args args = *(const sl_grouped_args *)raw_args;
-    const size_t row_groups = sl_ceil_div(args.out_h, args.rows_per_task);
     const size_t pairs = sl_ceil_div(args.blocks, 2);
-    assert(task < args.images * pairs * row_groups);
-    const size_t first_row = task % row_groups * args.rows_per_task;
-    sl_span rows = {first_row, sl_min_size(args.out_h, first_row + args.rows_per_task)};
-    const size_t number = task / row_groups % pairs * 2;
-    const size_t image = task / row_groups / pairs;
+    const sl_row_task at = sl_row_task_at(task, pairs, args.out_h, args.rows_per_task);
+    assert(at.image < args.images);
+    sl_span rows = at.rows;
+    const size_t number = at.plane * 2;
     if (SL_FN(is_flat_group)(&args)) {
         // All rows are one long row.
-        args.input += first_row * args.in_row_stride;
-        args.output += first_row * args.out_row_stride;
-        if (args.residual != NULL) args.residual += first_row * args.out_row_stride;
+        args.input += rows.first * args.in_row_stride;
+        args.output += rows.first * args.out_row_stride;
+        if (args.residual != NULL) args.residual += rows.first * args.out_row_stride;
         args.in_w = args.out_w = (uint32_t)((rows.end - rows.first) * args.out_w);
         args.in_h = args.out_h = 1;
         rows = (sl_span){0, 1};
@@ -368,6 +366,6 @@ static void SL_FN(sl_grouped)(const void *raw_args, size_t task, float *scratch)
     const bool has_next = number + 1 < args.blocks;
     if (has_next) SL_FN(find_lanes)(&args, number + 1, &next);
     const bool is_double = has_next && SL_FN(join_lanes)(&lanes, &next);
-    SL_FN(grouped_rows)(&args, image, number, rows, &lanes);
-    if (has_next && !is_double) SL_FN(grouped_rows)(&args, image, number + 1, rows, &next);
+    SL_FN(grouped_rows)(&args, at.image, number, rows, &lanes);
+    if (has_next && !is_double) SL_FN(grouped_rows)(&args, at.image, number + 1, rows, &next);
 }

@@ -44,6 +44,25 @@ SL_INLINE sl_span sl_group_of(size_t total, size_t groups, size_t group) {
     return (sl_span){total * group / groups, total * (group + 1) / groups};
 }
 
+// A run of output rows of one plane of one image.
+typedef struct {
+    size_t image, plane;
+    sl_span rows;
+} sl_row_task;
+
+// Task number (image * row_groups + row_group) * planes + plane: neighbours have the same rows, as
+// neighbouring tasks of a convolution of a large image do.
+SL_INLINE sl_row_task sl_row_task_at(size_t task, size_t planes, size_t height,
+                                     size_t rows_per_task) {
+    const size_t groups = sl_ceil_div(height, rows_per_task);
+    const size_t first = task / planes % groups * rows_per_task;
+    return (sl_row_task){
+        .image = task / planes / groups,
+        .plane = task % planes,
+        .rows = {first, sl_min_size(height, first + rows_per_task)},
+    };
+}
+
 // The share of one of `tasks` tasks in asking for what is read next.
 SL_INLINE sl_next_read sl_next_share(const sl_next_read *next, size_t task, size_t tasks) {
     const sl_span share = sl_group_of(next->floats, tasks, task);

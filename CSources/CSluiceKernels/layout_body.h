@@ -4,52 +4,53 @@
 #include "loop_nest.h"
 #include "transpose_body.h"
 
-// `channels` planes of `pixels` floats into one block; missing channels become zero lanes.
-static void SL_FN(layout_to_blocked)(size_t channels, size_t pixels, const float *input,
-                                     float *output) {
+// `pixels` floats of `channels` planes, which start `plane` floats apart, into one block; missing
+// channels become zero lanes.
+static void SL_FN(layout_to_blocked)(size_t channels, size_t plane, size_t pixels,
+                                     const float *input, float *output) {
     size_t pixel = 0;
     if (channels == VEC_LANES) {
         for (; pixel + VEC_LANES <= pixels; pixel += VEC_LANES) {
             SL_FN(transpose_tile)
-            (input + pixel, (ptrdiff_t)pixels, output + pixel * VEC_LANES, VEC_LANES);
+            (input + pixel, (ptrdiff_t)plane, output + pixel * VEC_LANES, VEC_LANES);
         }
     } else {
         float tile[VEC_LANES * VEC_LANES] = {0};
         for (; pixel + VEC_LANES <= pixels; pixel += VEC_LANES) {
             for (size_t c = 0; c < channels; c++) {
-                vec_store(tile + c * VEC_LANES, vec_load(input + c * pixels + pixel));
+                vec_store(tile + c * VEC_LANES, vec_load(input + c * plane + pixel));
             }
             SL_FN(transpose_tile)(tile, VEC_LANES, output + pixel * VEC_LANES, VEC_LANES);
         }
     }
     for (; pixel < pixels; pixel++) {
         for (size_t c = 0; c < VEC_LANES; c++) {
-            output[pixel * VEC_LANES + c] = c < channels ? input[c * pixels + pixel] : 0.0f;
+            output[pixel * VEC_LANES + c] = c < channels ? input[c * plane + pixel] : 0.0f;
         }
     }
 }
 
-// One block into `channels` planes of `pixels` floats.
-static void SL_FN(layout_to_planes)(size_t channels, size_t pixels, const float *input,
-                                    float *output) {
+// The other way.
+static void SL_FN(layout_to_planes)(size_t channels, size_t plane, size_t pixels,
+                                    const float *input, float *output) {
     size_t pixel = 0;
     if (channels == VEC_LANES) {
         for (; pixel + VEC_LANES <= pixels; pixel += VEC_LANES) {
             SL_FN(transpose_tile)
-            (input + pixel * VEC_LANES, VEC_LANES, output + pixel, (ptrdiff_t)pixels);
+            (input + pixel * VEC_LANES, VEC_LANES, output + pixel, (ptrdiff_t)plane);
         }
     } else {
         float tile[VEC_LANES * VEC_LANES];
         for (; pixel + VEC_LANES <= pixels; pixel += VEC_LANES) {
             SL_FN(transpose_tile)(input + pixel * VEC_LANES, VEC_LANES, tile, VEC_LANES);
             for (size_t c = 0; c < channels; c++) {
-                vec_store(output + c * pixels + pixel, vec_load(tile + c * VEC_LANES));
+                vec_store(output + c * plane + pixel, vec_load(tile + c * VEC_LANES));
             }
         }
     }
     for (size_t c = 0; c < channels; c++) {
         for (size_t p = pixel; p < pixels; p++) {
-            output[c * pixels + p] = input[p * VEC_LANES + c];
+            output[c * plane + p] = input[p * VEC_LANES + c];
         }
     }
 }
@@ -58,18 +59,20 @@ static void SL_FN(sl_layout)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_layout_args *const args = erased;
     const size_t blocks = sl_group_count(args->channels, VEC_LANES);
-    const size_t block = task % blocks;
-    const size_t image = task / blocks;
-    const sl_span channels = sl_group_span(args->channels, VEC_LANES, block);
+    const sl_row_task at = sl_row_task_at(task, blocks, args->pixels, args->pixels_per_task);
+    const sl_span channels = sl_group_span(args->channels, VEC_LANES, at.plane);
+    const size_t count = channels.end - channels.first;
+    const size_t first = at.rows.first, pixels = at.rows.end - first;
 
-    const float *const input = args->input + image * args->in_image_stride;
-    float *const output = args->output + image * args->out_image_stride;
     // Both layouts reach a block after the same number of floats.
     const size_t offset = channels.first * args->pixels;
-    const size_t count = channels.end - channels.first;
+    const float *const input = args->input + at.image * args->in_image_stride + offset;
+    float *const output = args->output + at.image * args->out_image_stride + offset;
     if (args->to_blocked) {
-        SL_FN(layout_to_blocked)(count, args->pixels, input + offset, output + offset);
+        SL_FN(layout_to_blocked)
+        (count, args->pixels, pixels, input + first, output + first * VEC_LANES);
     } else {
-        SL_FN(layout_to_planes)(count, args->pixels, input + offset, output + offset);
+        SL_FN(layout_to_planes)
+        (count, args->pixels, pixels, input + first * VEC_LANES, output + first);
     }
 }

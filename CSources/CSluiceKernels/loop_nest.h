@@ -93,13 +93,20 @@ SL_INLINE sl_run sl_nest_run(const sl_nest *nest, size_t position, size_t end) {
     return run;
 }
 
-// The elements that rows [group * rows_per_task, ...) of a box cover, a row being its innermost
-// dimension before merging. An empty box has an empty span.
-SL_INLINE sl_span sl_row_group_span(uint32_t rank, const size_t *dims, size_t rows_per_task,
-                                    size_t group) {
-    size_t rows = 1;
-    for (uint32_t d = 0; d + 1 < rank; d++) rows *= dims[d];
-    const size_t cols = rank > 0 ? dims[rank - 1] : 1;
-    const sl_span span = sl_group_span(rows, rows_per_task, group);
-    return (sl_span){span.first * cols, span.end * cols};
+SL_INLINE size_t sl_box_elements(uint32_t rank, const size_t *dims) {
+    size_t elements = 1;
+    for (uint32_t d = 0; d < rank; d++) elements *= dims[d];
+    return elements;
+}
+
+// Tasks of `total` elements that are `planes` equal parts, each cut into pieces of per_task: task
+// number = piece * planes + plane, so that neighbours have the same rows of their planes.
+SL_INLINE size_t sl_piece_count(size_t total, size_t planes, size_t per_task) {
+    return planes * sl_group_count(total / planes, per_task);
+}
+
+SL_INLINE sl_span sl_piece_span(size_t total, size_t planes, size_t per_task, size_t task) {
+    const size_t plane = total / planes, start = task % planes * plane;
+    const sl_span piece = sl_group_span(plane, per_task, task / planes);
+    return (sl_span){start + piece.first, start + piece.end};
 }

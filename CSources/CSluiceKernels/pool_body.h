@@ -178,16 +178,13 @@ static void SL_FN(pool_row)(const sl_pool_args *args, const float *plane, size_t
 static void SL_FN(sl_pool)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_pool_args *const args = erased;
-    const size_t groups = sl_group_count(args->out_h, args->rows_per_task);
-    const size_t block = task / groups % args->blocks;
-    const size_t image = task / groups / args->blocks;
-    const sl_span rows = sl_group_span(args->out_h, args->rows_per_task, task % groups);
-
+    const sl_row_task at =
+        sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
     const float *const plane =
-        args->input + image * args->in_image_stride + block * args->in_block_stride;
+        args->input + at.image * args->in_image_stride + at.plane * args->in_block_stride;
     float *const output =
-        args->output + image * args->out_image_stride + block * args->out_block_stride;
-    for (size_t oy = rows.first; oy < rows.end; oy++) {
+        args->output + at.image * args->out_image_stride + at.plane * args->out_block_stride;
+    for (size_t oy = at.rows.first; oy < at.rows.end; oy++) {
         SL_FN(pool_row)(args, plane, oy, output + oy * args->out_row_stride);
     }
 }

@@ -180,15 +180,14 @@ static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
 static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_resize_args *const args = erased;
-    const size_t groups = sl_group_count(args->out_h, args->rows_per_task);
-    const size_t plane = task / groups;
-    const sl_span rows = sl_group_span(args->out_h, args->rows_per_task, task % groups);
+    const sl_row_task at =
+        sl_row_task_at(task, args->planes, args->out_h, args->rows_per_task);
     const size_t row_floats = (size_t)args->out_w * args->vectors;
-    for (size_t oy = rows.first; oy < rows.end; oy++) {
-        float *const output = args->output + plane * args->out_plane_stride + oy * row_floats;
+    for (size_t oy = at.rows.first; oy < at.rows.end; oy++) {
+        float *const output = args->output + at.plane * args->out_plane_stride + oy * row_floats;
         const SL_FN(resize_line) line = {
             .args = args,
-            .plane = args->input + plane * args->in_plane_stride,
+            .plane = args->input + at.plane * args->in_plane_stride,
             .index = args->row_index + oy * args->taps_h,
             .weight = args->row_weight + oy * args->taps_h,
         };

@@ -1,13 +1,6 @@
 // How many tasks a call of each operation other than convolution has.
 #include "loop_nest.h"
 
-static size_t box_task_count(uint32_t rank, const size_t *dims, size_t rows_per_task) {
-    size_t rows = 1;
-    for (uint32_t d = 0; d + 1 < rank; d++) rows *= dims[d];
-    if (rank > 0 && dims[rank - 1] == 0) return 0;
-    return sl_group_count(rows, rows_per_task);
-}
-
 size_t sl_pool_task_count(const sl_isa *isa, const sl_pool_args *args) {
     (void)isa;
     if (args->out_w == 0) return 0;
@@ -22,7 +15,8 @@ size_t sl_global_pool_task_count(const sl_isa *isa, const sl_global_pool_args *a
 
 size_t sl_layout_task_count(const sl_isa *isa, const sl_layout_args *args) {
     if (args->pixels == 0) return 0;
-    return args->images * sl_group_count(args->channels, isa->lanes);
+    return args->images * sl_group_count(args->channels, isa->lanes) *
+           sl_group_count(args->pixels, args->pixels_per_task);
 }
 
 size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {
@@ -33,22 +27,23 @@ size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {
 
 size_t sl_unary_task_count(const sl_isa *isa, const sl_unary_args *args) {
     (void)isa;
-    return sl_group_count(args->count, args->elements_per_task);
+    return sl_piece_count(args->count, args->planes, args->elements_per_task);
 }
 
 size_t sl_binary_task_count(const sl_isa *isa, const sl_binary_args *args) {
     (void)isa;
-    return box_task_count(args->rank, args->dims, args->rows_per_task);
+    return sl_piece_count(sl_box_elements(args->rank, args->dims), args->planes,
+                          args->elements_per_task);
 }
 
 size_t sl_select_task_count(const sl_isa *isa, const sl_select_args *args) {
     (void)isa;
-    return box_task_count(args->rank, args->dims, args->rows_per_task);
+    return sl_group_count(sl_box_elements(args->rank, args->dims), args->elements_per_task);
 }
 
 size_t sl_copy_task_count(const sl_isa *isa, const sl_copy_args *args) {
     (void)isa;
-    return box_task_count(args->rank, args->dims, args->rows_per_task);
+    return sl_group_count(sl_box_elements(args->rank, args->dims), args->elements_per_task);
 }
 
 size_t sl_fill_task_count(const sl_isa *isa, const sl_fill_args *args) {

@@ -280,8 +280,10 @@ extension KernelBinder {
         args.out_row_stride = output.row
         args.activation = context.node.activation.code
         args.rows_per_task = rowsPerTask(
-            planes: kernel.images * Int(args.blocks),
-            rows: kernel.outputHeight
+            images: kernel.images,
+            planes: Int(args.blocks),
+            height: kernel.outputHeight,
+            width: kernel.outputWidth
         )
         return KernelCall(
             isa.pointee.depthwise,
@@ -290,11 +292,18 @@ extension KernelBinder {
         )
     }
 
-    /// Whole planes when there are enough of them to share, else pieces.
-    func rowsPerTask(planes: Int, rows: Int) -> UInt32 {
-        guard planes < workers * 4, planes > 0 else { return UInt32(max(rows, 1)) }
-        let pieces = (workers * 4 + planes - 1) / planes
-        return UInt32(max((rows + pieces - 1) / pieces, 1))
+    /// Output rows of a task of a kernel that computes planes, blocks of channels, independently.
+    ///
+    /// Workers share what they shared in convolutions nearby, and find it in their caches: images, else
+    /// rows of a large image, else channels of a small one.
+    func rowsPerTask(images: Int, planes: Int, height: Int, width: Int) -> UInt32 {
+        var pieces = 1
+        if workers > 1, !images.isMultiple(of: workers) {
+            if height * width > planes * lanes { pieces = workers }
+            let most = max(images * planes, 1)
+            while pieces * most < workers * 4 { pieces *= 2 }
+        }
+        return UInt32(max((height + pieces - 1) / pieces, 1))
     }
 
     private func bindGrouped(_ context: ConvolutionContext) -> KernelCall {
@@ -342,8 +351,10 @@ extension KernelBinder {
         args.out_pixel_stride = lanes * kernel.outputStep.x
         args.activation = context.node.activation.code
         args.rows_per_task = rowsPerTask(
-            planes: kernel.images * (Int(args.blocks) + 1) / 2,
-            rows: context.part.outputHeight
+            images: kernel.images,
+            planes: (Int(args.blocks) + 1) / 2,
+            height: context.part.outputHeight,
+            width: context.part.outputWidth
         )
         return KernelCall(
             isa.pointee.grouped,
@@ -496,7 +507,7 @@ struct TaskTiling {
         if workers > 1 {
             if panelCount * weightFloatsPerPanel > tileCount * tileFloats {
                 groups = 1
-                cuts = Self.evenCount(2 * workers, of: images, workers: workers)
+                cuts = Self.evenCount(workers, of: images, workers: workers)
             } else {
                 let most = max(groups, tileCount / Self.fewestTiles)
                 let wanted = max(groups, (3 * workers + images - 1) / images)

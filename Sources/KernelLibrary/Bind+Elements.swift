@@ -11,7 +11,7 @@ extension KernelBinder {
         args.input = UnsafePointer(floats(operands.inputs[0]))
         args.output = floats(operands.output)
         args.activation = node.activation.code
-        args.elements_per_task = share(count, minimum: 4096)
+        (args.planes, args.elements_per_task) = pieces(of: node.output, count: count, row: count)
         return [
             KernelCall(
                 isa.pointee.unary,
@@ -19,6 +19,34 @@ extension KernelBinder {
                 taskCount: sl_unary_task_count(isa, &args)
             )
         ]
+    }
+
+    /// Elements of a task: whole rows of `row` elements, or parts of a long one.
+    private func elementsPerTask(count: Int, row: Int) -> Int {
+        let wanted = share(count, minimum: 8192)
+        // Parts of a row are whole cache lines, of elements of any size.
+        let unit = row > wanted ? 64 : max(row, 1)
+        return (wanted + unit - 1) / unit * unit
+    }
+
+    /// How `count` elements of a value, in rows of `row`, are cut into tasks: into planes, and each
+    /// plane into pieces.
+    ///
+    /// Workers share rows where kernels over planes do.
+    private func pieces(of id: ValueID, count: Int, row: Int) -> (planes: Int, elements: Int) {
+        let whole = (1, elementsPerTask(count: count, row: row))
+        guard graph[id].layout == .blocked else { return whole }
+        let shape = shape(id)
+        let planes = max(shape[0] * blocks(shape[1]), 1)
+        let rows = rowsPerTask(
+            images: shape[0],
+            planes: blocks(shape[1]),
+            height: shape[2],
+            width: shape[3]
+        )
+        let piece = Int(rows) * shape[3] * lanes
+        // Elements of small planes are not worth a task each.
+        return piece < 4096 ? whole : (planes, piece)
     }
 
     /// The physical axes of an operand of an element-wise kernel in the layout of the result.
@@ -66,9 +94,10 @@ extension KernelBinder {
         args.b_stride = fixed(nest.strides[1])
         args.output = operands.output.pointer
         args.activation = node.activation.code
-        args.rows_per_task = share(
-            nest.rowCount,
-            minimum: max(1, 8192 / max(nest.rowLength, 1))
+        (args.planes, args.elements_per_task) = pieces(
+            of: node.output,
+            count: nest.rowCount * nest.rowLength,
+            row: nest.rowLength
         )
         return [
             KernelCall(
@@ -99,9 +128,9 @@ extension KernelBinder {
         args.b = UnsafeRawPointer(operands.inputs[2].pointer)
         args.b_stride = fixed(nest.strides[2])
         args.output = operands.output.pointer
-        args.rows_per_task = share(
-            nest.rowCount,
-            minimum: max(1, 8192 / max(nest.rowLength, 1))
+        args.elements_per_task = elementsPerTask(
+            count: nest.rowCount * nest.rowLength,
+            row: nest.rowLength
         )
         return [
             KernelCall(
@@ -150,9 +179,9 @@ extension KernelBinder {
             args.in_stride = fixed(nest.strides[0])
             args.output = operands.output.pointer + box.outputOffset * size
             args.out_stride = fixed(nest.strides[1])
-            args.rows_per_task = share(
-                nest.rowCount,
-                minimum: max(1, 8192 / max(nest.rowLength, 1))
+            args.elements_per_task = elementsPerTask(
+                count: nest.rowCount * nest.rowLength,
+                row: nest.rowLength
             )
             return KernelCall(
                 isa.pointee.copy,

@@ -25,13 +25,19 @@ extension KernelBinder {
         args.depthwise.out_block_stride = output.block
         args.depthwise.out_row_stride = output.row
         args.depthwise.activation = context.node.activation.code
-        // One thread has no reason to cut rows: those under two tasks are computed twice.
         let panels = (Int(args.depthwise.blocks) + 1) / 2
-        if workers > 1 {
+        let rows = depthwise.part.outputHeight
+        if args.depthwise.kernel_h == 1 {
             args.depthwise.rows_per_task = rowsPerTask(
-                planes: kernel.images * panels,
-                rows: depthwise.part.outputHeight
+                images: kernel.images,
+                planes: panels,
+                height: rows,
+                width: depthwise.part.outputWidth
             )
+        } else if workers > 1, kernel.images * panels < workers * 4 {
+            // Rows under two tasks are computed twice: only where there are too few panels.
+            let pieces = workers * 4 / (kernel.images * panels) + 1
+            args.depthwise.rows_per_task = UInt32((rows + pieces - 1) / pieces)
         }
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(

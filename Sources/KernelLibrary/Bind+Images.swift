@@ -29,7 +29,12 @@ extension KernelBinder {
         args.out_block_stride = plane(node.output) * lanes
         args.out_image_stride = blocks(input[1]) * args.out_block_stride
         args.activation = node.activation.code
-        args.rows_per_task = rowsPerTask(planes: input[0] * blocks(input[1]), rows: output[2])
+        args.rows_per_task = rowsPerTask(
+            images: input[0],
+            planes: blocks(input[1]),
+            height: output[2],
+            width: output[3]
+        )
         return [
             KernelCall(
                 isa.pointee.pool,
@@ -84,6 +89,15 @@ extension KernelBinder {
         args.in_image_stride = toBlocked ? dense : padded
         args.output = floats(operands.output)
         args.out_image_stride = toBlocked ? padded : dense
+        let rows = rowsPerTask(
+            images: shape[0],
+            planes: blocks(shape[1]),
+            height: shape[2],
+            width: shape[3...].reduce(1, *)
+        )
+        // Whole squares of pixels and channels.
+        let run = Int(rows) * shape[3...].reduce(1, *)
+        args.pixels_per_task = max((run + lanes - 1) / lanes, 1) * lanes
         return [
             KernelCall(
                 isa.pointee.layout,
@@ -305,7 +319,12 @@ extension KernelBinder {
         args.output = floats(operands.output)
         args.out_plane_stride = output[2] * output[3] * Int(args.vectors)
         args.activation = node.activation.code
-        args.rows_per_task = rowsPerTask(planes: args.planes, rows: output[2])
+        args.rows_per_task = rowsPerTask(
+            images: input[0],
+            planes: args.planes / max(input[0], 1),
+            height: output[2],
+            width: output[3]
+        )
         return KernelCall(
             isa.pointee.resize,
             UnsafeRawPointer(store.keep(args)),

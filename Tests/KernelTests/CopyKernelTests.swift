@@ -11,7 +11,7 @@ import Testing
         var random = SeededGenerator(seed: 1)
         let lanes = isa.lanes
         for channels in isa.edgeSizes {
-            for pixels in [1, lanes - 1, lanes, lanes + 1, 49] {
+            for (pixels, run) in [(1, 1), (lanes - 1, 3), (lanes, 100), (lanes + 1, lanes), (49, 48)] {
                 let blocks = (channels + lanes - 1) / lanes
                 let planar = GuardedBuffer(random.floats(2 * channels * pixels))
                 let blockedCount = 2 * blocks * lanes * pixels
@@ -21,6 +21,7 @@ import Testing
                 args.images = 2
                 args.channels = UInt32(channels)
                 args.pixels = pixels
+                args.pixels_per_task = run
                 args.to_blocked = true
                 args.input = UnsafePointer(planar.pointer)
                 args.in_image_stride = channels * pixels
@@ -110,7 +111,7 @@ import Testing
             let from = start + offset(of: index, in: box.shape, strides: inStrides)
             expected[offset(of: index, in: box.shape, strides: outStrides)] = input.pointer[from]
         }
-        for rowsPerTask in [1, 3, 1000] {
+        for elementsPerTask in [1, 7, 1000] {
             let output = GuardedBuffer(Array(repeating: Element(7), count: outCount))
             var args = sl_copy_args()
             args.rank = UInt32(rank)
@@ -120,7 +121,7 @@ import Testing
             args.in_stride = rankTuple(inStrides)
             args.output = UnsafeMutableRawPointer(output.pointer)
             args.out_stride = rankTuple(outStrides)
-            args.rows_per_task = rowsPerTask
+            args.elements_per_task = elementsPerTask
             isa.run(isa.table.pointee.copy, args, sl_copy_task_count)
             #expect(output.values == expected && output.isIntact)
         }

@@ -44,14 +44,14 @@ import Testing
         let isPositive = function.kind == SL_ACTIVATION_SQRT || function.kind == SL_ACTIVATION_LOG
         for count in [0] + isa.edgeSizes {
             let input = random.floats(count, in: isPositive ? 0.01...9 : -9...9)
-            for elementsPerTask in [1000, 3] {
+            for (planes, elementsPerTask) in [(1, 1000), (1, 3), (leastPlanes(count), 3)] {
                 let data = GuardedBuffer(input)
                 var args = sl_unary_args()
                 args.count = count
                 args.input = UnsafePointer(data.pointer)
                 args.output = data.pointer
                 args.activation = function
-                args.elements_per_task = elementsPerTask
+                (args.planes, args.elements_per_task) = (planes, elementsPerTask)
                 isa.run(isa.table.pointee.unary, args, sl_unary_task_count)
                 #expect(data.isIntact)
                 for (x, y) in zip(input, data.values) {
@@ -80,7 +80,12 @@ import Testing
         Broadcast(shape: [2, 3, 5, 7], a: [1], b: [0, 2]), Broadcast(shape: [3, 0, 4]),
     ]
 
-    /// Runs a binary call for two cuts and returns the result, the same for both.
+    /// The least number of equal parts, of more than one element, of `count` elements; else 1.
+    private func leastPlanes(_ count: Int) -> Int {
+        (2...7).first { count.isMultiple(of: $0) && count > $0 } ?? 1
+    }
+
+    /// Runs a binary call for three cuts and returns the result, the same for all.
     private func binary<Element: BitwiseCopyable, Result: BitwiseCopyable & Equatable>(
         _ isa: KernelISA,
         _ kind: sl_binary_kind,
@@ -106,16 +111,17 @@ import Testing
         args.activation = function
         var results: [[UInt8]] = []
         var last: [Result] = []
-        for rowsPerTask in [1, 1000] {
-            let output = GuardedBuffer(Array(repeating: zero, count: dims.reduce(1, *)))
+        let count = dims.reduce(1, *)
+        for (planes, elementsPerTask) in [(1, 1000), (1, 5), (leastPlanes(count), 9)] {
+            let output = GuardedBuffer(Array(repeating: zero, count: count))
             args.output = UnsafeMutableRawPointer(output.pointer)
-            args.rows_per_task = rowsPerTask
+            (args.planes, args.elements_per_task) = (planes, elementsPerTask)
             isa.run(isa.table.pointee.binary, args, sl_binary_task_count)
             #expect(output.isIntact)
             last = output.values
             results.append(last.withUnsafeBytes { Array($0) })
         }
-        #expect(results[0] == results[1])
+        #expect(results[0] == results[1] && results[0] == results[2])
         return last
     }
 
@@ -277,7 +283,7 @@ import Testing
         args.b = UnsafeRawPointer(b.pointer)
         args.b_stride = rankTuple([1, 0, 0])
         args.output = UnsafeMutableRawPointer(output.pointer)
-        args.rows_per_task = 4
+        args.elements_per_task = 30
         isa.run(isa.table.pointee.select, args, sl_select_task_count)
         let expected: [Int64] = (0..<105).map { (index: Int) -> Int64 in
             let isTrue = index % 7 % 3 != 0

@@ -237,7 +237,7 @@ typedef struct {
 // Packed weights per channel block of `lanes`: lanes floats of bias, then taps rows of lanes
 // floats, row-major taps. Block b of the args reads input block b and writes output block b.
 // A task is a run of rows_per_task output rows of one channel block of one image; task number =
-// (image * blocks + block) * row_groups + row_group.
+// (image * row_groups + row_group) * blocks + block.
 typedef struct sl_depthwise_args {
     uint32_t images;
     uint32_t blocks;  // channel blocks in this call
@@ -264,8 +264,8 @@ typedef struct sl_depthwise_args {
 // channel blocks as `conv` has output channels; what it says of the input is the shape of the
 // result in between, whose rows follow each other. conv.weights holds, for each panel, its weights
 // as of sl_conv_args and then those of its blocks as of sl_depthwise_args. A task is a run of
-// depthwise.rows_per_task output rows of one panel of one image; task number = (image * panels +
-// panel) * row_groups + row_group. How rows are cut changes no bits.
+// depthwise.rows_per_task output rows of one panel of one image; task number = (image * row_groups +
+// row_group) * panels + panel. How rows are cut changes no bits.
 typedef struct {
     sl_conv_args conv;
     sl_depthwise_args depthwise;
@@ -297,8 +297,8 @@ typedef struct {
 // the group, tap). The output channels of one vector may belong to different groups: lane l of the
 // block reads the input channels of its own group. `first_channel` is the number of the block's
 // first output channel in the whole layer (to find groups). A task is a run of rows_per_task output
-// rows of two channel blocks of one image; task number = (image * pairs + pair) * row_groups +
-// row_group.
+// rows of two channel blocks of one image; task number = (image * row_groups + row_group) *
+// pairs + pair.
 enum { SL_GROUPED_FEW = 4 };
 typedef struct {
     uint32_t images;
@@ -369,8 +369,9 @@ typedef struct {
     sl_activation activation;
 } sl_global_pool_args;
 
-// Between row-major NCHW and blocked. Going to blocked, padding lanes are set to zero.
-// One task per (image, channel block).
+// Between row-major NCHW and blocked. Going to blocked, padding lanes are set to zero. A task is a
+// run of pixels_per_task pixels of one channel block of one image; task number = (image * runs +
+// run) * blocks + block.
 typedef struct {
     uint32_t images;
     uint32_t channels;
@@ -380,6 +381,7 @@ typedef struct {
     size_t in_image_stride;  // blocked: also in/out block stride = pixels * lanes
     float *output;
     size_t out_image_stride;
+    size_t pixels_per_task;
 } sl_layout_args;
 
 // Softmax over `axis_size` elements, `inner` apart, for `outer` * inner rows; float32, row-major
@@ -391,13 +393,14 @@ typedef struct {
     size_t rows_per_task;
 } sl_softmax_args;
 
-// One function on `count` floats. The output may be the input.
+// One function on `count` floats. The output may be the input. The floats are `planes` equal parts,
+// each of which is cut into tasks of elements_per_task; task number = piece * planes + plane.
 typedef struct {
     size_t count;
     const float *input;
     float *output;
     sl_activation activation;
-    size_t elements_per_task;
+    size_t planes, elements_per_task;
 } sl_unary_args;
 
 typedef enum {
@@ -458,8 +461,8 @@ typedef struct {
     const void *b;
     size_t b_stride[SL_MAX_RANK];
     void *output;
-    sl_activation activation;  // float32 results only
-    size_t rows_per_task;      // a row is the innermost dimension
+    sl_activation activation;          // float32 results only
+    size_t planes, elements_per_task;  // as of sl_unary_args, over the whole output
 } sl_binary_args;
 
 // condition ? a : b, dims and strides as above; element_bytes in {1, 2, 4, 8}.
@@ -474,7 +477,7 @@ typedef struct {
     const void *b;
     size_t b_stride[SL_MAX_RANK];
     void *output;
-    size_t rows_per_task;
+    size_t elements_per_task;
 } sl_select_args;
 
 // Copies a strided box: transpose, slice, expand, concat and split parts, reshape between
@@ -487,7 +490,7 @@ typedef struct {
     ptrdiff_t in_stride[SL_MAX_RANK];
     void *output;
     ptrdiff_t out_stride[SL_MAX_RANK];
-    size_t rows_per_task;
+    size_t elements_per_task;
 } sl_copy_args;
 
 // Writes one element over and over: `count` elements of element_bytes each.
@@ -541,7 +544,7 @@ typedef struct {
     float *output;
     size_t out_plane_stride;
     sl_activation activation;
-    uint32_t rows_per_task;  // output rows of one plane; task = plane * row_groups + group
+    uint32_t rows_per_task;  // output rows of one plane; task = row_group * planes + plane
 } sl_resize_args;
 
 // output[o][i][:] = input[o][indices[i]][:] with negative indices counted from the end and
