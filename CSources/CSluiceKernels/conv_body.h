@@ -379,9 +379,9 @@ static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
     const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
     return (conv_task){
-        .image = task / panel_groups / pixel_groups,
-        .tiles = sl_group_of(tiles, pixel_groups, task / panel_groups % pixel_groups),
-        .panels = sl_group_of(panels, panel_groups, task % panel_groups),
+        .image = task / pixel_groups / panel_groups,
+        .tiles = sl_group_of(tiles, pixel_groups, task % pixel_groups),
+        .panels = sl_group_of(panels, panel_groups, task / pixel_groups % panel_groups),
         .count = args->images * pixel_groups * panel_groups,
     };
 }

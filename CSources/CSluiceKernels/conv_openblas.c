@@ -134,11 +134,11 @@ void sl_conv_openblas(const sl_isa *isa, const sl_conv_args *args, size_t task, 
     const size_t pixel_groups = sl_ceil_div(cut.count, args->tiles_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
     assert(task < args->images * pixel_groups * panel_groups);
-    const size_t first_panel = task % panel_groups * args->panels_per_task;
+    const size_t first_panel = task / pixel_groups % panel_groups * args->panels_per_task;
     const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
-    const size_t first_tile = task / panel_groups % pixel_groups * args->tiles_per_task;
+    const size_t first_tile = task % pixel_groups * args->tiles_per_task;
     const size_t end_tile = sl_min_size(cut.count, first_tile + args->tiles_per_task);
-    const size_t image = task / panel_groups / pixel_groups;
+    const size_t image = task / pixel_groups / panel_groups;
 
     float *const rows = scratch;
     for (size_t tile = first_tile; tile < end_tile; tile += CELL_TILES) {

@@ -393,6 +393,8 @@ func tileArguments(
         images: kernel.images,
         tilePixels: Int(isa.pointee.tile_pixels),
         workers: workers,
+        isGathered: part.taps.count > 1 || kernel.strideHeight * kernel.strideWidth > 1
+            || kernel.inputAffine != nil,
         tileMultiple: gemm == .openblas ? 8 : 1
     )
     args.tiles_per_task = UInt32(tiling.tiles)
@@ -497,6 +499,7 @@ struct TaskTiling {
         images: Int,
         tilePixels: Int,
         workers: Int,
+        isGathered: Bool = false,
         tileMultiple: Int = 1
     ) {
         let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
@@ -508,6 +511,13 @@ struct TaskTiling {
             if panelCount * weightFloatsPerPanel > tileCount * tileFloats {
                 groups = 1
                 cuts = Self.evenCount(workers, of: images, workers: workers)
+                // Few panels are not the same share for all: workers share the pixels of one, too.
+                if !isGathered, cuts > 1, !panelCount.isMultiple(of: cuts),
+                    panelCount < 8 * workers, tileCount >= workers
+                {
+                    groups = workers
+                    cuts = panelCount
+                }
             } else {
                 let most = max(groups, tileCount / Self.fewestTiles)
                 let wanted = max(groups, (3 * workers + images - 1) / images)

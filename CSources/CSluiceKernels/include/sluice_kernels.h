@@ -115,7 +115,7 @@ typedef struct {
 // One call covers whole panels of one weight block: `weights` points at its first panel; oc counts
 // from the block's first channel (the caller offsets output, residual). A task is a run of at most
 // `tiles_per_task` tiles x `panels_per_task` panels of one image, all runs as even as can be; task
-// number = (image * pixel_groups + pixel_group) * panel_groups + panel_group.
+// number = (image * panel_groups + panel_group) * pixel_groups + pixel_group.
 //
 // A call whose taps leave the image or whose pixels are strided gets faster with scratch:
 // sl_conv_gather_floats(args) floats a task hold the padded input of `gather_tiles` tiles at a
