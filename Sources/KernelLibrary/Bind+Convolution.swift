@@ -512,9 +512,9 @@ struct TaskTiling {
                 groups = 1
                 cuts = Self.evenCount(workers, of: images, workers: workers)
                 // Few panels are not the same share for all: workers share the pixels of one, too.
-                if !isGathered, cuts > 1, !panelCount.isMultiple(of: cuts),
-                    panelCount < 8 * workers, tileCount >= workers
-                {
+                let isUneven = cuts > 1 && !panelCount.isMultiple(of: cuts)
+                let mayShare = panelCount < cuts || panelCount < 8 * workers && !isGathered
+                if isUneven, mayShare, tileCount >= workers {
                     groups = workers
                     cuts = panelCount
                 }
