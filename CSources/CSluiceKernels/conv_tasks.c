@@ -63,7 +63,8 @@ size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {
 size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *args) {
     enum { POINTS = 36 };
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, isa->lanes);
-    return POINTS * (sizes.patch_stride + sizes.filter_stride + sizes.product_stride);
+    return POINTS * (sizes.patch_stride + sizes.product_stride) +
+           POINTS / SL_WINOGRAD_PAIRS * args->pairs_at_once * sizes.filter_stride;
 }
 
 size_t sl_winograd_tile_count(const sl_winograd_args *args) {

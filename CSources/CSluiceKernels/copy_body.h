@@ -166,8 +166,8 @@ static void SL_FN(sl_copy)(const void *erased, size_t task, float *scratch) {
     }
     sl_nest_finish(&nest);
 
-    sl_span span = sl_group_span(sl_box_elements(args->rank, args->dims), args->elements_per_task,
-                                 task);
+    sl_span span =
+        sl_group_span(sl_box_elements(args->rank, args->dims), args->elements_per_task, task);
     while (span.first < span.end) {
         const sl_run run = sl_nest_run(&nest, span.first, span.end);
         span.first += run.rows * run.cols;

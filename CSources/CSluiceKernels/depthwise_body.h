@@ -182,8 +182,7 @@ static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *ar
 static void SL_FN(sl_depthwise)(const void *raw_args, size_t task, float *scratch) {
     (void)scratch;
     const sl_depthwise_args *const args = raw_args;
-    const sl_row_task at =
-        sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
+    const sl_row_task at = sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
     assert(at.image < args->images);
     const size_t taps = (size_t)args->kernel_h * args->kernel_w;
     const float *const packed = args->weights + at.plane * (taps + 1) * VEC_LANES;

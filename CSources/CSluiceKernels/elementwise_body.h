@@ -272,8 +272,8 @@ static void SL_FN(sl_select)(const void *erased, size_t task, float *scratch) {
                      (ptrdiff_t)args->a_stride[d], (ptrdiff_t)args->b_stride[d]);
     }
     sl_nest_finish(&nest);
-    sl_span span = sl_group_span(sl_box_elements(args->rank, args->dims), args->elements_per_task,
-                                 task);
+    sl_span span =
+        sl_group_span(sl_box_elements(args->rank, args->dims), args->elements_per_task, task);
     while (span.first < span.end) {
         const sl_run run = sl_nest_run(&nest, span.first, span.end);
         char *const output = (char *)args->output + span.first * args->element_bytes;

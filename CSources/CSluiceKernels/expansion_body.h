@@ -7,8 +7,7 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     const sl_conv_args *const whole = &args->conv;
     const sl_depthwise_args *const depthwise = &args->depthwise;
     const size_t panels = sl_panel_count(whole->out_channels, VEC_LANES);
-    const sl_row_task at =
-        sl_row_task_at(task, panels, depthwise->out_h, depthwise->rows_per_task);
+    const sl_row_task at = sl_row_task_at(task, panels, depthwise->out_h, depthwise->rows_per_task);
     assert(at.image < whole->images);
     const size_t first_row = at.rows.first, end_row = at.rows.end;
     const size_t panel = at.plane, image = at.image;

@@ -178,8 +178,7 @@ static void SL_FN(pool_row)(const sl_pool_args *args, const float *plane, size_t
 static void SL_FN(sl_pool)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_pool_args *const args = erased;
-    const sl_row_task at =
-        sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
+    const sl_row_task at = sl_row_task_at(task, args->blocks, args->out_h, args->rows_per_task);
     const float *const plane =
         args->input + at.image * args->in_image_stride + at.plane * args->in_block_stride;
     float *const output =

@@ -180,8 +180,7 @@ static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
 static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_resize_args *const args = erased;
-    const sl_row_task at =
-        sl_row_task_at(task, args->planes, args->out_h, args->rows_per_task);
+    const sl_row_task at = sl_row_task_at(task, args->planes, args->out_h, args->rows_per_task);
     const size_t row_floats = (size_t)args->out_w * args->vectors;
     for (size_t oy = at.rows.first; oy < at.rows.end; oy++) {
         float *const output = args->output + at.plane * args->out_plane_stride + oy * row_floats;

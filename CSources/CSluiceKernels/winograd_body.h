@@ -6,7 +6,8 @@
 #pragma once
 
 // The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
-// filters of a chunk of channels [point][zeros, channel][output], products [point][tile][output].
+// filters of a chunk of channels, for some points [point][zeros, channel][output], products
+// [point][tile][output].
 // A line between points keeps them off the same cache sets.
 typedef struct {
     size_t taps, size;  // of one side of the filter, of the tile
@@ -15,6 +16,7 @@ typedef struct {
     size_t first_tile, tiles;
     float *patches, *filters, *products;
     size_t patch_stride, filter_stride, product_stride;
+    size_t pairs;  // of rows of points whose filters are there at a time
 } winograd_plan;
 
 static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, float *scratch,
@@ -33,9 +35,10 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->patch_stride = sizes.patch_stride;
     plan->filter_stride = sizes.filter_stride;
     plan->product_stride = sizes.product_stride;
+    plan->pairs = args->pairs_at_once;
     plan->patches = scratch;
     plan->filters = plan->patches + PATCH_POINTS * sizes.patch_stride;
-    plan->products = plan->filters + PATCH_POINTS * sizes.filter_stride;
+    plan->products = plan->filters + plan->pairs * 2 * PATCH * sizes.filter_stride;
 }
 
 // Image, row and column of the first output pixel of a tile.
@@ -98,23 +101,31 @@ static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd
     }
 }
 
-// Transforms the filters of `channels` input channels from `first` on for one panel.
-SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const float *panel,
-                                        size_t all_channels, size_t first, size_t channels,
+// Input channels of a panel.
+typedef struct {
+    const float *weights;
+    size_t all, first, count;
+} winograd_channels;
+
+// Transforms the filters of some input channels of a panel for pairs [first, end) of rows of
+// points.
+SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const size_t first,
+                                        const size_t end, winograd_channels channels,
                                         const winograd_plan *plan) {
     enum { AHEAD = 2 };
     const size_t width = (size_t)vectors * VEC_LANES;
     const size_t rows_per_block = (size_t)(taps * taps) * VEC_LANES;
     float *target = plan->filters;
     // The row that starts a chain.
-    for (size_t point = 0; point < PATCH_POINTS; point++) {
+    for (size_t point = 0; point < plan->pairs * 2 * PATCH; point++) {
         float *const row = target + point * plan->filter_stride;
         SL_UNROLL for (int o = 0; o < vectors; o++) vec_store(row + o * VEC_LANES, vec_zero());
     }
-    for (size_t c = first; c < first + channels; c++) {
+    for (size_t c = channels.first; c < channels.first + channels.count; c++) {
         const size_t block = c / VEC_LANES;
-        const size_t block_channels = sl_min_size(VEC_LANES, all_channels - block * VEC_LANES);
-        const float *const source = panel + (1 + block * rows_per_block + c % VEC_LANES) * width;
+        const size_t block_channels = sl_min_size(VEC_LANES, channels.all - block * VEC_LANES);
+        const float *const source =
+            channels.weights + (1 + block * rows_per_block + c % VEC_LANES) * width;
         target += width;
         // Weights come from far away: ask for those of a later block, or of the next panel.
         const float *const later = source + AHEAD * rows_per_block * width;
@@ -123,42 +134,59 @@ SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const
         }
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             SL_FN(transform_filter)
-            (taps, source + o * VEC_LANES, block_channels * width, target + o * VEC_LANES,
-             plan->filter_stride);
+            (taps, first, end, source + o * VEC_LANES, block_channels * width,
+             target + o * VEC_LANES, plan->filter_stride);
         }
     }
 }
 
-static __attribute__((noinline)) void SL_FN(transform_filters_3x2)(const float *panel,
-                                                                   size_t all_channels,
-                                                                   size_t first, size_t channels,
-                                                                   const winograd_plan *plan) {
-    SL_FN(transform_filters)(3, 2, panel, all_channels, first, channels, plan);
-}
-static __attribute__((noinline)) void SL_FN(transform_filters_3x1)(const float *panel,
-                                                                   size_t all_channels,
-                                                                   size_t first, size_t channels,
-                                                                   const winograd_plan *plan) {
-    SL_FN(transform_filters)(3, 1, panel, all_channels, first, channels, plan);
-}
-static __attribute__((noinline)) void SL_FN(transform_filters_5x2)(const float *panel,
-                                                                   size_t all_channels,
-                                                                   size_t first, size_t channels,
-                                                                   const winograd_plan *plan) {
-    SL_FN(transform_filters)(5, 2, panel, all_channels, first, channels, plan);
-}
-static __attribute__((noinline)) void SL_FN(transform_filters_5x1)(const float *panel,
-                                                                   size_t all_channels,
-                                                                   size_t first, size_t channels,
-                                                                   const winograd_plan *plan) {
-    SL_FN(transform_filters)(5, 1, panel, all_channels, first, channels, plan);
+// All points at once, or those of one pair of rows.
+SL_INLINE void SL_FN(transform_pairs)(const int taps, const int vectors, size_t pair,
+                                      winograd_channels channels, const winograd_plan *plan) {
+    if (plan->pairs == PATCH_PAIRS) {
+        SL_FN(transform_filters)(taps, vectors, 0, PATCH_PAIRS, channels, plan);
+    } else if (pair == 0) {
+        SL_FN(transform_filters)(taps, vectors, 0, 1, channels, plan);
+    } else if (pair == 1) {
+        SL_FN(transform_filters)(taps, vectors, 1, 2, channels, plan);
+    } else {
+        SL_FN(transform_filters)(taps, vectors, 2, 3, channels, plan);
+    }
 }
 
-// Multiplies patches and filters of `channels` input channels from `first` on, at each point.
-// Meanwhile asks for the weights that are transformed next.
-static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, size_t first,
-                                   size_t channels, sl_next_read next_weights, carrier *carrier,
-                                   tile_job *job) {
+static __attribute__((noinline)) void SL_FN(transform_pairs_3x2)(size_t pair,
+                                                                 winograd_channels channels,
+                                                                 const winograd_plan *plan) {
+    SL_FN(transform_pairs)(3, 2, pair, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_pairs_3x1)(size_t pair,
+                                                                 winograd_channels channels,
+                                                                 const winograd_plan *plan) {
+    SL_FN(transform_pairs)(3, 1, pair, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_pairs_5x2)(size_t pair,
+                                                                 winograd_channels channels,
+                                                                 const winograd_plan *plan) {
+    SL_FN(transform_pairs)(5, 2, pair, channels, plan);
+}
+static __attribute__((noinline)) void SL_FN(transform_pairs_5x1)(size_t pair,
+                                                                 winograd_channels channels,
+                                                                 const winograd_plan *plan) {
+    SL_FN(transform_pairs)(5, 1, pair, channels, plan);
+}
+
+// Point `number` from pair `pair` of rows on.
+SL_INLINE size_t SL_FN(pair_point)(size_t pair, size_t number) {
+    const size_t row = SL_FN(pair_row)(pair + number / PATCH / 2, number / PATCH % 2);
+    return row * PATCH + number % PATCH;
+}
+
+// Multiplies patches and filters of `channels` input channels from `first` on, at each point from
+// pair `pair` of rows on whose filters are there. Meanwhile asks for the weights that are
+// transformed next.
+static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_t vectors,
+                                   size_t first, size_t channels, sl_next_read next_weights,
+                                   carrier *carrier, tile_job *job) {
     const size_t width = vectors * VEC_LANES;
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
@@ -166,19 +194,22 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t vectors, si
     // Patches of the next point come from far away; each tile asks for its share of them.
     const size_t lines = sl_ceil_div(channels * plan->tiles, FLOATS_PER_LINE);
     const size_t lines_per_group = sl_ceil_div(lines, cut.count);
-    const size_t steps = channels / VEC_LANES;
+    const size_t steps = channels / VEC_LANES, points = plan->pairs * 2 * PATCH;
     size_t asked = next_weights.floats / FLOATS_PER_LINE;
-    job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * PATCH_POINTS);
+    job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * points);
     if (carrier->floats > 0 && job->lines_a_pass < carrier->lines_a_pass) {
         job->lines_a_pass = carrier->lines_a_pass;
     }
     const size_t tile_lines = steps * SL_FN(lines_a_step)(job->lines_a_pass);
     job->prefetch = next_weights.from;
-    for (size_t point = 0; point < PATCH_POINTS; point++) {
-        const float *const patches = plan->patches + point * plan->patch_stride +
-                                     first / VEC_LANES * plan->tiles * VEC_LANES;
-        const float *next = patches + (point + 1 < PATCH_POINTS ? plan->patch_stride : 0);
-        job->weights = plan->filters + point * plan->filter_stride;
+    const float *const all_patches = plan->patches + first / VEC_LANES * plan->tiles * VEC_LANES;
+    for (size_t number = 0; number < points; number++) {
+        const size_t point = SL_FN(pair_point)(pair, number);
+        const bool is_last = 2 * PATCH * pair + number + 1 == PATCH_POINTS;
+        const size_t later = is_last ? point : SL_FN(pair_point)(pair, number + 1);
+        const float *const patches = all_patches + point * plan->patch_stride;
+        const float *next = all_patches + later * plan->patch_stride;
+        job->weights = plan->filters + number * plan->filter_stride;
         job->output = plan->products + point * plan->product_stride;
         job->residual = first > 0 ? job->output : NULL;
         for (size_t group = 0; group < cut.count; group += job->run) {
@@ -275,19 +306,29 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
     SL_FN(space_evenly)(job, 0, vectors * VEC_LANES);
     const size_t chunk = sl_winograd_chunk(conv, VEC_LANES);
     for (size_t c = 0; c < conv->channels; c += chunk) {
-        const size_t channels = sl_min_size(chunk, conv->channels - c);
-        if (plan->taps == 3 && vectors == 2) {
-            SL_FN(transform_filters_3x2)(weights, conv->channels, c, channels, plan);
-        } else if (plan->taps == 3) {
-            SL_FN(transform_filters_3x1)(weights, conv->channels, c, channels, plan);
-        } else if (vectors == 2) {
-            SL_FN(transform_filters_5x2)(weights, conv->channels, c, channels, plan);
-        } else {
-            SL_FN(transform_filters_5x1)(weights, conv->channels, c, channels, plan);
+        const winograd_channels channels = {
+            .weights = weights,
+            .all = conv->channels,
+            .first = c,
+            .count = sl_min_size(chunk, conv->channels - c),
+        };
+        const size_t end = c + channels.count;
+        const sl_next_read after =
+            end == conv->channels ? next : SL_FN(chunk_weights)(conv, panel, end);
+        for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
+            if (plan->taps == 3 && vectors == 2) {
+                SL_FN(transform_pairs_3x2)(pair, channels, plan);
+            } else if (plan->taps == 3) {
+                SL_FN(transform_pairs_3x1)(pair, channels, plan);
+            } else if (vectors == 2) {
+                SL_FN(transform_pairs_5x2)(pair, channels, plan);
+            } else {
+                SL_FN(transform_pairs_5x1)(pair, channels, plan);
+            }
+            const sl_next_read share =
+                sl_next_share(&after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
+            SL_FN(multiply_points)(plan, pair, vectors, c, channels.count, share, carrier, job);
         }
-        const bool is_last = c + channels == conv->channels;
-        const sl_next_read after = is_last ? next : SL_FN(chunk_weights)(conv, panel, c + channels);
-        SL_FN(multiply_points)(plan, vectors, c, channels, after, carrier, job);
     }
     if (plan->taps == 3) {
         SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights);

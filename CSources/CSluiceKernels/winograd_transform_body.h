@@ -8,7 +8,12 @@
 // (Toom-Cook: Lavin and Gray, arXiv 1509.09308; points: Alam et al., arXiv 2201.10369).
 #pragma once
 
-enum { PATCH = 6, PATCH_POINTS = PATCH * PATCH };
+enum { PATCH = 6, PATCH_POINTS = PATCH * PATCH, PATCH_PAIRS = SL_WINOGRAD_PAIRS };
+
+// Rows of the matrices in pairs that share terms: those of 0 and infinity, of +-a and of +-b.
+SL_INLINE size_t SL_FN(pair_row)(size_t pair, size_t number) {
+    return pair > 0 ? 2 * pair - 1 + number : number * (PATCH - 1);
+}
 
 #define WINOGRAD_A 0.625f
 #define WINOGRAD_B 1.5f
@@ -33,23 +38,34 @@ SL_INLINE void SL_FN(transform_inputs)(const vec d[PATCH], vec out[PATCH]) {
     out[5] = vec_fma(product, d[1], vec_fnma(sum, d[3], d[5]));
 }
 
-// `taps` values of a row or column of a filter, times G.
-SL_INLINE void SL_FN(transform_weights)(const int taps, const vec g[5], vec out[PATCH]) {
-    const float points[2] = {WINOGRAD_A, WINOGRAD_B};
-    const float norms[2] = {WINOGRAD_NORM_A, WINOGRAD_NORM_B};
-    out[0] = vec_mul(vec_splat(1.0f / (WINOGRAD_A2 * WINOGRAD_B2)), g[0]);
-    SL_UNROLL for (int i = 0; i < 2; i++) {
-        const float p = points[i], norm = norms[i], p2 = p * p;
-        vec even = vec_fma(vec_splat(norm * p2), g[2], vec_mul(vec_splat(norm), g[0]));
-        vec odd = vec_mul(vec_splat(norm * p), g[1]);
-        if (taps == 5) {
-            even = vec_fma(vec_splat(norm * p2 * p2), g[4], even);
-            odd = vec_fma(vec_splat(norm * p2 * p), g[3], odd);
-        }
-        out[1 + 2 * i] = vec_add(even, odd);
-        out[2 + 2 * i] = vec_sub(even, odd);
+// `taps` values of a row or column of a filter, times the two rows of G of a pair of points.
+SL_INLINE void SL_FN(transform_weight_pair)(const int taps, const size_t pair, const vec g[5],
+                                            vec out[2]) {
+    if (pair == 0) {
+        out[0] = vec_mul(vec_splat(1.0f / (WINOGRAD_A2 * WINOGRAD_B2)), g[0]);
+        out[1] = g[taps - 1];
+        return;
     }
-    out[5] = g[taps - 1];
+    const float p = pair == 1 ? WINOGRAD_A : WINOGRAD_B, p2 = p * p;
+    const float norm = pair == 1 ? WINOGRAD_NORM_A : WINOGRAD_NORM_B;
+    vec even = vec_fma(vec_splat(norm * p2), g[2], vec_mul(vec_splat(norm), g[0]));
+    vec odd = vec_mul(vec_splat(norm * p), g[1]);
+    if (taps == 5) {
+        even = vec_fma(vec_splat(norm * p2 * p2), g[4], even);
+        odd = vec_fma(vec_splat(norm * p2 * p), g[3], odd);
+    }
+    out[0] = vec_add(even, odd);
+    out[1] = vec_sub(even, odd);
+}
+
+// The same times all of G.
+SL_INLINE void SL_FN(transform_weights)(const int taps, const vec g[5], vec out[PATCH]) {
+    SL_UNROLL for (size_t pair = 0; pair < PATCH_PAIRS; pair++) {
+        vec both[2];
+        SL_FN(transform_weight_pair)(taps, pair, g, both);
+        out[SL_FN(pair_row)(pair, 0)] = both[0];
+        out[SL_FN(pair_row)(pair, 1)] = both[1];
+    }
 }
 
 // Six products of a row or column, times A^T: PATCH + 1 - taps sums.
@@ -99,20 +115,26 @@ static __attribute__((noinline)) void SL_FN(transform_patch)(const patch_source 
     }
 }
 
-// Transforms the filters of one input channel to one vector of outputs: tap t is at
-// source + t * tap_stride, point i goes to target + i * point_stride.
-SL_INLINE void SL_FN(transform_filter)(const int taps, const float *source, size_t tap_stride,
-                                       float *target, size_t point_stride) {
+// Transforms the filters of one input channel to one vector of outputs, for the points in the rows
+// of pairs [first, end): tap t is at source + t * tap_stride, point i of them goes to
+// target + i * point_stride, pair after pair.
+SL_INLINE void SL_FN(transform_filter)(const int taps, const size_t first, const size_t end,
+                                       const float *source, size_t tap_stride, float *target,
+                                       size_t point_stride) {
     vec half[PATCH][5];
     SL_UNROLL for (size_t x = 0; x < (size_t)taps; x++) {
-        vec g[5], column[PATCH];
+        vec g[5];
         SL_UNROLL for (size_t y = 0; y < (size_t)taps; y++) {
             g[y] = vec_load(source + (y * (size_t)taps + x) * tap_stride);
         }
-        SL_FN(transform_weights)(taps, g, column);
-        SL_UNROLL for (int y = 0; y < PATCH; y++) half[y][x] = column[y];
+        SL_UNROLL for (size_t pair = first; pair < end; pair++) {
+            vec both[2];
+            SL_FN(transform_weight_pair)(taps, pair, g, both);
+            half[2 * (pair - first)][x] = both[0];
+            half[2 * (pair - first) + 1][x] = both[1];
+        }
     }
-    SL_UNROLL for (size_t y = 0; y < PATCH; y++) {
+    SL_UNROLL for (size_t y = 0; y < 2 * (end - first); y++) {
         vec out[PATCH];
         SL_FN(transform_weights)(taps, half[y], out);
         float *const to = target + y * PATCH * point_stride;

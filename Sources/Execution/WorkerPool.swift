@@ -15,8 +15,9 @@ package final class WorkerPool: Sendable {
 
     /// Rounds of busy waiting for work before a thread sleeps: about 50 microseconds.
     private static let spins: UInt32 = 2000
-    /// The same for the end of a phase: about 250 microseconds. Being woken takes 50, so a thread
-    /// sleeps only where another has long work that cannot be shared.
+    /// The same for the end of a phase: about 250 microseconds.
+    ///
+    /// Being woken takes 50, so a thread sleeps only where another has long work that cannot be shared.
     private static let phaseSpins: UInt32 = 10000
 
     private let lock = Lock()

@@ -32,7 +32,8 @@ extension NativeCatalog {
         return winograd * 1.1 < direct
     }
 
-    /// Scratch for few tiles at a time, and for as many as keep the transformed patches close.
+    /// Scratch for few tiles and the filters of a third of the points at a time, and for as many tiles
+    /// as keep the transformed patches close, with the filters of all points.
     func winogradWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         let limit = 1280 << 10
         var need = WorkspaceNeed.none
@@ -42,7 +43,9 @@ extension NativeCatalog {
                 args.tiles_per_block = UInt32(tiles)
                 return sl_winograd_scratch_floats(set.table, &args) * 4
             }
+            args.pairs_at_once = 1
             need.least = max(need.least, bytes(4))
+            args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
             // A multiple of the pixels of a register tile wastes none.
             let perTile = bytes(5) - bytes(4)
             let room = 4 + max(0, limit - bytes(4)) / max(perTile, 1)
@@ -66,6 +69,7 @@ extension NativeCatalog {
         args.pad_top = Int32(-part.taps[0].dy)
         args.pad_left = Int32(-part.taps[0].dx)
         args.tiles_per_block = UInt32(Int32.max)
+        args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
         return args
     }
 }
@@ -94,7 +98,7 @@ extension KernelBinder {
         var args = catalog.winogradArguments(context.kernel, part: context.part)
         args.conv = boundTileArguments(context)
         let tiles = sl_winograd_tile_count(&args)
-        let most = sl_winograd_tiles_within(isa, &args, scratch.stride)
+        let most = tilesPerBlock(&args, floats: scratch.stride, of: tiles)
         var blocks = (tiles + most - 1) / most
         let panels =
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
@@ -116,5 +120,20 @@ extension KernelBinder {
             carried: bound.pointer(to: \.conv.carried),
             next: bound.pointer(to: \.conv.next)
         )
+    }
+
+    /// The most tiles of a block that `floats` of scratch have room for.
+    ///
+    /// Filters are transformed once for each block: where room is short, for a third of the points at a
+    /// time, if so many more tiles fit that fewer of them are transformed.
+    private func tilesPerBlock(_ args: inout sl_winograd_args, floats: Int, of tiles: Int) -> Int {
+        args.tiles_per_block = 4
+        let fits = sl_winograd_scratch_floats(isa, &args) <= floats
+        let whole = fits ? min(sl_winograd_tiles_within(isa, &args, floats), tiles) : 0
+        args.pairs_at_once = 1
+        let thirds = min(sl_winograd_tiles_within(isa, &args, floats), tiles)
+        if 2 * thirds >= 3 * whole { return thirds }
+        args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
+        return whole
     }
 }

@@ -11,7 +11,9 @@ import Testing
         var random = SeededGenerator(seed: 1)
         let lanes = isa.lanes
         for channels in isa.edgeSizes {
-            for (pixels, run) in [(1, 1), (lanes - 1, 3), (lanes, 100), (lanes + 1, lanes), (49, 48)] {
+            for (pixels, run) in [
+                (1, 1), (lanes - 1, 3), (lanes, 100), (lanes + 1, lanes), (49, 48),
+            ] {
                 let blocks = (channels + lanes - 1) / lanes
                 let planar = GuardedBuffer(random.floats(2 * channels * pixels))
                 let blockedCount = 2 * blocks * lanes * pixels

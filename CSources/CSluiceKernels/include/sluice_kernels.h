@@ -160,13 +160,18 @@ typedef struct {
 // row-major order and tap_dy, tap_dx, tiles_per_task are not read. Each task needs
 // sl_winograd_scratch_floats(args) floats of scratch.
 //
+// Filters are transformed for the points of pairs_at_once pairs of rows at a time: for all, or, in
+// less scratch, for one of SL_WINOGRAD_PAIRS pairs. That changes no bits.
+//
 // Tiles are the 4x4 (2x2) pieces of the output of all images, cut into blocks of at most
 // tiles_per_block as even as possible; there must be more than one tile and room for three in a
 // block. How they are cut changes no bits. Task number = block * panel_groups + panel_group.
+enum { SL_WINOGRAD_PAIRS = 3 };
 typedef struct {
     sl_conv_args conv;
     int32_t pad_top, pad_left;
     uint32_t tiles_per_block;
+    uint32_t pairs_at_once;  // 1 or SL_WINOGRAD_PAIRS
 } sl_winograd_args;
 
 // Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
@@ -264,8 +269,8 @@ typedef struct sl_depthwise_args {
 // channel blocks as `conv` has output channels; what it says of the input is the shape of the
 // result in between, whose rows follow each other. conv.weights holds, for each panel, its weights
 // as of sl_conv_args and then those of its blocks as of sl_depthwise_args. A task is a run of
-// depthwise.rows_per_task output rows of one panel of one image; task number = (image * row_groups +
-// row_group) * panels + panel. How rows are cut changes no bits.
+// depthwise.rows_per_task output rows of one panel of one image; task number = (image * row_groups
+// + row_group) * panels + panel. How rows are cut changes no bits.
 typedef struct {
     sl_conv_args conv;
     sl_depthwise_args depthwise;
