@@ -123,6 +123,14 @@ extension Lowering {
                     taps: geometry.kernel[0] * geometry.kernel[1]
                 )
             kernel.parts += geometry.phases(isTransposed: convolution.isTransposed).map { phase in
+                var phase = phase
+                // Other kernels go through whole filters.
+                if algorithm == .tile {
+                    phase.dropTaps(
+                        outside: (kernel.inputHeight, kernel.inputWidth),
+                        stride: (kernel.strideHeight, kernel.strideWidth)
+                    )
+                }
                 var weights = source
                 weights.tapOffsets = phase.tapOffsets
                 return ConvolutionPart(

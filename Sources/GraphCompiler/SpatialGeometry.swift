@@ -26,6 +26,22 @@ struct SpatialGeometry {
         var originX: Int
         var height: Int
         var width: Int
+
+        /// Leaves out the taps that no pixel has inside an input of that size: those of a filter that is
+        /// dilated beyond it.
+        mutating func dropTaps(outside input: (height: Int, width: Int), stride: (y: Int, x: Int)) {
+            let meets = { (tap: Int, outputs: Int, stride: Int, inputs: Int) in
+                // The first output whose input is not before the start.
+                let first = max(0, (stride - 1 - tap) / stride)
+                return first < outputs && first * stride + tap < inputs
+            }
+            let kept = taps.indices.filter { index in
+                meets(taps[index].dy, height, stride.y, input.height)
+                    && meets(taps[index].dx, width, stride.x, input.width)
+            }
+            taps = kept.map { taps[$0] }
+            tapOffsets = kept.map { tapOffsets[$0] }
+        }
     }
 
     /// One phase for a convolution; stride x stride phases for a transposed one, since output
