@@ -20,8 +20,8 @@ import numpy as np
 
 from peers import FIVE, INPUTS, MIB, ROOT, call_sluice, machine
 
-FUSIONS = ["pad", "affine", "silu", "residual", "activation", "pool", "depthwise",
-           "projection"]
+FUSIONS = ["pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
+           "projection", "input"]
 
 
 def variants():

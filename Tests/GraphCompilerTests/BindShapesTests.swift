@@ -195,4 +195,57 @@ struct RecognizeActivationsTests {
         let before = try spelledOut(divisor: 5)
         #expect(recognizeActivations(in: before).dump() == before.dump())
     }
+
+    /// x / divisor * (1 + erf(x / sqrt(2))), the last factor first when `isTurned`.
+    private func spelledOutGELU(divisor: Float, isTurned: Bool) throws -> Graph {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let one = sketch.floats("one", [], [1])
+        let root = sketch.floats("root", [], [Float(2).squareRoot()])
+        let scale = sketch.floats("scale", [], [1 / divisor])
+        let argument = sketch.node("argument", .binary(.divide), x, root)
+        let sum = sketch.add("sum", sketch.node("erf", .unary(.erf), argument), one)
+        if isTurned {
+            let half = sketch.node("half", .binary(.multiply), sum, scale)
+            sketch.output(sketch.node("y", .binary(.multiply), half, x))
+        } else {
+            let product = sketch.node("product", .binary(.multiply), x, sum)
+            sketch.output(sketch.node("y", .binary(.multiply), product, scale))
+        }
+        return try sketch.bound()
+    }
+
+    @Test("GELU is one node, whatever the order of its factors", arguments: [false, true])
+    func geluIsOneNode(isTurned: Bool) throws {
+        let after = recognizeActivations(in: try spelledOutGELU(divisor: 2, isTurned: isTurned))
+        #expect(after.nodes.map(\.op) == [.unary(.gelu(tanhApproximation: false))])
+        let other = try spelledOutGELU(divisor: 3, isTurned: isTurned)
+        #expect(recognizeActivations(in: other).dump() == other.dump())
+    }
+
+    @Test("the cube of GELU's approximation is a power or a product", arguments: [false, true])
+    func approximateGELU(isPower: Bool) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let number = { (name: String, value: Float) in sketch.floats(name, [], [value]) }
+        let three = number("three", 3)
+        let small = number("small", 0.044715)
+        let root = number("root", (2 / Float.pi).squareRoot())
+        let one = number("one", 1)
+        let half = number("half", 0.5)
+        let square = isPower ? nil : sketch.node("square", .binary(.multiply), x, x)
+        let cube =
+            isPower
+            ? sketch.node("cube", .binary(.power), x, three)
+            : sketch.node("cube", .binary(.multiply), square, x)
+        let term = sketch.node("term", .binary(.multiply), small, cube)
+        let sum = sketch.add("sum", x, term)
+        let argument = sketch.node("argument", .binary(.multiply), sum, root)
+        let tanh = sketch.node("tanh", .unary(.tanh), argument)
+        let gate = sketch.add("gate", one, tanh)
+        let scaled = sketch.node("scaled", .binary(.multiply), x, half)
+        sketch.output(sketch.node("y", .binary(.multiply), scaled, gate))
+        let after = recognizeActivations(in: try sketch.bound())
+        #expect(after.nodes.map(\.op) == [.unary(.gelu(tanhApproximation: true))])
+    }
 }

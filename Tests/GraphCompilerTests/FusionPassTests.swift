@@ -47,6 +47,68 @@ struct FoldPaddingTests {
     }
 }
 
+@Suite("Views after element-wise nodes")
+struct MoveViewsTests {
+    /// relu(x w + bias) with as many axes as `shape`.
+    private func layer(_ shape: [Int], bias: [Int]) -> GraphSketch {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", shape + [8])
+        let product = sketch.node("p", .matmul, x, sketch.weights("w", [8, 16]))
+        let sum = sketch.add("sum", sketch.weights("bias", bias), product)
+        sketch.output(sketch.relu("y", sum))
+        return sketch
+    }
+
+    @Test("bias and activation join a product of any number of axes")
+    func layersAreOne() throws {
+        for (shape, bias) in [([2, 3], [16]), ([1, 2, 3], [1, 16]), ([2, 1, 3], [1])] {
+            let after = try layer(shape, bias: bias).fused()
+            let products = after.nodes.filter { $0.activation != .none }
+            #expect(products.count == 1)
+            #expect(try #require(after.onlyConvolution).parts[0].weights.bias != nil)
+            #expect(after.nodes.allSatisfy { if case .binary = $0.kernel { false } else { true } })
+        }
+    }
+
+    @Test("an addition along another axis stays")
+    func otherAxesStay() throws {
+        let (before, after) = try layer([1, 2, 16], bias: [16, 1]).around("view")
+        #expect(before.dump() == after.dump())
+    }
+}
+
+@Suite("Taps outside the image")
+struct DroppedTapsTests {
+    /// The taps that are left of a 3x3 filter dilated by `dilation` on images of 8x8.
+    private func taps(dilation: Int, stride: Int = 1, pad: Int) throws -> [Tap] {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 8, 8])
+        let convolution = Convolution(
+            kernel: [3, 3],
+            strides: [stride, stride],
+            dilations: [dilation, dilation],
+            padding: .explicit([pad, pad, pad, pad])
+        )
+        sketch.output(
+            sketch.node("y", .convolution(convolution), x, sketch.weights("w", [8, 8, 3, 3]))
+        )
+        let kernel = try #require(try sketch.fused().onlyConvolution)
+        #expect(kernel.parts[0].weights.tapOffsets.count == kernel.parts[0].taps.count)
+        return kernel.parts[0].taps
+    }
+
+    @Test("taps that no pixel has inside the image are left out")
+    func farTapsAreLeftOut() throws {
+        #expect(try taps(dilation: 1, pad: 1).count == 9)
+        #expect(try taps(dilation: 7, pad: 7).count == 9)
+        #expect(try taps(dilation: 8, pad: 8) == [Tap(dy: 0, dx: 0)])
+        // One output: what is before it is outside.
+        #expect(try taps(dilation: 3, stride: 8, pad: 3).count == 4)
+        // The last of four outputs has the first tap inside.
+        #expect(try taps(dilation: 5, stride: 2, pad: 5).count == 9)
+    }
+}
+
 @Suite("Affine chains into convolutions")
 struct FoldAffinesTests {
     private let pass = "affine"
