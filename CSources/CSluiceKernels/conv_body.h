@@ -23,6 +23,9 @@ typedef struct {
     sl_gather_axis rows, columns;
     // From each tap to the next in floats, from the last to the first of the next channel block.
     int32_t tap_step[SL_STRIDED_TAPS];
+    // Taps of the weights that are not computed, as of tile_job.
+    size_t first_gap;
+    uint16_t tap_gap[SL_STRIDED_TAPS];
     // From the start of what tiles read to pixel (0, 0) of the image under the first tap.
     ptrdiff_t origin;
 } conv_plan;
@@ -73,6 +76,12 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
         const ptrdiff_t next = SL_FN(tap_offset)(plan, args, is_last ? 0 : t + 1) +
                                (is_last ? (ptrdiff_t)plan->block_stride : 0);
         plan->tap_step[t] = (int32_t)(next - SL_FN(tap_offset)(plan, args, t));
+    }
+    plan->first_gap = args->tap_index == NULL || args->taps == 0 ? 0 : args->tap_index[0];
+    for (size_t t = 0; t < args->taps && args->tap_index != NULL; t++) {
+        const uint32_t next =
+            t + 1 < args->taps ? args->tap_index[t + 1] : args->packed_taps + args->tap_index[0];
+        plan->tap_gap[t] = (uint16_t)(next - args->tap_index[t] - 1);
     }
     const sl_gather_axis rows = plan->rows, columns = plan->columns;
     const bool covers =
@@ -204,8 +213,9 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
 static const float *SL_FN(panel_weights)(const sl_conv_args *args, size_t panel,
                                          size_t first_channel) {
     const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
-    const size_t rows_before = first_channel == 0 ? 0 : 1 + first_channel * args->taps;
-    const size_t panel_floats = 2 * VEC_LANES * (1 + (size_t)args->taps * args->channels);
+    const size_t taps = sl_packed_taps(args);
+    const size_t rows_before = first_channel == 0 ? 0 : 1 + first_channel * taps;
+    const size_t panel_floats = 2 * VEC_LANES * (1 + taps * args->channels);
     return args->weights + panel * panel_floats + rows_before * vectors * VEC_LANES;
 }
 
@@ -260,7 +270,7 @@ static __attribute__((noinline)) sl_next_read SL_FN(read_after)(const sl_conv_ar
     const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
     return (sl_next_read){
         .from = SL_FN(panel_weights)(args, panel, first_channel),
-        .floats = channels * args->taps * vectors * VEC_LANES,
+        .floats = channels * sl_packed_taps(args) * vectors * VEC_LANES,
     };
 }
 
@@ -408,6 +418,8 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     job.step = plan.pixel_stride * plan.columns.stride;
     job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;
+    job.first_gap = plan.first_gap;
+    job.tap_gap = args->tap_index == NULL ? NULL : plan.tap_gap;
 
     // Channels in chunks, so that a panel's part stays close while tiles pass by.
     const size_t chunk = sl_chunk_channels(args, VEC_LANES);

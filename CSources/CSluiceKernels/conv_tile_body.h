@@ -110,13 +110,14 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
                 }
             }
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, VEC_LANES);
-            weights = SL_FN(skip_rows)(vectors, weights, VEC_LANES);
+            weights = SL_FN(skip_tap)(vectors, weights, job, tap, VEC_LANES);
             from.first += job->tap_step[tap];
             tap = tap + 1 == taps ? 0 : tap + 1;
         }
+        if (rest > 0) weights = SL_FN(enter_rest)(vectors, weights, job, rest);
         for (size_t left = rest > 0 ? taps : 0; left > 0; left--) {
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, rest);
-            weights = SL_FN(skip_rows)(vectors, weights, rest);
+            weights = SL_FN(skip_tap)(vectors, weights, job, tap, rest);
             from.first += job->tap_step[tap++];
         }
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
@@ -137,9 +138,10 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
     for (size_t left = sl_ceil_div(channels, VEC_LANES); left > 0; left--) {
         const size_t count =
             left > 1 || channels % VEC_LANES == 0 ? VEC_LANES : channels % VEC_LANES;
+        if (count < VEC_LANES) weights = SL_FN(enter_rest)(vectors, weights, job, count);
         for (size_t tap = 0; tap < taps; tap++) {
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, count);
-            weights = SL_FN(skip_rows)(vectors, weights, count);
+            weights = SL_FN(skip_tap)(vectors, weights, job, tap, count);
             from.walk += job->tap_step[tap];
         }
     }
@@ -229,7 +231,7 @@ SL_INLINE weight_rows SL_FN(add_indirect_block)(const int pixels, const int vect
                    sl_ceil_div((size_t)pixels, PIXEL_WORDS) * sizeof(pixel_words));
             const pixel_source from = {.each = at};
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, lines, count);
-            weights = SL_FN(skip_rows)(vectors, weights, count);
+            weights = SL_FN(skip_tap)(vectors, weights, job, first + t, count);
         }
     }
     return weights;
@@ -253,6 +255,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     }
     const size_t rest = job->channels % VEC_LANES;
     if (rest > 0) {
+        weights = SL_FN(enter_rest)(vectors, weights, job, rest);
         SL_FN(add_indirect_block)
         (pixels, vectors, sum, job, block, &table, weights, &lines, rest);
     }
@@ -282,10 +285,11 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
     const float *weights = job->weights;
     const float *const bias = SL_FN(take_weights)(job, weights, width);
     SL_UNROLL for (int o = 0; o < vectors; o++) sum[0][o] = vec_load(bias + o * VEC_LANES);
-    weights += width;
+    weights += (1 + job->first_gap * VEC_LANES) * width;
     const float *block = job->image;
     for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
         const size_t count = sl_min_size(left, VEC_LANES);
+        if (count < VEC_LANES) weights -= job->first_gap * (VEC_LANES - count) * width;
         for (uint32_t tap = 0; tap < args->taps; tap++) {
             const int32_t y = (int32_t)job->row[0][0] + args->tap_dy[tap];
             const int32_t x = (int32_t)job->column[0][0] + args->tap_dx[tap];
@@ -306,7 +310,7 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
                     SL_FN(add_products)(1, vectors, sum + chain, &from, rows, k + chain);
                 }
             }
-            weights += count * width;
+            weights += (1 + (job->tap_gap == NULL ? 0 : job->tap_gap[tap])) * count * width;
         }
         left -= count;
     }

@@ -84,11 +84,14 @@ SL_INLINE sl_tile_cut sl_cut_tiles(size_t pixels, size_t limit) {
     return (sl_tile_cut){count, pixels / count, pixels % count};
 }
 
+// Taps that the packed weights hold.
+SL_INLINE size_t sl_packed_taps(const sl_conv_args *args) {
+    return args->tap_index == NULL ? args->taps : args->packed_taps;
+}
+
 enum {
     // Rows of a panel that one chunk of channels covers, more or less.
     SL_CHUNK_ROWS = 1024,
-    // Most taps whose way from tap to tap is a table; tiles with more are indirect.
-    SL_STRIDED_TAPS = 49,
 };
 
 // Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of

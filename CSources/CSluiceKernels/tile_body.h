@@ -73,8 +73,12 @@ typedef struct {
     };
     pixel_coordinates row[SL_TILE_ROOM / PIXEL_WORDS];
     pixel_coordinates column[SL_TILE_ROOM / PIXEL_WORDS];
-    // The panel.
+    // The panel. Where it holds more taps than are computed: how many come before the first of them
+    // in each channel block, and after each of them until the next one, or until the first of the
+    // next block; NULL elsewhere.
     const float *weights;
+    size_t first_gap;
+    const uint16_t *tap_gap;
     // The half panel that is computed along with it, in tiles of three vectors.
     const float *third;
     // Where to ask for lines of what is read next; a step of zero floats asks for nothing new. One
@@ -234,6 +238,23 @@ SL_INLINE weight_rows SL_FN(skip_rows)(const int vectors, weight_rows at, size_t
     return at;
 }
 
+// Goes on by one tap of `count` channels and the taps after it that are not computed.
+SL_INLINE weight_rows SL_FN(skip_tap)(const int vectors, weight_rows at, const tile_job *job,
+                                      size_t tap, size_t count) {
+    const size_t gap = job->tap_gap == NULL ? 0 : job->tap_gap[tap];
+    return SL_FN(skip_rows)(vectors, at, (1 + gap) * count);
+}
+
+// Goes from where the first computed tap of a whole channel block would be to where it is in a last
+// block of `rest` channels.
+SL_INLINE weight_rows SL_FN(enter_rest)(const int vectors, weight_rows at, const tile_job *job,
+                                        size_t rest) {
+    const size_t back = job->first_gap * (VEC_LANES - rest);
+    at.panel -= back * (size_t)(vectors == 1 ? 1 : 2) * VEC_LANES;
+    if (vectors == 3) at.third -= back * VEC_LANES;
+    return at;
+}
+
 // Vector `o` of row `k`.
 SL_INLINE vec SL_FN(load_weights)(const int vectors, weight_rows at, size_t k, int o) {
     if (o == 2) return vec_load(at.third + k * VEC_LANES);
@@ -252,7 +273,7 @@ SL_INLINE void SL_FN(ask_for_rows)(const int pixels, const int vectors, const ti
     }
 }
 
-// Sums start with the bias, the first row of the panel; returns the row after it.
+// Sums start with the bias, the first row of the panel; returns the row of the first computed tap.
 SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
                                         const tile_job *job, ptrdiff_t out_first) {
     const weight_rows at = {job->weights, job->third};
@@ -263,13 +284,13 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
         SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
         const float *const next = job->output + out_first + job->out_offset[pixels - 1];
         SL_FN(ask_for_rows)(pixels, vectors, job, next);
-        return at;
+        return SL_FN(skip_rows)(vectors, at, job->first_gap * VEC_LANES);
     }
     SL_UNROLL for (int o = 0; o < vectors; o++) {
         const vec start = SL_FN(load_weights)(vectors, at, 0, o);
         SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
     }
-    return SL_FN(skip_rows)(vectors, at, 1);
+    return SL_FN(skip_rows)(vectors, at, 1 + job->first_gap * VEC_LANES);
 }
 
 SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][3],

@@ -40,7 +40,11 @@ extension KernelBinder {
         if let projection = kernel.projection { return [bindBottleneck(context, projection)] }
         switch kernel.algorithm {
         case .tile where kernel.depthwise != nil: return [bindExpansion(context)]
-        case .tile, .matrix: return [bindTile(context)]
+        case .tile, .matrix:
+            guard let regions = catalog.outputRegions(of: kernel, part: number) else {
+                return [bindTile(context)]
+            }
+            return regions.map { bindTile(context, region: $0) }
         case .winograd: return [bindWinograd(context)]
         case .planar: return [bindPlanar(context)]
         case .depthwise: return [bindDepthwise(context)]
@@ -94,8 +98,33 @@ extension KernelBinder {
         return (blocks(channels) * block, block, row)
     }
 
+    /// A region of the output, by the taps that are inside the image there.
+    private func bindTile(_ context: ConvolutionContext, region: OutputRegion) -> KernelCall {
+        let kernel = context.kernel
+        let part = context.part
+        var inner = context
+        inner.part.outputHeight = region.rows.count
+        inner.part.outputWidth = region.columns.count
+        inner.part.originY += region.rows.lowerBound * kernel.outputStep.y
+        inner.part.originX += region.columns.lowerBound * kernel.outputStep.x
+        inner.part.taps = region.taps.map { index in
+            Tap(
+                dy: part.taps[index].dy + region.rows.lowerBound * kernel.strideHeight,
+                dx: part.taps[index].dx + region.columns.lowerBound * kernel.strideWidth
+            )
+        }
+        var args = boundTileArguments(inner)
+        args.tap_index = store.keep(region.taps.map { UInt32($0) })
+        args.packed_taps = UInt32(part.taps.count)
+        return bindTile(inner, args)
+    }
+
     private func bindTile(_ context: ConvolutionContext) -> KernelCall {
-        var args = boundTileArguments(context)
+        bindTile(context, boundTileArguments(context))
+    }
+
+    private func bindTile(_ context: ConvolutionContext, _ bound: sl_conv_args) -> KernelCall {
+        var args = bound
         if catalog.gemm == .openblas {
             let needed = sl_conv_openblas_scratch_floats(isa, &args)
             let bound = OpenBLASCall(isa: isa, args: store.keep(args))

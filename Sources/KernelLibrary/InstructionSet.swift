@@ -100,6 +100,10 @@ package struct NativeCatalog: KernelCatalog {
         let shape = kernel.parts[part]
         var pixels = kernel.images * shape.outputHeight * shape.outputWidth
         var steps = kernel.channels / lanes * shape.taps.count
+        if let region = outputRegions(of: kernel, part: part)?.first {
+            pixels = kernel.images * region.rows.count * region.columns.count
+            steps = kernel.channels / lanes * region.taps.count
+        }
         switch kernel.algorithm {
         case .tile, .matrix: break
         case .winograd:

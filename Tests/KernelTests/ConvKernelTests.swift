@@ -6,6 +6,9 @@ private struct ConvCase {
     var args = sl_conv_args()
     var tapRows: [Int32] = []
     var tapColumns: [Int32] = []
+    /// Which of the packed taps are computed; nil for all.
+    var tapIndex: [UInt32]?
+    var packedTaps: Int
     var weights: [Float] = []
     var bias: [Float] = []
     var cuts: [Int] = []
@@ -21,7 +24,13 @@ private struct ConvCase {
     var outChannels: Int { Int(args.out_channels) }
     var taps: Int { Int(args.taps) }
 
-    init(isa: UnsafePointer<sl_isa>, seed: UInt64, isSinglePixel: Bool = false) {
+    /// `skipsTaps`: the weights have taps that are not computed.
+    init(
+        isa: UnsafePointer<sl_isa>,
+        seed: UInt64,
+        isSinglePixel: Bool = false,
+        skipsTaps: Bool = false
+    ) {
         var random = ConvRandom(seed: seed)
         lanes = Int(isa.pointee.lanes)
         let isMatrix = random.chance(3)
@@ -48,7 +57,17 @@ private struct ConvCase {
                 tapColumns.append(Int32(column * dilation - pad))
             }
         }
+        packedTaps = tapRows.count
+        if skipsTaps, packedTaps > 1 {
+            let only = random.int(0...packedTaps - 1)
+            let kept = (0..<packedTaps).filter { $0 == only || random.chance(2) }
+            tapIndex = kept.map { UInt32($0) }
+            let (rows, columns) = (tapRows, tapColumns)
+            tapRows = kept.map { rows[$0] }
+            tapColumns = kept.map { columns[$0] }
+        }
         args.taps = UInt32(tapRows.count)
+        args.packed_taps = UInt32(packedTaps)
 
         let inHeight = Int(args.in_h), inWidth = Int(args.in_w)
         let outHeight = Int(args.out_h), outWidth = Int(args.out_w)
@@ -73,7 +92,7 @@ private struct ConvCase {
 
         // Padding lanes stay NaN.
         input = ConvBuffer(Int(args.images) * args.in_image_stride)
-        weights = random.floats(channels * outChannels * tapRows.count)
+        weights = random.floats(channels * outChannels * packedTaps)
         bias = random.floats(outChannels)
         cuts = [random.int(0...channels)]
         if random.chance(3) { residual = ConvBuffer(random.floats(outputCount)) }
@@ -137,7 +156,8 @@ private struct ConvCase {
             let x = column * Int(args.stride_w) + Int(tapColumns[tap])
             guard y >= 0, y < Int(args.in_h), x >= 0, x < Int(args.in_w) else { continue }
             for c in 0..<channels {
-                let weight = weights[(channel * channels + c) * taps + tap]
+                let place = tapIndex.map { Int($0[tap]) } ?? tap
+                let weight = weights[(channel * channels + c) * packedTaps + place]
                 sum.add(Double(factor(image, y, x, c)) * Double(weight))
             }
         }
@@ -169,6 +189,12 @@ private struct ConvCase {
         if cut.residualInPlace, let residual {
             for index in 0..<outputCount { output[index] = residual[index] }
         }
+        let index = tapIndex.map { kept in
+            let copy = UnsafeMutablePointer<UInt32>.allocate(capacity: kept.count)
+            copy.initialize(from: kept, count: kept.count)
+            return copy
+        }
+        defer { index?.deallocate() }
         tapRows.withUnsafeBufferPointer { rows in
             tapColumns.withUnsafeBufferPointer { columns in
                 var first = 0
@@ -178,10 +204,11 @@ private struct ConvCase {
                     var block = args
                     block.tap_dy = rows.baseAddress
                     block.tap_dx = columns.baseAddress
+                    block.tap_index = index.map { UnsafePointer($0) }
                     block.input = UnsafePointer(input.base)
                     block.affine.scale = scale.map { UnsafePointer($0.base) }
                     block.affine.shift = shift.map { UnsafePointer($0.base) }
-                    block.weights = UnsafePointer(packed.base + first * (1 + channels * taps))
+                    block.weights = UnsafePointer(packed.base + first * (1 + channels * packedTaps))
                     block.out_channels = UInt32(count)
                     block.output = output.base + offset
                     if let residual {
@@ -233,7 +260,7 @@ private struct ConvCase {
             weights: weights,
             bias: bias,
             channels: channels,
-            taps: taps,
+            taps: packedTaps,
             cuts: cuts
         )
     }
@@ -275,23 +302,25 @@ struct ConvKernelTests {
     @Test("matches the reference", arguments: convTestISAs, 0..<60 as Range<UInt64>)
     func matchesTheReference(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
-        let conv = ConvCase(isa: isa, seed: seed)
-        let packed = conv.packed(isa)
-        #expect(packed.guardsAreIntact)
-        let output = conv.runNative(isa, packed: packed, cut: .init())
-        #expect(conv.mismatches(in: output) == 0)
+        for skipsTaps in [false, true] {
+            let conv = ConvCase(isa: isa, seed: seed, skipsTaps: skipsTaps)
+            let packed = conv.packed(isa)
+            #expect(packed.guardsAreIntact)
+            let output = conv.runNative(isa, packed: packed, cut: .init())
+            #expect(conv.mismatches(in: output) == 0)
 
-        // Row-major rows that are longer than their channels keep what follows them.
-        let pixelEnd = conv.args.out_pixel_stride
-        if conv.args.mask_tail && pixelEnd > conv.outChannels {
-            #expect(output[conv.outChannels].bitPattern == ConvBuffer.fill.bitPattern)
+            // Row-major rows that are longer than their channels keep what follows them.
+            let pixelEnd = conv.args.out_pixel_stride
+            if conv.args.mask_tail && pixelEnd > conv.outChannels {
+                #expect(output[conv.outChannels].bitPattern == ConvBuffer.fill.bitPattern)
+            }
         }
     }
 
     @Test("gives the same bits however it is cut", arguments: convTestISAs, 0..<40 as Range<UInt64>)
     func bitsDoNotDependOnTheCut(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
-        let conv = ConvCase(isa: isa, seed: seed)
+        let conv = ConvCase(isa: isa, seed: seed, skipsTaps: seed.isMultiple(of: 2))
         let packed = conv.packed(isa)
         let whole = conv.runNative(isa, packed: packed, cut: .init())
         let cuts: [ConvCase.Cut] = [
@@ -315,7 +344,7 @@ struct ConvKernelTests {
     )
     func carriesAnUpload(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
-        let conv = ConvCase(isa: isa, seed: seed)
+        let conv = ConvCase(isa: isa, seed: seed, skipsTaps: seed.isMultiple(of: 2))
         let packed = conv.packed(isa)
         let plain = conv.runNative(isa, packed: packed, cut: .init())
         var random = ConvRandom(seed: seed + 1)
@@ -336,7 +365,12 @@ struct ConvKernelTests {
     @Test("copies the weights of a single pixel in chunks", arguments: convTestISAs, 0..<20)
     func chunksWeights(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
-        let conv = ConvCase(isa: isa, seed: seed, isSinglePixel: true)
+        let conv = ConvCase(
+            isa: isa,
+            seed: seed,
+            isSinglePixel: true,
+            skipsTaps: seed.isMultiple(of: 2)
+        )
         let packed = conv.packed(isa)
         let inPlace = conv.run(isa, packed: packed, cut: .init()) { args, number in
             isa.pointee.conv(&args, number, nil)

@@ -151,9 +151,10 @@ struct NetworkBuilder {
         _ x: ValueID,
         _ shape: [Int],
         stride: Int = 1,
+        dilation: Int = 1,
         group: Int = 1
     ) -> ValueID {
-        let pad = shape[2] / 2
+        let pad = shape[2] / 2 * dilation
         return node(
             name,
             .convolution(
@@ -161,6 +162,7 @@ struct NetworkBuilder {
                     group: group,
                     kernel: Array(shape[2...]),
                     strides: [stride, stride],
+                    dilations: [dilation, dilation],
                     padding: .explicit([pad, pad, pad, pad])
                 )
             ),
@@ -259,7 +261,23 @@ func attention() throws -> TestNetwork {
     return try net.finish("attention")
 }
 
-func testNetworks() throws -> [TestNetwork] { [try classifier(), try detector(), try attention()] }
+/// Filters dilated by up to more than the image, so that taps are outside of it for many pixels: with
+/// strides, a residual, and more channels than one block.
+func pyramid() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 4)
+    let x = net.input("x", [2, 19, 21, 22])
+    let near = net.convolution("near", x, [40, 19, 3, 3], dilation: 8)
+    let far = net.relu("far.relu", net.convolution("far", x, [40, 19, 3, 3], dilation: 13))
+    let sum = net.relu("sum.relu", net.node("sum", .binary(.add), [near, far]))
+    let beyond = net.convolution("beyond", sum, [33, 40, 3, 3], dilation: 30)
+    let strided = net.convolution("strided", beyond, [20, 33, 5, 5], stride: 2, dilation: 5)
+    net.graph.outputs = [strided, beyond]
+    return try net.finish("pyramid")
+}
+
+func testNetworks() throws -> [TestNetwork] {
+    [try classifier(), try detector(), try attention(), try pyramid()]
+}
 
 /// The instruction sets this CPU runs, best first, or the one among them that `SL_ISA` names.
 let supportedSets: [InstructionSet] = {

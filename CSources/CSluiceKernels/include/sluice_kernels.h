@@ -127,6 +127,9 @@ typedef struct {
 // A call with one image of one pixel reads each weight once. With `chunks_weights` they may be
 // anywhere: each task copies them chunk by chunk into its scratch of 2 * lanes * lanes floats and
 // multiplies what it just copied, with the same bits.
+
+// Most taps whose way from tap to tap is a table; tiles with more are indirect.
+enum { SL_STRIDED_TAPS = 49 };
 typedef struct {
     uint32_t images;
     uint32_t in_h, in_w;
@@ -137,6 +140,10 @@ typedef struct {
     uint32_t taps;
     const int32_t *tap_dy;  // [taps], padding already subtracted
     const int32_t *tap_dx;
+    // Weights that hold more taps: which of their packed_taps each one is, ascending, for at most
+    // SL_STRIDED_TAPS; NULL when they hold these.
+    const uint32_t *tap_index;
+    uint32_t packed_taps;
     const float *input;
     size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
     const float *weights;
