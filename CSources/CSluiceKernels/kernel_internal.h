@@ -170,11 +170,31 @@ SL_INLINE size_t sl_winograd_chunk(const sl_conv_args *args, size_t lanes) {
     return sl_ceil_div(blocks, chunks) * lanes;
 }
 
+// How outputs are cut into tiles. A dilated filter reads every dilation-th row and column: the
+// outputs that do so together, a phase, are an image of their own, which has no dilation.
+typedef struct {
+    size_t size;                // of one side of a tile
+    size_t phases_h, phases_w;  // of an image
+    size_t tiles_h, tiles_w;    // of a phase
+} sl_winograd_grid;
+
+SL_INLINE sl_winograd_grid sl_winograd_grid_of(const sl_winograd_args *args) {
+    const size_t size = args->conv.taps == 9 ? 4 : 2;
+    const size_t phases_h = sl_min_size(args->dilation_h, args->conv.out_h);
+    const size_t phases_w = sl_min_size(args->dilation_w, args->conv.out_w);
+    return (sl_winograd_grid){
+        .size = size,
+        .phases_h = phases_h,
+        .phases_w = phases_w,
+        .tiles_h = sl_ceil_div(sl_ceil_div(args->conv.out_h, args->dilation_h), size),
+        .tiles_w = sl_ceil_div(sl_ceil_div(args->conv.out_w, args->dilation_w), size),
+    };
+}
+
 // How many tiles, of all images, an output is cut into.
 SL_INLINE size_t sl_winograd_tiles(const sl_winograd_args *args) {
-    const size_t size = args->conv.taps == 9 ? 4 : 2;
-    return (size_t)args->conv.images * sl_ceil_div(args->conv.out_h, size) *
-           sl_ceil_div(args->conv.out_w, size);
+    const sl_winograd_grid grid = sl_winograd_grid_of(args);
+    return (size_t)args->conv.images * grid.phases_h * grid.phases_w * grid.tiles_h * grid.tiles_w;
 }
 
 SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, size_t lanes) {

@@ -10,9 +10,10 @@
 // [point][tile][output].
 // A line between points keeps them off the same cache sets.
 typedef struct {
-    size_t taps, size;  // of one side of the filter, of the tile
-    size_t tiles_h, tiles_w;
-    size_t blocks;  // of tiles
+    size_t taps;  // of one side of the filter
+    sl_winograd_grid grid;
+    size_t step_h, step_w;  // between the rows and columns of a phase
+    size_t blocks;          // of tiles
     size_t first_tile, tiles;
     float *patches, *filters, *products;
     size_t patch_stride, filter_stride, product_stride;
@@ -24,10 +25,10 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     const sl_conv_args *const conv = &args->conv;
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, VEC_LANES);
     plan->taps = conv->taps == 9 ? 3 : 5;
-    plan->size = PATCH + 1 - plan->taps;
-    plan->tiles_h = sl_ceil_div(conv->out_h, plan->size);
-    plan->tiles_w = sl_ceil_div(conv->out_w, plan->size);
-    const size_t tiles = conv->images * plan->tiles_h * plan->tiles_w;
+    plan->grid = sl_winograd_grid_of(args);
+    plan->step_h = args->dilation_h;
+    plan->step_w = args->dilation_w;
+    const size_t tiles = sl_winograd_tiles(args);
     plan->blocks = sl_ceil_div(tiles, args->tiles_per_block);
     const sl_span span = sl_group_of(tiles, plan->blocks, block);
     plan->first_tile = span.first;
@@ -47,13 +48,20 @@ typedef struct {
 } winograd_tile;
 
 SL_INLINE winograd_tile SL_FN(locate_tile)(const winograd_plan *plan, size_t number) {
+    const sl_winograd_grid *const grid = &plan->grid;
     const size_t tile = plan->first_tile + number;
-    const size_t row = tile / plan->tiles_w;
+    const size_t row = tile / grid->tiles_w, phase = row / grid->tiles_h;
+    const size_t phase_row = phase / grid->phases_w;
     return (winograd_tile){
-        .image = row / plan->tiles_h,
-        .y = row % plan->tiles_h * plan->size,
-        .x = tile % plan->tiles_w * plan->size,
+        .image = phase_row / grid->phases_h,
+        .y = row % grid->tiles_h * grid->size * plan->step_h + phase_row % grid->phases_h,
+        .x = tile % grid->tiles_w * grid->size * plan->step_w + phase % grid->phases_w,
     };
+}
+
+// How many of `size` places `step` apart, from `first` on, come before `end`.
+SL_INLINE size_t SL_FN(places_before)(size_t end, size_t first, size_t step, size_t size) {
+    return first < end ? sl_min_size(size, sl_ceil_div(end - first, step)) : 0;
 }
 
 // Where the patch of a tile is, in its first channel block, and how far the next block is.
@@ -64,20 +72,24 @@ typedef struct {
 
 static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_plan *plan,
                                 size_t number, patch_walk *walk) {
-    static const float zeros[PATCH * VEC_LANES] = {0};
+    static const float zeros[VEC_LANES] = {0};
     const sl_conv_args *const conv = &args->conv;
     const winograd_tile tile = SL_FN(locate_tile)(plan, number);
     const ptrdiff_t y0 = (ptrdiff_t)tile.y - args->pad_top;
     const ptrdiff_t x0 = (ptrdiff_t)tile.x - args->pad_left;
     const ptrdiff_t columns = (ptrdiff_t)conv->in_w - x0;
-    walk->source.first_column = x0 < 0 ? (size_t)-x0 : 0;
-    walk->source.end_column = columns < 0 ? 0 : sl_min_size((size_t)columns, PATCH);
+    const size_t step_w = plan->step_w;
+    walk->source.first_column = x0 < 0 ? sl_ceil_div((size_t)-x0, step_w) : 0;
+    walk->source.end_column =
+        columns < 0 ? 0 : sl_min_size(sl_ceil_div((size_t)columns, step_w), PATCH);
     const float *const image = conv->input + tile.image * conv->in_image_stride;
-    for (ptrdiff_t y = 0; y < PATCH; y++) {
-        const bool is_inside = y0 + y >= 0 && y0 + y < (ptrdiff_t)conv->in_h;
-        const ptrdiff_t offset = (y0 + y) * (ptrdiff_t)conv->in_row_stride + x0 * VEC_LANES;
-        walk->source.row[y] = is_inside ? image + offset : zeros;
-        walk->block_step[y] = is_inside ? conv->in_block_stride : 0;
+    for (ptrdiff_t number = 0; number < PATCH; number++) {
+        const ptrdiff_t y = y0 + number * (ptrdiff_t)plan->step_h;
+        const bool is_inside = y >= 0 && y < (ptrdiff_t)conv->in_h;
+        const ptrdiff_t offset = y * (ptrdiff_t)conv->in_row_stride + x0 * VEC_LANES;
+        walk->source.row[number] = is_inside ? image + offset : zeros;
+        walk->source.column_step[number] = is_inside ? step_w * VEC_LANES : 0;
+        walk->block_step[number] = is_inside ? conv->in_block_stride : 0;
     }
 }
 
@@ -243,10 +255,12 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
     const vec low = vec_splat(is_clamp ? conv->activation.p0 : -INFINITY);
     const vec high = vec_splat(is_clamp ? conv->activation.p1 : INFINITY);
     const bool acts_later = SL_FN(acts_after_store)(conv->activation);
+    const size_t row_step = plan->step_h * conv->out_row_stride;
+    const size_t pixel_step = plan->step_w * conv->out_pixel_stride;
     for (size_t t = 0; t < plan->tiles; t++) {
         const winograd_tile tile = SL_FN(locate_tile)(plan, t);
-        const size_t rows = sl_min_size(size, conv->out_h - tile.y);
-        const size_t columns = sl_min_size(size, conv->out_w - tile.x);
+        const size_t rows = SL_FN(places_before)(conv->out_h, tile.y, plan->step_h, size);
+        const size_t columns = SL_FN(places_before)(conv->out_w, tile.x, plan->step_w, size);
         for (size_t o = 0; o < vectors; o++) {
             vec sums[4][4];
             const size_t at = (t * vectors + o) * VEC_LANES;
@@ -256,9 +270,9 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                                  tile.y * conv->out_row_stride + tile.x * conv->out_pixel_stride;
             const vec first = vec_load(bias + o * VEC_LANES);
             for (size_t y = 0; y < rows; y++) {
-                const size_t row = start + y * conv->out_row_stride;
+                const size_t row = start + y * row_step;
                 for (size_t x = 0; x < columns; x++) {
-                    const size_t pixel = row + x * conv->out_pixel_stride;
+                    const size_t pixel = row + x * pixel_step;
                     vec sum = vec_add(sums[y][x], first);
                     if (conv->residual != NULL) {
                         sum = vec_add(sum, vec_load(conv->residual + pixel));
@@ -267,10 +281,16 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                 }
             }
             if (!acts_later) continue;
-            float *const done = conv->output + start;
-            SL_FN(sl_activate_rows)
-            (rows, columns * VEC_LANES, done, conv->out_row_stride, done, conv->out_row_stride,
-             conv->activation);
+            // Rows of pixels side by side are done in one call.
+            const bool is_dense = pixel_step == VEC_LANES;
+            for (size_t y = 0; y < (is_dense ? 1 : rows); y++) {
+                float *const done = conv->output + start + y * row_step;
+                const size_t count = is_dense ? rows : columns;
+                const size_t step = is_dense ? row_step : pixel_step;
+                SL_FN(sl_activate_rows)
+                (count, is_dense ? columns * VEC_LANES : VEC_LANES, done, step, done, step,
+                 conv->activation);
+            }
         }
     }
 }

@@ -84,10 +84,12 @@ SL_INLINE void SL_FN(transform_outputs)(const int taps, const vec m[PATCH], vec 
                      vec_fma(vec_splat(b * b * b), difference_b, m[5]));
 }
 
-// Where one patch of one channel block reads: PATCH rows (zeros stand in for rows outside), and
-// the columns [first, end) that are inside.
+// Where one patch of one channel block reads: PATCH rows, in each of which columns are some floats
+// apart (a zero stands in for rows outside, with a step of 0), and the columns [first, end) that
+// are inside.
 typedef struct {
     const float *row[PATCH];
+    size_t column_step[PATCH];
     size_t first_column, end_column;
 } patch_source;
 
@@ -99,7 +101,7 @@ static __attribute__((noinline)) void SL_FN(transform_patch)(const patch_source 
         vec column[PATCH], d[PATCH];
         if (x >= source->first_column && x < source->end_column) {
             SL_UNROLL for (int y = 0; y < PATCH; y++) {
-                column[y] = vec_load(source->row[y] + x * VEC_LANES);
+                column[y] = vec_load(source->row[y] + x * source->column_step[y]);
             }
             SL_FN(transform_inputs)(column, d);
         } else {

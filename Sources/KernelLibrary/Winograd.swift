@@ -14,15 +14,17 @@ extension NativeCatalog {
             kernel.parts.allSatisfy({ $0.isWinogradShaped(of: kernel) })
         else { return false }
         let taps = kernel.kernelHeight * kernel.kernelWidth
-        let size = taps == 9 ? 4 : 2
-        let tiles =
-            kernel.images * ((kernel.outputHeight + size - 1) / size)
-            * ((kernel.outputWidth + size - 1) / size)
+        var args = winogradArguments(kernel, part: kernel.parts[0])
+        let tiles = sl_winograd_tile_count(&args)
         guard tiles >= 4 else { return false }
         let inputs = Double(kernel.channels)
         let outputs = Double(kernel.parts[0].outputChannels)
         let pixels = Double(kernel.images * kernel.outputHeight * kernel.outputWidth)
-        let direct = 1.1 * pixels * Double(taps) * inputs * outputs
+        // A filter that is dilated far has taps outside the image.
+        let products = outputRegions(of: kernel, part: 0)?.reduce(0) { $0 + $1.products }
+        let tapsPerPixel =
+            products.map { Double($0 * kernel.images) / pixels } ?? Double(taps)
+        let direct = 1.1 * pixels * tapsPerPixel * inputs * outputs
         // Filters are transformed again for each block of tiles.
         let blocks = Double((tiles + 47) / 48)
         let filter: Double = lanes >= 16 ? 300 : 219
@@ -68,6 +70,8 @@ extension NativeCatalog {
         )
         args.pad_top = Int32(-part.taps[0].dy)
         args.pad_left = Int32(-part.taps[0].dx)
+        args.dilation_h = UInt32(kernel.dilationHeight)
+        args.dilation_w = UInt32(kernel.dilationWidth)
         args.tiles_per_block = UInt32(Int32.max)
         args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
         return args
@@ -83,8 +87,8 @@ extension ConvolutionPart {
             outputWidth == kernel.outputWidth
         else { return false }
         return taps.indices.allSatisfy { index in
-            taps[index].dy == taps[0].dy + index / side
-                && taps[index].dx == taps[0].dx + index % side
+            taps[index].dy == taps[0].dy + index / side * kernel.dilationHeight
+                && taps[index].dx == taps[0].dx + index % side * kernel.dilationWidth
         }
     }
 }

@@ -22,16 +22,22 @@ private struct WinogradCase {
         conv.images = UInt32(random.int(1...2))
         conv.channels = UInt32(random.chance(6) ? random.int(90...150) : random.int(1...37))
         conv.out_channels = UInt32(random.int(1...70))
-        conv.in_h = UInt32(random.int(5...15))
-        conv.in_w = UInt32(random.int(5...15))
+        let isDilated = random.chance(2)
+        let dilations = (
+            h: isDilated ? random.int(1...4) : 1, w: isDilated ? random.int(1...3) : 1
+        )
+        let reach = (h: (side - 1) * dilations.h, w: (side - 1) * dilations.w)
+        conv.in_h = UInt32(random.int(1...11) + reach.h)
+        conv.in_w = UInt32(random.int(1...11) + reach.w)
         // Some of the padding may lie after the image.
         let pads = (top: Int32(random.int(0...2)), left: Int32(random.int(0...2)))
-        conv.out_h = conv.in_h + UInt32(random.int(0...2)) + 1 - UInt32(side) + 2
-        conv.out_w = conv.in_w + UInt32(random.int(0...2)) + 1 - UInt32(side) + 2
+        conv.out_h = conv.in_h + UInt32(random.int(0...2)) + 2 - UInt32(reach.h)
+        conv.out_w = conv.in_w + UInt32(random.int(0...2)) + 2 - UInt32(reach.w)
         self.init(
             isa: isa,
             conv: conv,
             pads: pads,
+            dilations: dilations,
             side: side,
             random: &random,
             sample: { $0.float() }
@@ -44,6 +50,7 @@ private struct WinogradCase {
         isa: UnsafePointer<sl_isa>,
         conv: sl_conv_args,
         pads: (top: Int32, left: Int32),
+        dilations: (h: Int, w: Int) = (1, 1),
         side: Int,
         random: inout ConvRandom,
         sample: (inout ConvRandom) -> Float
@@ -52,6 +59,8 @@ private struct WinogradCase {
         self.side = side
         args.pad_top = pads.top
         args.pad_left = pads.left
+        args.dilation_h = UInt32(dilations.h)
+        args.dilation_w = UInt32(dilations.w)
         args.conv = conv
         args.conv.taps = UInt32(side * side)
         args.conv.stride_h = 1
@@ -94,8 +103,10 @@ private struct WinogradCase {
         sum.add(Double(bias[channel]))
         let width = Int(args.conv.in_w), height = Int(args.conv.in_h)
         for tap in 0..<side * side {
-            let y = pixel / Int(args.conv.out_w) + tap / side - Int(args.pad_top)
-            let x = pixel % Int(args.conv.out_w) + tap % side - Int(args.pad_left)
+            let row = pixel / Int(args.conv.out_w)
+            let column = pixel % Int(args.conv.out_w)
+            let y = row + tap / side * Int(args.dilation_h) - Int(args.pad_top)
+            let x = column + tap % side * Int(args.dilation_w) - Int(args.pad_left)
             guard y >= 0, y < height, x >= 0, x < width else { continue }
             for c in 0..<channels {
                 let weight = weights[(channel * channels + c) * side * side + tap]

@@ -271,7 +271,10 @@ func pyramid() throws -> TestNetwork {
     let sum = net.relu("sum.relu", net.node("sum", .binary(.add), [near, far]))
     let beyond = net.convolution("beyond", sum, [33, 40, 3, 3], dilation: 30)
     let strided = net.convolution("strided", beyond, [20, 33, 5, 5], stride: 2, dilation: 5)
-    net.graph.outputs = [strided, beyond]
+    // By Winograd's algorithm, with an activation after it.
+    let middle = net.convolution("middle", sum, [33, 40, 3, 3], dilation: 2)
+    let last = net.node("last", .unary(.sigmoid), [middle])
+    net.graph.outputs = [strided, beyond, last]
     return try net.finish("pyramid")
 }
 

@@ -161,11 +161,11 @@ typedef struct {
     sl_next_read next;
 } sl_conv_args;
 
-// The same convolution with stride 1 and 3x3 (5x5) taps without dilation, by Winograd's algorithm
-// on patches of 6x6 pixels: 4 (2.8) times fewer multiplications, other roundings. `conv` holds
-// shape, addresses and the weights of the tile kernel; both tensors are blocked, taps are 9 (25) in
-// row-major order and tap_dy, tap_dx, tiles_per_task are not read. Each task needs
-// sl_winograd_scratch_floats(args) floats of scratch.
+// The same convolution with stride 1 and 3x3 (5x5) taps, by Winograd's algorithm on patches of 6x6
+// pixels: 4 (2.8) times fewer multiplications, other roundings. `conv` holds shape, addresses and
+// the weights of the tile kernel; both tensors are blocked, taps are 9 (25) in row-major order and
+// tap_dy, tap_dx, tiles_per_task are not read. Each task needs sl_winograd_scratch_floats(args)
+// floats of scratch.
 //
 // Filters are transformed for the points of pairs_at_once pairs of rows at a time: for all, or, in
 // less scratch, for one of SL_WINOGRAD_PAIRS pairs. That changes no bits.
@@ -177,6 +177,7 @@ enum { SL_WINOGRAD_PAIRS = 3 };
 typedef struct {
     sl_conv_args conv;
     int32_t pad_top, pad_left;
+    uint32_t dilation_h, dilation_w;
     uint32_t tiles_per_block;
     uint32_t pairs_at_once;  // 1 or SL_WINOGRAD_PAIRS
 } sl_winograd_args;
