@@ -25,7 +25,7 @@ typedef struct {
     int32_t tap_step[SL_STRIDED_TAPS];
     // Taps of the weights that are not computed, as of tile_job.
     size_t first_gap;
-    uint16_t tap_gap[SL_STRIDED_TAPS];
+    uint8_t tap_gap[SL_STRIDED_TAPS];
     // From the start of what tiles read to pixel (0, 0) of the image under the first tap.
     ptrdiff_t origin;
 } conv_plan;
@@ -81,7 +81,7 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     for (size_t t = 0; t < args->taps && args->tap_index != NULL; t++) {
         const uint32_t next =
             t + 1 < args->taps ? args->tap_index[t + 1] : args->packed_taps + args->tap_index[0];
-        plan->tap_gap[t] = (uint16_t)(next - args->tap_index[t] - 1);
+        plan->tap_gap[t] = (uint8_t)(next - args->tap_index[t] - 1);
     }
     const sl_gather_axis rows = plan->rows, columns = plan->columns;
     const bool covers =
@@ -419,7 +419,8 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;
     job.first_gap = plan.first_gap;
-    job.tap_gap = args->tap_index == NULL ? NULL : plan.tap_gap;
+    job.tap_gap = args->tap_index == NULL ? SL_FN(no_gap) : plan.tap_gap;
+    job.gap_step = args->tap_index != NULL;
 
     // Channels in chunks, so that a panel's part stays close while tiles pass by.
     const size_t chunk = sl_chunk_channels(args, VEC_LANES);

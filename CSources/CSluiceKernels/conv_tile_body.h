@@ -310,7 +310,7 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
                     SL_FN(add_products)(1, vectors, sum + chain, &from, rows, k + chain);
                 }
             }
-            weights += (1 + (job->tap_gap == NULL ? 0 : job->tap_gap[tap])) * count * width;
+            weights += (1 + (size_t)job->tap_gap[tap * job->gap_step]) * count * width;
         }
         left -= count;
     }

@@ -75,10 +75,11 @@ typedef struct {
     pixel_coordinates column[SL_TILE_ROOM / PIXEL_WORDS];
     // The panel. Where it holds more taps than are computed: how many come before the first of them
     // in each channel block, and after each of them until the next one, or until the first of the
-    // next block; NULL elsewhere.
+    // next block. Elsewhere a single 0, with a step of 0 from tap to tap.
     const float *weights;
     size_t first_gap;
-    const uint16_t *tap_gap;
+    const uint8_t *tap_gap;
+    size_t gap_step;
     // The half panel that is computed along with it, in tiles of three vectors.
     const float *third;
     // Where to ask for lines of what is read next; a step of zero floats asks for nothing new. One
@@ -238,10 +239,12 @@ SL_INLINE weight_rows SL_FN(skip_rows)(const int vectors, weight_rows at, size_t
     return at;
 }
 
+static const uint8_t SL_FN(no_gap)[1] = {0};
+
 // Goes on by one tap of `count` channels and the taps after it that are not computed.
 SL_INLINE weight_rows SL_FN(skip_tap)(const int vectors, weight_rows at, const tile_job *job,
                                       size_t tap, size_t count) {
-    const size_t gap = job->tap_gap == NULL ? 0 : job->tap_gap[tap];
+    const size_t gap = job->tap_gap[tap * job->gap_step];
     return SL_FN(skip_rows)(vectors, at, (1 + gap) * count);
 }
 

@@ -373,6 +373,7 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
     job.args = &product;
     job.step = VEC_LANES;
     job.tap_step = &block_step;
+    job.tap_gap = SL_FN(no_gap);
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
     const sl_span span = sl_group_of(panels, groups, task % groups);

@@ -140,7 +140,7 @@ typedef struct {
     uint32_t taps;
     const int32_t *tap_dy;  // [taps], padding already subtracted
     const int32_t *tap_dx;
-    // Weights that hold more taps: which of their packed_taps each one is, ascending, for at most
+    // Weights that hold more taps: which of their packed_taps each one is, ascending, of at most
     // SL_STRIDED_TAPS; NULL when they hold these.
     const uint32_t *tap_index;
     uint32_t packed_taps;
