@@ -133,39 +133,52 @@ private func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID
 }
 
 /// A value as a number times other values, as far as multiplications, divisions by numbers and small
-/// whole powers that nothing else reads go.
+/// whole powers that nothing else reads go, a few of them at most.
 private struct Product {
+    /// Activations are shallower; a model may have chains of any length.
+    private static let mostLevels = 6
+
     private(set) var scale: Float = 1
     private(set) var factors: [ValueID] = []
 
     init(of id: ValueID?, in graph: Graph, uses: GraphUses) {
-        multiply(id, in: graph, uses: uses)
+        multiply(id, levels: Self.mostLevels, in: graph, uses: uses)
     }
 
     init(of node: Node, in graph: Graph, uses: GraphUses) {
-        multiply(node, in: graph, uses: uses)
+        multiply(node, levels: Self.mostLevels, in: graph, uses: uses)
     }
 
     func isScaled(by factor: Float) -> Bool { abs(scale - factor) < 1e-5 * factor }
 
-    private mutating func multiply(_ id: ValueID?, in graph: Graph, uses: GraphUses) {
+    private mutating func multiply(
+        _ id: ValueID?,
+        levels: Int,
+        in graph: Graph,
+        uses: GraphUses
+    ) {
         guard let id else { return }
         if let number = scalar(id, in: graph) {
             scale *= number
-        } else if let node = producer(of: id, in: graph, uses: uses) {
-            multiply(node, in: graph, uses: uses)
+        } else if levels > 0, let node = producer(of: id, in: graph, uses: uses) {
+            multiply(node, levels: levels - 1, in: graph, uses: uses)
         } else {
             factors.append(id)
         }
     }
 
-    private mutating func multiply(_ node: Node, in graph: Graph, uses: GraphUses) {
+    private mutating func multiply(
+        _ node: Node,
+        levels: Int,
+        in graph: Graph,
+        uses: GraphUses
+    ) {
         switch node.op {
         case .binary(.multiply):
-            multiply(node.inputs[0], in: graph, uses: uses)
-            multiply(node.inputs[1], in: graph, uses: uses)
+            multiply(node.inputs[0], levels: levels, in: graph, uses: uses)
+            multiply(node.inputs[1], levels: levels, in: graph, uses: uses)
         case .binary(.divide) where scalar(node.inputs[1], in: graph) != nil:
-            multiply(node.inputs[0], in: graph, uses: uses)
+            multiply(node.inputs[0], levels: levels, in: graph, uses: uses)
             scale /= scalar(node.inputs[1], in: graph) ?? 1
         case .binary(.power) where node.inputs[0] != nil:
             let exponent = scalar(node.inputs[1], in: graph)
