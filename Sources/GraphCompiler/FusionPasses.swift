@@ -126,20 +126,6 @@ private func moveViews(in graph: FusedGraph) -> FusedGraph {
     return editor.finish()
 }
 
-extension FusedGraph {
-    /// Whether a node gives all elements of a value another shape.
-    fileprivate func isReshape(_ node: FusedNode) -> Bool {
-        // A kernel that only fills its output reads nothing.
-        guard case .copy(let copy) = node.kernel, let source = node.inputs.first,
-            node.activation == .none
-        else { return false }
-        let input = self[source].type
-        let output = self[node.output].type
-        return copy.fill == nil && copy.boxes == [.whole(input.elementCount)]
-            && input.dtype == output.dtype && input.elementCount == output.elementCount
-    }
-}
-
 extension Editor {
     /// The operands of an element-wise node on `product`, of two axes, in the place of operand `side`;
     /// nil when the node is another or the other operand is not one number for each column.

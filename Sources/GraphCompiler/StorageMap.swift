@@ -103,13 +103,10 @@ private struct StorageBuilder {
         // A kernel that only fills its output reads nothing.
         guard let source = node.inputs.first else { return false }
         let input = graph[source]
-        let output = graph[node.output]
         guard input.constant == nil else { return false }
         switch node.kernel {
-        case .copy(let copy):
-            return copy.fill == nil && copy.boxes == [.whole(input.type.elementCount)]
-                && input.type.dtype == output.type.dtype
-                && input.type.elementCount == output.type.elementCount
+        case .copy:
+            return graph.isReshape(node)
                 // A value that the caller gave or gets must not be two of them at once.
                 && !(graph.inputs.contains(node.inputs[0]) && uses.isGraphOutput(node.output))
                 && !(uses.isGraphOutput(node.inputs[0]) && uses.isGraphOutput(node.output))
@@ -239,5 +236,19 @@ private struct StorageBuilder {
             offset[index] = place.offset
         }
         return (storages, storage, offset)
+    }
+}
+
+extension FusedGraph {
+    /// Whether a node gives all elements of a value another shape, and does nothing else.
+    func isReshape(_ node: FusedNode) -> Bool {
+        // A kernel that only fills its output reads nothing.
+        guard case .copy(let copy) = node.kernel, let source = node.inputs.first,
+            node.activation == .none
+        else { return false }
+        let input = self[source].type
+        let output = self[node.output].type
+        return copy.fill == nil && copy.boxes == [.whole(input.elementCount)]
+            && input.dtype == output.dtype && input.elementCount == output.elementCount
     }
 }
