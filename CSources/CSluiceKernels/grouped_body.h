@@ -1,86 +1,35 @@
-// Grouped convolution whose groups do not fill vectors of channels: one vector of outputs of up to
-// VEC_LANES groups, or two vectors of one group, a run of pixels in registers.
+// Grouped convolution whose groups do not fill vectors of channels: one or two vectors of outputs,
+// a run of pixels in registers.
 //
-// Each sum goes over the channels of its group and for each over the taps, 16 of them at a time,
-// whatever the run it is in and however its lanes find their channels; taps outside the image are
-// left out.
+// Vectors with outputs of several groups are computed once for each of these, and the lanes of the
+// group are stored; or at once for all, if the channels they read stand in one block of the input:
+// a permutation of it.
+//
+// Each sum goes over the blocks in which its group has channels, in each over the taps and under
+// each over the channels, whatever the run it is in; taps outside the image are left out.
 #pragma once
 
-// How the lanes of a block of outputs find the input channel of their group.
-typedef enum {
-    // All belong to one group: one float, repeated.
-    GROUPED_SPLAT,
-    // All channels they read stand in one block of the input: a permutation of it.
-    GROUPED_PERMUTE,
-    // One float of each of two groups, repeated and blended; of each of any number.
-    GROUPED_PAIR,
-    GROUPED_BLEND,
-    // Two blocks at a time: both of one group; the first or the second of two groups and the other
-    // of one of them.
-    GROUPED_DOUBLE,
-    GROUPED_PAIR_SPLAT,
-    GROUPED_SPLAT_PAIR,
-} grouped_kind;
+// What the lanes of a pass read: all the same channel, or each one of the block, which vec_permute
+// finds or, where none is in another quarter of it, vec_permute_quads.
+typedef enum { GROUPED_SPLAT, GROUPED_PERMUTE, GROUPED_QUADS } grouped_kind;
 
+// What one pass computes of one or two vectors of outputs.
 typedef struct {
+    size_t vectors;
+    // First input channel of the group. Of a permutation: first channel of the block, and the
+    // channel in it that each lane reads for channel 0 of its group.
+    size_t channel;
     grouped_kind kind;
-    size_t groups;
-    // First input channel of each group; the lanes from which on it is theirs.
-    size_t channel[VEC_LANES];
-    vmask from[VEC_LANES];
-    // The channel of each lane in the one block of the input, for channel 0 of its group.
     vec_index index;
-} grouped_lanes;
+    // Lanes of each vector that are stored, and whether those are all.
+    vmask own[2];
+    bool is_whole[2];
+} grouped_pass;
 
-static void SL_FN(find_lanes)(const sl_grouped_args *args, size_t block, grouped_lanes *lanes) {
-    float number[VEC_LANES];
-    int32_t index[VEC_LANES];
-    size_t last = SIZE_MAX;
-    lanes->groups = 0;
-    for (size_t lane = 0; lane < VEC_LANES; lane++) number[lane] = (float)lane;
-    for (size_t lane = 0; lane < VEC_LANES; lane++) {
-        size_t output = args->first_channel + block * VEC_LANES + lane;
-        // Padding lanes have zero weights; they read what the last channel reads.
-        if (output >= args->out_channels) output = args->out_channels - 1;
-        const size_t group = output / args->out_channels_per_group;
-        const size_t channel = group * args->channels_per_group;
-        index[lane] = (int32_t)(channel % VEC_LANES);
-        if (group == last) continue;
-        last = group;
-        lanes->channel[lanes->groups] = channel;
-        lanes->from[lanes->groups] = vec_less(vec_splat((float)lane - 0.5f), vec_load(number));
-        lanes->groups++;
-    }
-    const size_t end = lanes->channel[lanes->groups - 1] + args->channels_per_group;
-    const bool is_one_block = lanes->channel[0] / VEC_LANES == (end - 1) / VEC_LANES;
-    lanes->index = vec_index_load(index);
-    lanes->kind = lanes->groups == 1   ? GROUPED_SPLAT
-                  : is_one_block       ? GROUPED_PERMUTE
-                  : lanes->groups == 2 ? GROUPED_PAIR
-                                       : GROUPED_BLEND;
-}
-
-// Makes of the lanes of a block those of it and the next, if the two have a group in common that
-// makes that worth while.
-static bool SL_FN(join_lanes)(grouped_lanes *lanes, const grouped_lanes *next) {
-    const bool is_splat = lanes->kind == GROUPED_SPLAT;
-    if (next->kind == GROUPED_SPLAT && next->channel[0] == lanes->channel[lanes->groups - 1] &&
-        (is_splat || lanes->kind == GROUPED_PAIR)) {
-        lanes->kind = is_splat ? GROUPED_DOUBLE : GROUPED_PAIR_SPLAT;
-        return true;
-    }
-    if (!is_splat || next->kind != GROUPED_PAIR || next->channel[0] != lanes->channel[0]) {
-        return false;
-    }
-    *lanes = *next;
-    lanes->kind = GROUPED_SPLAT_PAIR;
-    return true;
-}
-
-// A run of pixels under which the same taps are inside the image.
+// Runs of as many pixels each, in a line, under which the same taps are inside the image.
 typedef struct {
     const sl_grouped_args *args;
-    const grouped_lanes *lanes;
+    const grouped_pass *pass;
     const float *weights;
     // Row and column of the first pixel's tap (0, 0), where channel 0 of row 0 and column 0 is, and
     // floats from one pixel to the next.
@@ -90,155 +39,201 @@ typedef struct {
     float *output;
     const float *residual;
     size_t out_step;
+    size_t runs;
 } grouped_job;
 
 typedef void (*grouped_fn)(const grouped_job *job);
 
-// The inputs of one pixel for one or two vectors of outputs: `at` is what the first group reads,
-// the `offset` of each other one is relative to that.
-SL_INLINE void SL_FN(grouped_inputs)(const grouped_kind kind, const grouped_lanes *lanes,
-                                     const float *at, const size_t offset[VEC_LANES],
-                                     vec_index index, vec inputs[2]) {
-    if (kind == GROUPED_PERMUTE) {
-        inputs[0] = vec_permute(vec_load(at), index);
-        return;
-    }
-    inputs[0] = inputs[1] = vec_splat(*at);
-    if (kind == GROUPED_SPLAT || kind == GROUPED_DOUBLE) return;
-    if (kind == GROUPED_BLEND) {
-        for (size_t g = 1; g < lanes->groups; g++) {
-            inputs[0] = vec_select(lanes->from[g], vec_splat(at[offset[g]]), inputs[0]);
-        }
-        return;
-    }
-    const vec second = vec_splat(at[offset[1]]);
-    const vec blended = vec_select(lanes->from[1], second, inputs[0]);
-    inputs[kind == GROUPED_SPLAT_PAIR] = blended;
-    if (kind == GROUPED_PAIR_SPLAT) inputs[1] = second;
-}
+// One step of a sum: channels of one block under one tap.
+typedef struct {
+    // Of the first pixel of the first run, in an image of the first run's place.
+    const float *at;
+    const float *weights;
+    size_t channels;
+} grouped_step;
 
-// Taps that are inside the image under a run, of those from `first` on.
-enum { LISTED_TAPS = 16 };
+// The steps of a sum, as many as there is room for. The sum goes on from channel `channel` of the
+// group and tap `tap`; from the start again when that is past the end.
+enum { LISTED_STEPS = 40 };
 typedef struct {
     size_t count;
-    size_t tap[LISTED_TAPS];
-    // The input under the tap, in the first channel block.
-    const float *at[LISTED_TAPS];
-} tap_list;
+    size_t channel, tap;
+    grouped_step step[LISTED_STEPS];
+} step_list;
 
-static __attribute__((noinline)) void SL_FN(list_taps)(const grouped_job *job, size_t first,
-                                                       tap_list *list) {
+// Lists the steps that follow those listed before, leaving out taps outside the image.
+static __attribute__((noinline)) void SL_FN(list_steps)(const grouped_job *job, step_list *list) {
     const sl_grouped_args *const args = job->args;
+    const size_t channels = args->channels_per_group;
+    size_t channel = list->channel < channels ? list->channel : 0, tap = list->tap;
     list->count = 0;
-    for (size_t tap = first; tap < args->taps && tap < first + LISTED_TAPS; tap++) {
-        const int64_t y = job->y + args->tap_dy[tap], x = job->x + args->tap_dx[tap];
-        if ((uint64_t)y >= args->in_h || (uint64_t)x >= args->in_w) continue;
-        list->tap[list->count] = tap * VEC_LANES;
-        list->at[list->count] =
-            job->image + (size_t)y * args->in_row_stride + (size_t)x * args->in_pixel_stride;
-        list->count++;
+    while (channel < channels && list->count < LISTED_STEPS) {
+        const size_t first = job->pass->channel + channel;
+        const size_t left = channels - channel, lane = first % VEC_LANES;
+        const size_t count =
+            job->pass->kind == GROUPED_SPLAT ? sl_min_size(left, VEC_LANES - lane) : left;
+        for (; tap < args->taps && list->count < LISTED_STEPS; tap++) {
+            const int64_t y = job->y + args->tap_dy[tap], x = job->x + args->tap_dx[tap];
+            if ((uint64_t)y >= args->in_h || (uint64_t)x >= args->in_w) continue;
+            list->step[list->count++] = (grouped_step){
+                .at = job->image + (size_t)y * args->in_row_stride +
+                      (size_t)x * args->in_pixel_stride +
+                      first / VEC_LANES * args->in_block_stride + lane,
+                .weights = job->weights + VEC_LANES + (channel * args->taps + tap) * VEC_LANES,
+                .channels = count,
+            };
+        }
+        if (tap < args->taps) break;
+        tap = 0;
+        channel += count;
     }
+    list->channel = channel;
+    list->tap = tap;
 }
 
-SL_INLINE void SL_FN(grouped_run)(const int pixels, const grouped_kind kind,
-                                  const grouped_job *job) {
-    const sl_grouped_args *const args = job->args;
-    const grouped_lanes *const lanes = job->lanes;
-    const int vectors = kind >= GROUPED_DOUBLE ? 2 : 1;
-    const bool is_one = kind == GROUPED_SPLAT || kind == GROUPED_PERMUTE || kind == GROUPED_DOUBLE;
-    const size_t channels = args->channels_per_group, row = args->taps * (size_t)VEC_LANES;
-    const size_t block_weights = VEC_LANES + channels * row;
-    const size_t block_stride = args->in_block_stride;
-    vec sum[SL_HALF_PANEL_PIXELS][2];
-    SL_UNROLL for (int o = 0; o < vectors; o++) {
-        const vec bias = vec_load(job->weights + (size_t)o * block_weights);
-        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = bias;
-    }
-    tap_list taps;
-    for (size_t first = 0; first < args->taps; first += LISTED_TAPS) {
-        SL_FN(list_taps)(job, first, &taps);
-        const float *weights = job->weights + VEC_LANES;
-        for (size_t c = 0; c < channels; c++, weights += row) {
-            size_t offset[VEC_LANES];
-            const size_t reads = is_one ? 1 : kind == GROUPED_BLEND ? lanes->groups : 2;
-            for (size_t g = 0; g < reads; g++) {
-                const size_t channel = lanes->channel[g] + c;
-                const size_t lane = kind == GROUPED_PERMUTE ? 0 : channel % VEC_LANES;
-                offset[g] = channel / VEC_LANES * block_stride + lane;
-                if (g > 0) offset[g] -= offset[0];
-            }
-            const vec_index index = vec_index_add(lanes->index, (int32_t)c);
-            for (size_t t = 0; t < taps.count; t++) {
-                pixel_source from = {.first = taps.at[t] + offset[0], .step = job->step};
-                SL_FN(start_bases)(pixels, &from);
-                const float *const at = weights + taps.tap[t];
-                vec w[2];
-                SL_UNROLL for (int o = 0; o < vectors; o++) {
-                    w[o] = vec_load(at + (size_t)o * block_weights);
-                }
-                SL_UNROLL for (int p = 0; p < pixels; p++) {
-                    vec inputs[2];
-                    SL_FN(grouped_inputs)
-                    (kind, lanes, SL_FN(pixel_at)(&from, p), offset, index, inputs);
-                    SL_UNROLL for (int o = 0; o < vectors; o++) {
-                        sum[p][o] = vec_fma(inputs[o], w[o], sum[p][o]);
-                        if (pixels > 8) SL_FINISH_FIRST(sum[p][o]);
-                    }
-                }
-            }
-        }
-    }
-    const bool is_clamp = args->activation.kind == SL_ACTIVATION_CLAMP;
-    const vec low = vec_splat(is_clamp ? args->activation.p0 : -INFINITY);
-    const vec high = vec_splat(is_clamp ? args->activation.p1 : INFINITY);
-    SL_UNROLL for (int p = 0; p < pixels; p++) {
+// Where a step reads: pixels, or the block that is permuted; and weights, whose rows are `row`
+// floats apart, those of the second vector `second` floats after those of the first.
+typedef struct {
+    pixel_source from;
+    vec_index index;
+    const float *weights;
+    size_t row, second;
+} grouped_walk;
+
+// Adds `count` channels and goes on to the next.
+SL_INLINE void SL_FN(add_grouped)(const int pixels, const int vectors, const grouped_kind kind,
+                                  vec sum[][2], grouped_walk *walk, const size_t count) {
+    SL_UNROLL for (size_t k = 0; k < count; k++) {
+        vec w[2];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
-            const size_t offset = (size_t)p * job->out_step + (size_t)o * args->out_block_stride;
-            vec result = sum[p][o];
-            if (job->residual != NULL) result = vec_add(result, vec_load(job->residual + offset));
-            vec_store(job->output + offset, vec_clamp(result, low, high));
+            w[o] = vec_load(walk->weights + (size_t)o * walk->second);
+        }
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            const float *const at = SL_FN(pixel_at)(&walk->from, p);
+            const vec x = kind == GROUPED_SPLAT     ? vec_splat(at[k])
+                          : kind == GROUPED_PERMUTE ? vec_permute(vec_load(at), walk->index)
+                                                    : vec_permute_quads(vec_load(at), walk->index);
+            SL_UNROLL for (int o = 0; o < vectors; o++) {
+                sum[p][o] = vec_fma(x, w[o], sum[p][o]);
+                SL_FINISH_FIRST(sum[p][o]);
+            }
+        }
+        walk->weights += walk->row;
+        if (kind != GROUPED_SPLAT) walk->index = vec_index_add(walk->index, 1);
+    }
+    if (kind == GROUPED_SPLAT) SL_FN(skip_channels)(pixels, &walk->from, count);
+}
+
+SL_INLINE void SL_FN(finish_grouped)(const int pixels, const int vectors, vec sum[][2],
+                                     const grouped_job *job, size_t out_first) {
+    const sl_grouped_args *const args = job->args;
+    const size_t step = job->out_step, block = args->out_block_stride;
+    if (job->residual != NULL) {
+        const float *const from = job->residual + out_first;
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) {
+                const vec more = vec_load(from + (size_t)p * step + (size_t)o * block);
+                sum[p][o] = vec_add(sum[p][o], more);
+            }
+        }
+    }
+    if (args->activation.kind == SL_ACTIVATION_CLAMP) {
+        const vec low = vec_splat(args->activation.p0), high = vec_splat(args->activation.p1);
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) {
+                sum[p][o] = vec_clamp(sum[p][o], low, high);
+            }
+        }
+    }
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        float *const to = job->output + out_first + (size_t)o * block;
+        if (job->pass->is_whole[o]) {
+            SL_UNROLL for (int p = 0; p < pixels; p++) vec_store(to + (size_t)p * step, sum[p][o]);
+            continue;
+        }
+        const vmask own = job->pass->own[o];
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            float *const at = to + (size_t)p * step;
+            vec_store(at, vec_select(own, sum[p][o], vec_load(at)));
         }
     }
 }
 
-#define SL_DEFINE_GROUPED_KIND(name, kind, pixels)                         \
-    static void SL_FN(grouped_##name##_##pixels)(const grouped_job *job) { \
-        SL_FN(grouped_run)(pixels, kind, job);                             \
+SL_INLINE void SL_FN(grouped_runs)(const int pixels, const int vectors, const grouped_kind kind,
+                                   const grouped_job *job) {
+    const sl_grouped_args *const args = job->args;
+    const size_t row = args->taps * (size_t)VEC_LANES;
+    const size_t second = VEC_LANES + args->channels_per_group * row;
+    step_list list = {.channel = 0};
+    SL_FN(list_steps)(job, &list);
+    const bool is_all = list.channel == args->channels_per_group;
+    for (size_t run = 0; run < job->runs; run++) {
+        const size_t start = run * (size_t)pixels * job->step;
+        vec sum[SL_HALF_PANEL_PIXELS][2];
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            const vec bias = vec_load(job->weights + (size_t)o * second);
+            SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = bias;
+        }
+        for (;;) {
+            for (size_t i = 0; i < list.count; i++) {
+                const grouped_step *const step = &list.step[i];
+                grouped_walk walk = {
+                    .from = {.first = step->at + start, .step = job->step},
+                    .index = job->pass->index,
+                    .weights = step->weights,
+                    .row = row,
+                    .second = second,
+                };
+                SL_FN(start_bases)(pixels, &walk.from);
+                _Pragma("clang loop unroll(disable)") for (size_t k = step->channels / 4; k > 0;
+                                                           k--) {
+                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 4);
+                }
+                if (step->channels & 2) {
+                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 2);
+                }
+                if (step->channels & 1) {
+                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 1);
+                }
+            }
+            if (is_all) break;
+            const bool is_end = list.channel == args->channels_per_group;
+            // The first steps of the next run follow the last of this one.
+            SL_FN(list_steps)(job, &list);
+            if (is_end) break;
+        }
+        SL_FN(finish_grouped)(pixels, vectors, sum, job, run * (size_t)pixels * job->out_step);
     }
-#define SL_DEFINE_DOUBLE(pixels)                              \
-    SL_DEFINE_GROUPED_KIND(double, GROUPED_DOUBLE, pixels)    \
-    SL_DEFINE_GROUPED_KIND(first, GROUPED_PAIR_SPLAT, pixels) \
-    SL_DEFINE_GROUPED_KIND(second, GROUPED_SPLAT_PAIR, pixels)
-#define SL_DEFINE_GROUPED(pixels)                            \
-    SL_DEFINE_GROUPED_KIND(splat, GROUPED_SPLAT, pixels)     \
-    SL_DEFINE_GROUPED_KIND(permute, GROUPED_PERMUTE, pixels) \
-    SL_DEFINE_GROUPED_KIND(pair, GROUPED_PAIR, pixels)       \
-    SL_DEFINE_GROUPED_KIND(blend, GROUPED_BLEND, pixels)
+}
+
+#define SL_DEFINE_GROUPED_KIND(name, pixels, vectors, kind)                \
+    static void SL_FN(grouped_##name##_##pixels)(const grouped_job *job) { \
+        SL_FN(grouped_runs)(pixels, vectors, kind, job);                   \
+    }
+#define SL_DEFINE_GROUPED(pixels)                               \
+    SL_DEFINE_GROUPED_KIND(splat, pixels, 1, GROUPED_SPLAT)     \
+    SL_DEFINE_GROUPED_KIND(permute, pixels, 1, GROUPED_PERMUTE) \
+    SL_DEFINE_GROUPED_KIND(quads, pixels, 1, GROUPED_QUADS)
+#define SL_DEFINE_GROUPED_PAIR(pixels) SL_DEFINE_GROUPED_KIND(pair, pixels, 2, GROUPED_SPLAT)
+SL_DEFINE_GROUPED(1)
+SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED)
+SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_GROUPED)
+SL_DEFINE_GROUPED_PAIR(1)
+SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED_PAIR)
+
+// The kernels of runs of one vector, by pixels and kind, and of two.
 #define SL_GROUPED_CELLS(pixels)                             \
     [pixels] = {                                             \
         [GROUPED_SPLAT] = SL_FN(grouped_splat_##pixels),     \
         [GROUPED_PERMUTE] = SL_FN(grouped_permute_##pixels), \
-        [GROUPED_PAIR] = SL_FN(grouped_pair_##pixels),       \
-        [GROUPED_BLEND] = SL_FN(grouped_blend_##pixels),     \
+        [GROUPED_QUADS] = SL_FN(grouped_quads_##pixels),     \
     },
-SL_DEFINE_GROUPED(1)
-SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED)
-SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_GROUPED)
-SL_DEFINE_DOUBLE(1)
-SL_FOR_TILE_SIZES(SL_DEFINE_DOUBLE)
-
-static const grouped_fn SL_FN(grouped_table)[][GROUPED_BLEND + 1] = {
+static const grouped_fn SL_FN(grouped_table)[][GROUPED_QUADS + 1] = {
     SL_GROUPED_CELLS(1) SL_FOR_TILE_SIZES(SL_GROUPED_CELLS)
         SL_FOR_HALF_PANEL_SIZES(SL_GROUPED_CELLS)};
-
-#define SL_DOUBLE_CELLS(pixels)                                                 \
-    [pixels] = {                                                                \
-        [GROUPED_DOUBLE - GROUPED_DOUBLE] = SL_FN(grouped_double_##pixels),     \
-        [GROUPED_PAIR_SPLAT - GROUPED_DOUBLE] = SL_FN(grouped_first_##pixels),  \
-        [GROUPED_SPLAT_PAIR - GROUPED_DOUBLE] = SL_FN(grouped_second_##pixels), \
-    },
-static const grouped_fn SL_FN(double_table)[][GROUPED_SPLAT_PAIR - GROUPED_DOUBLE + 1] = {
-    SL_DOUBLE_CELLS(1) SL_FOR_TILE_SIZES(SL_DOUBLE_CELLS)};
+#define SL_GROUPED_PAIR_CELL(pixels) [pixels] = SL_FN(grouped_pair_##pixels),
+static const grouped_fn SL_FN(grouped_pair_table)[] = {SL_GROUPED_PAIR_CELL(1)
+                                                           SL_FOR_TILE_SIZES(SL_GROUPED_PAIR_CELL)};
 
 // Outputs [first, end) along one axis whose taps are all inside the image.
 static sl_span SL_FN(inner_outputs)(const int32_t *taps, size_t count, uint32_t stride,
@@ -263,19 +258,18 @@ typedef struct {
 // `count` outputs from (oy, ox) on, neighbours in a row or in a column.
 static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size_t count,
                                 bool is_column) {
-    const sl_grouped_args *const args = block->job.args;
     grouped_job *const job = &block->job;
+    const sl_grouped_args *const args = job->args;
+    const grouped_pass *const pass = job->pass;
+    const bool is_pair = pass->vectors == 2;
     job->step =
         is_column ? args->stride_h * args->in_row_stride : args->stride_w * args->in_pixel_stride;
     job->out_step = is_column ? args->out_row_stride : args->out_pixel_stride;
-    const grouped_kind kind = job->lanes->kind;
-    const bool is_double = kind >= GROUPED_DOUBLE;
-    // Two inputs a pixel take the registers of two pixels.
-    const size_t most = !is_double               ? SL_HALF_PANEL_PIXELS
-                        : kind == GROUPED_DOUBLE ? SL_TILE_PIXELS
-                                                 : SL_TILE_PIXELS - 2;
+    const size_t most = is_pair                       ? SL_TILE_PIXELS
+                        : pass->kind == GROUPED_SPLAT ? SL_HALF_PANEL_PIXELS
+                                                      : sl_min_size(SL_HALF_PANEL_PIXELS, 8);
     const sl_tile_cut cut = sl_cut_tiles(count, most);
-    for (size_t run = 0; run < cut.count; run++) {
+    for (size_t run = 0; run < cut.count; run += job->runs) {
         const size_t first = sl_tile_first(cut, run);
         const size_t y = is_column ? oy + first : oy, x = is_column ? ox : ox + first;
         const size_t offset = y * args->out_row_stride + x * args->out_pixel_stride;
@@ -283,24 +277,24 @@ static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size
         job->x = (int64_t)(x * args->stride_w);
         job->output = block->output + offset;
         job->residual = block->residual == NULL ? NULL : block->residual + offset;
+        job->runs = (run < cut.larger ? cut.larger : cut.count) - run;
         const size_t pixels = cut.base + (run < cut.larger);
-        if (is_double) {
-            SL_FN(double_table)[pixels][kind - GROUPED_DOUBLE](job);
+        if (is_pair) {
+            SL_FN(grouped_pair_table)[pixels](job);
         } else {
-            SL_FN(grouped_table)[pixels][kind](job);
+            SL_FN(grouped_table)[pixels][pass->kind](job);
         }
     }
 }
 
-// Rows [rows.first, rows.end) of block `number` of outputs of one image; of it and the next where
-// `lanes` are those of both.
-static void SL_FN(grouped_rows)(const sl_grouped_args *args, size_t image, size_t number,
-                                sl_span rows, const grouped_lanes *lanes) {
+// Rows [rows.first, rows.end) of a pass over the blocks from `number` on of one image.
+static void SL_FN(run_pass)(const sl_grouped_args *args, size_t image, size_t number, sl_span rows,
+                            const grouped_pass *pass) {
     const size_t start = image * args->out_image_stride + number * args->out_block_stride;
     const size_t weight_rows = 1 + (size_t)args->channels_per_group * args->taps;
     grouped_block block = {
         .job = {.args = args,
-                .lanes = lanes,
+                .pass = pass,
                 .weights = args->weights + number * weight_rows * VEC_LANES,
                 .image = args->input + image * args->in_image_stride},
         .output = args->output + start,
@@ -324,15 +318,81 @@ static void SL_FN(grouped_rows)(const sl_grouped_args *args, size_t image, size_
             oy = end;
         }
     }
-    if (!SL_FN(acts_after_store)(args->activation)) return;
-    for (size_t oy = rows.first; oy < rows.end; oy++) {
-        for (size_t o = 0; o < (lanes->kind >= GROUPED_DOUBLE ? 2 : 1); o++) {
-            float *const line =
-                block.output + o * args->out_block_stride + oy * args->out_row_stride;
-            SL_FN(sl_activate_rows)
-            (args->out_w, VEC_LANES, line, args->out_pixel_stride, line, args->out_pixel_stride,
-             args->activation);
-        }
+}
+
+// The lanes [first, end) of a vector.
+static vmask SL_FN(lanes_between)(size_t first, size_t end) {
+    float marks[VEC_LANES];
+    for (size_t lane = 0; lane < VEC_LANES; lane++) marks[lane] = lane >= first && lane < end;
+    return vec_less(vec_zero(), vec_load(marks));
+}
+
+// The group of an output. Padding lanes have zero weights and go with the last.
+static size_t SL_FN(group_of_output)(const sl_grouped_args *args, size_t output) {
+    return sl_min_size(output, args->out_channels - 1) / args->out_channels_per_group;
+}
+
+// Whether the vector of outputs from `first` on is of several groups and one block holds all they
+// read; then makes the pass that computes it.
+static bool SL_FN(permute_vector)(const sl_grouped_args *args, size_t first, grouped_pass *pass) {
+    const size_t group = SL_FN(group_of_output)(args, first);
+    const size_t last = SL_FN(group_of_output)(args, first + VEC_LANES - 1);
+    const size_t channel = group * args->channels_per_group;
+    const size_t end = (last + 1) * args->channels_per_group;
+    if (group == last || channel / VEC_LANES != (end - 1) / VEC_LANES) return false;
+    int32_t index[VEC_LANES];
+    bool are_quads = true;
+    for (size_t lane = 0; lane < VEC_LANES; lane++) {
+        const size_t own = SL_FN(group_of_output)(args, first + lane) * args->channels_per_group;
+        const size_t from = own % VEC_LANES, to = from + args->channels_per_group - 1;
+        index[lane] = (int32_t)from;
+        are_quads = are_quads && from / 4 == lane / 4 && to / 4 == lane / 4;
+    }
+    *pass = (grouped_pass){
+        .vectors = 1,
+        .channel = channel / VEC_LANES * VEC_LANES,
+        .kind = are_quads ? GROUPED_QUADS : GROUPED_PERMUTE,
+        .index = vec_index_load(index),
+        .own = {SL_FN(lanes_between)(0, VEC_LANES)},
+        .is_whole = {true},
+    };
+    return true;
+}
+
+// The outputs of one group among the vectors [span.first, span.end), in outputs. Returns how many
+// vectors are before it.
+static size_t SL_FN(group_pass)(const sl_grouped_args *args, sl_span span, size_t group,
+                                grouped_pass *pass) {
+    const size_t size = args->out_channels_per_group;
+    const bool is_last = (group + 1) * size == args->out_channels;
+    const size_t from = group * size < span.first ? 0 : group * size - span.first;
+    const size_t to =
+        is_last ? span.end - span.first : sl_min_size((group + 1) * size, span.end) - span.first;
+    const size_t before = from / VEC_LANES;
+    *pass = (grouped_pass){
+        .vectors = sl_ceil_div(to, VEC_LANES) - before,
+        .channel = group * args->channels_per_group,
+    };
+    for (size_t o = 0; o < pass->vectors; o++) {
+        const size_t start = (before + o) * VEC_LANES;
+        const size_t first = from < start ? 0 : from - start;
+        const size_t end = sl_min_size(to - start, VEC_LANES);
+        pass->own[o] = SL_FN(lanes_between)(first, end);
+        pass->is_whole[o] = first == 0 && end == VEC_LANES;
+    }
+    return before;
+}
+
+// Rows of the blocks [first, end), at most two, of one image.
+static void SL_FN(grouped_blocks)(const sl_grouped_args *args, size_t image, size_t first,
+                                  size_t end, sl_span rows) {
+    const sl_span outputs = {args->first_channel + first * VEC_LANES,
+                             args->first_channel + end * VEC_LANES};
+    const size_t last = SL_FN(group_of_output)(args, outputs.end - 1);
+    grouped_pass pass;
+    for (size_t group = SL_FN(group_of_output)(args, outputs.first); group <= last; group++) {
+        const size_t before = SL_FN(group_pass)(args, outputs, group, &pass);
+        SL_FN(run_pass)(args, image, first + before, rows, &pass);
     }
 }
 
@@ -351,7 +411,6 @@ static void SL_FN(sl_grouped)(const void *raw_args, size_t task, float *scratch)
     const sl_row_task at = sl_row_task_at(task, pairs, args.out_h, args.rows_per_task);
     assert(at.image < args.images);
     sl_span rows = at.rows;
-    const size_t number = at.plane * 2;
     if (SL_FN(is_flat_group)(&args)) {
         // All rows are one long row.
         args.input += rows.first * args.in_row_stride;
@@ -361,11 +420,28 @@ static void SL_FN(sl_grouped)(const void *raw_args, size_t task, float *scratch)
         args.in_h = args.out_h = 1;
         rows = (sl_span){0, 1};
     }
-    grouped_lanes lanes, next;
-    SL_FN(find_lanes)(&args, number, &lanes);
-    const bool has_next = number + 1 < args.blocks;
-    if (has_next) SL_FN(find_lanes)(&args, number + 1, &next);
-    const bool is_double = has_next && SL_FN(join_lanes)(&lanes, &next);
-    SL_FN(grouped_rows)(&args, at.image, number, rows, &lanes);
-    if (has_next && !is_double) SL_FN(grouped_rows)(&args, at.image, number + 1, rows, &next);
+    const size_t first = at.plane * 2, end = sl_min_size(first + 2, args.blocks);
+    grouped_pass pass;
+    size_t block = first;
+    for (; block < end; block++) {
+        if (!SL_FN(permute_vector)(&args, args.first_channel + block * VEC_LANES, &pass)) break;
+        SL_FN(run_pass)(&args, at.image, block, rows, &pass);
+    }
+    size_t stop = end;
+    if (stop - block == 2 &&
+        SL_FN(permute_vector)(&args, args.first_channel + (stop - 1) * VEC_LANES, &pass)) {
+        stop--;
+        SL_FN(run_pass)(&args, at.image, stop, rows, &pass);
+    }
+    if (block < stop) SL_FN(grouped_blocks)(&args, at.image, block, stop, rows);
+    if (!SL_FN(acts_after_store)(args.activation)) return;
+    for (size_t o = first; o < end; o++) {
+        for (size_t oy = rows.first; oy < rows.end; oy++) {
+            float *const line = args.output + at.image * args.out_image_stride +
+                                o * args.out_block_stride + oy * args.out_row_stride;
+            SL_FN(sl_activate_rows)
+            (args.out_w, VEC_LANES, line, args.out_pixel_stride, line, args.out_pixel_stride,
+             args.activation);
+        }
+    }
 }

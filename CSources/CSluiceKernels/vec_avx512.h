@@ -101,6 +101,10 @@ SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
 SL_INLINE vec vec_permute(vec a, vec_index index) {
     return _mm512_permutexvar_ps(index, a);
 }
+// The same where each lane names one of the four it is among.
+SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
+    return _mm512_permutevar_ps(a, index);
+}
 
 // 2^n for whole n in [-126, 127].
 SL_INLINE vec vec_power_of_two(vec n) {

@@ -125,6 +125,11 @@ SL_INLINE vec vec_permute(vec a, vec_index index) {
     return value;
 }
 
+// The same where each lane names one of the four it is among.
+SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
+    return vec_permute(a, index);
+}
+
 // 2^n for whole n in [-126, 127]. Lanes that hold NaN give an unspecified value.
 SL_INLINE vec vec_power_of_two(vec n) {
     const vec shifted = n + 12582912.0f;  // 1.5 * 2^23: the low bits now hold n.

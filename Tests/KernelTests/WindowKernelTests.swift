@@ -164,7 +164,7 @@ struct WindowKernelTests {
         let columns = (0..<window.taps).map {
             Int32($0 % window.kernelWidth * window.dilationWidth - window.padLeft)
         }
-        window.check { output, rowsPerTask, _ in
+        let run = { (output: ConvBuffer, residual: ConvBuffer?, rowsPerTask: Int) in
             rows.withUnsafeBufferPointer { rows in
                 columns.withUnsafeBufferPointer { columns in
                     var args = sl_grouped_args()
@@ -186,7 +186,7 @@ struct WindowKernelTests {
                     args.in_row_stride = window.inWidth * window.lanes
                     args.in_pixel_stride = window.lanes
                     args.weights = UnsafePointer(packed.base)
-                    args.residual = window.residual.map { UnsafePointer($0.base) }
+                    args.residual = residual.map { UnsafePointer($0.base) }
                     args.output = output.base
                     args.out_image_stride = window.outImageStride
                     args.out_block_stride = window.outBlockStride
@@ -200,6 +200,15 @@ struct WindowKernelTests {
                 }
             }
         }
+        window.check { output, rowsPerTask, _ in run(output, window.residual, rowsPerTask) }
+        // Lanes of one group must not be lost to another when the result replaces the residual.
+        guard let residual = window.residual else { return }
+        let expected = ConvBuffer(window.outputCount)
+        run(expected, residual, 2)
+        let inPlace = ConvBuffer((0..<window.outputCount).map { residual[$0] })
+        run(inPlace, inPlace, 2)
+        let areEqual = inPlace.bits == expected.bits
+        #expect(areEqual)
     }
 
     @Test("the first layer matches the reference", arguments: convTestISAs, 0..<50 as Range<UInt64>)
