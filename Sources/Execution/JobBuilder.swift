@@ -9,6 +9,8 @@ struct JobBuilder {
     private let device: Arena<DeviceSpace>
     private let host: Arena<HostSpace>
     private let binder: KernelBinder
+    /// Binds what one worker does while others do as much of something else.
+    private let soloBinder: KernelBinder
     private(set) var actions: [[Action]] = []
     private(set) var phaseSteps: [[TimelineStep]] = []
     private(set) var inputActions: [Int?]
@@ -29,12 +31,17 @@ struct JobBuilder {
         self.program = program
         self.device = device
         self.host = host
-        binder = KernelBinder(
-            catalog: catalog,
-            graph: program.graph,
-            workers: program.threads,
-            store: store
-        )
+        let makeBinder = { (workers: Int) in
+            KernelBinder(
+                catalog: catalog,
+                graph: program.graph,
+                workers: workers,
+                threads: program.threads,
+                store: store
+            )
+        }
+        binder = makeBinder(program.threads)
+        soloBinder = makeBinder(1)
         inputActions = Array(repeating: nil, count: program.graph.inputs.count)
         outputActions = Array(repeating: nil, count: program.graph.outputs.count)
         inputRegions = Array(repeating: nil, count: program.graph.inputs.count)
@@ -132,27 +139,42 @@ struct JobBuilder {
                 .boxes(skipping: program.storage.placedInputs[number] ?? []),
                 operands
             )
-        case .units(let item, let part, let range):
-            let byteCount = program.items[item].byteCount(of: range)
-            let offset =
-                step.slot.map { program.plan.offsets[$0] }
-                ?? program.residentOffset[item]
-            let weights = device.region(offset..<offset + byteCount)
-            operands.weights = weights
-            let calls = binder.bind(node, .units(part: part, range: range), operands)
-            // A streamed block is close already: it has just been copied.
-            if step.slot == nil { _ = asker?.askFor(weights) }
-            asker = calls.last
-            return calls
-        case .chunks(let item, let part, let range):
+        case .units(let parts):
+            let soloCount = soloParts(of: node, among: parts.count)
+            return parts.enumerated().flatMap { number, units in
+                let byteCount = program.items[units.item].byteCount(of: units.range)
+                let offset =
+                    step.slot.map { program.plan.offsets[$0] }
+                    ?? program.residentOffset[units.item]
+                let weights = device.region(offset..<offset + byteCount)
+                operands.weights = weights
+                let calls = (number < soloCount ? soloBinder : binder)
+                    .bind(node, .units(part: units.part, range: units.range), operands)
+                // A streamed block is close already: it has just been copied.
+                if step.slot == nil { _ = asker?.askFor(weights) }
+                asker = calls.last
+                return calls
+            }
+        case .chunks(let units):
             guard let slot = step.slot else { preconditionFailure("chunks have a slot") }
             let offset = program.plan.offsets[slot]
-            operands.chunkedWeights = hostRegion(item, range)
+            operands.chunkedWeights = hostRegion(units.item, units.range)
             operands.workspace = device.region(
                 offset..<offset + program.plan.buffers[slot].byteCount
             )
-            return binder.bind(node, .units(part: part, range: range), operands)
+            return binder.bind(node, .units(part: units.part, range: units.range), operands)
         }
+    }
+
+    /// How many of the first parts of a step are left to one worker each, the same number for all.
+    ///
+    /// Groups are too small to be cut well: each piece would transform all filters of Winograd's
+    /// algorithm again. Phases of a transposed convolution, whose pixels alternate, are all cut.
+    private func soloParts(of node: FusedNode, among count: Int) -> Int {
+        guard case .convolution(let kernel) = node.kernel, kernel.outputStep == (1, 1) else {
+            return 0
+        }
+        return count / program.threads * program.threads
     }
 
     /// The bytes of a value: in its storage, resident, or in the slot of its block.

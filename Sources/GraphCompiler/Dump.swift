@@ -175,13 +175,18 @@ extension Program {
                 + (step.isCarried ? ", carried" : "")
         case .compute(let node, let work):
             var text = "\(graph.nodes[node].kernel.summary) \(graph.nodes[node].name)"
-            if case .units(_, let part, let units) = work {
-                text += " part \(part) units \(units.lowerBound)..<\(units.upperBound)"
-            } else if case .chunks(let item, let part, let units) = work {
-                let offset = step.slot.map { plan.offsets[$0] } ?? 0
+            let parts = work.units
+            if parts.count > 1, let first = parts.first, let last = parts.last {
+                text += " parts \(first.part)...\(last.part)"
+            } else if let units = parts.first {
                 text +=
-                    " part \(part) units \(units.lowerBound)..<\(units.upperBound), uploaded in "
-                    + "chunks through \(range(offset, items[item].chunkByteCount ?? 0))"
+                    " part \(units.part) units "
+                    + "\(units.range.lowerBound)..<\(units.range.upperBound)"
+            }
+            if case .chunks(let units) = work {
+                let offset = step.slot.map { plan.offsets[$0] } ?? 0
+                let byteCount = items[units.item].chunkByteCount ?? 0
+                text += ", uploaded in chunks through \(range(offset, byteCount))"
             }
             return text
         }

@@ -328,8 +328,9 @@ struct PlacementSearch {
         var steps = steps
         var capacity: [Int: Int] = [:]
         for step in steps {
-            guard case .compute(_, .units(let item, _, let range)) = step.action else { continue }
-            capacity[step.moment] = carriedBytes(item, range.count)
+            guard case .compute(_, .units(let units)) = step.action, let first = units.first
+            else { continue }
+            capacity[step.moment] = carriedBytes(first.item, first.range.count)
         }
         var largest: [Int: (index: Int, bytes: Int)] = [:]
         for (index, step) in steps.enumerated() {

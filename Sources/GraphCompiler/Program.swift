@@ -377,8 +377,9 @@ private struct WorkspaceKey: Hashable {
         case .whole: (part, lastUnit) = (-1, 0)
         case .fill: (part, lastUnit) = (-1, 1)
         case .boxes: (part, lastUnit) = (-1, 2)
-        case .units(_, let part, let range), .chunks(_, let part, let range):
-            (self.part, lastUnit) = (part, range.upperBound)
+        case .units, .chunks:
+            guard let last = work.units.last else { return nil }
+            (part, lastUnit) = (last.part, last.range.upperBound)
         }
     }
 }

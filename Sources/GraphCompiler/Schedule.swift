@@ -125,15 +125,17 @@ extension Program {
                 let offset = plan.offsets[buffer]
                 writes.append(offset..<offset + plan.buffers[buffer].byteCount)
             }
-            if case .chunks(let item, _, _) = work, let slot = step.slot {
+            if case .chunks(let units) = work, let slot = step.slot {
                 let offset = plan.offsets[slot]
-                writes.append(offset..<offset + (items[item].chunkByteCount ?? 0))
+                writes.append(offset..<offset + (items[units.item].chunkByteCount ?? 0))
             }
             if case .fill = work { return ([], writes) }
             var reads = node.inputs.map { valueBytes($0) }
-            if case .units(let item, _, let range) = work {
-                let offset = step.slot.map { plan.offsets[$0] } ?? residentOffset[item]
-                reads.append(offset..<offset + items[item].byteCount(of: range))
+            if case .units(let units) = work {
+                reads += units.map { units in
+                    let offset = step.slot.map { plan.offsets[$0] } ?? residentOffset[units.item]
+                    return offset..<offset + items[units.item].byteCount(of: units.range)
+                }
             }
             return (reads, writes)
         }

@@ -27,6 +27,13 @@ package struct Streaming: Hashable, Sendable {
     }
 }
 
+/// Units of the weights of one part of a node, and the item they are in.
+package struct WeightUnits: Hashable, Sendable {
+    package var item: Int
+    package var part: Int
+    package var range: Range<Int>
+}
+
 /// Something that happens at one moment of a run.
 ///
 /// Moments count phases: even ones hold transfers alone, odd ones a computation and what is
@@ -45,15 +52,17 @@ package struct TimelineStep: Hashable, Sendable {
         case whole
         case fill
         case boxes
-        case units(item: Int, part: Int, range: Range<Int>)
+        /// Units of one part, or several parts that are resident.
+        case units([WeightUnits])
         /// Streamed units, which the kernel copies chunk by chunk through the slot as it goes.
-        case chunks(item: Int, part: Int, range: Range<Int>)
+        case chunks(WeightUnits)
 
-        /// The item and the units of it that are multiplied.
-        package var units: (item: Int, range: Range<Int>)? {
+        /// The units that are multiplied.
+        package var units: [WeightUnits] {
             switch self {
-            case .whole, .fill, .boxes: nil
-            case .units(let item, _, let range), .chunks(let item, _, let range): (item, range)
+            case .whole, .fill, .boxes: []
+            case .units(let units): units
+            case .chunks(let units): [units]
             }
         }
     }
@@ -193,7 +202,7 @@ struct TimelineBuilder {
         let started = nextComputeMoment
         switch node.kernel {
         case .convolution(let kernel):
-            for part in kernel.parts.indices { addPart(part, of: index) }
+            addParts(kernel.parts.indices, of: index)
         case .copy(let copy):
             if copy.fill != nil { compute(index, .fill) }
             let placed = storage.placedInputs[index] ?? []
@@ -280,23 +289,37 @@ struct TimelineBuilder {
         computeSteps += 1
     }
 
-    /// The steps of one part: its resident units at once, then block after block.
-    private mutating func addPart(_ part: Int, of node: Int) {
-        let matching = (itemsOfNode[node] ?? []).first { index in
-            if case .packed(node, part) = items[index].content { return true }
-            return false
+    /// The steps of all parts: neighbours that are resident at once, since no part waits for another.
+    private mutating func addParts(_ parts: Range<Int>, of node: Int) {
+        var residents: [WeightUnits] = []
+        for part in parts {
+            let matching = (itemsOfNode[node] ?? []).first { index in
+                if case .packed(node, part) = items[index].content { return true }
+                return false
+            }
+            guard let item = matching else { preconditionFailure("a part has weights") }
+            let resident = streaming.residentUnits[item]
+            if resident > 0 {
+                residents.append(WeightUnits(item: item, part: part, range: 0..<resident))
+            }
+            let isWhole = resident == items[item].unitCount
+            if !residents.isEmpty, !isWhole || part + 1 == parts.upperBound {
+                compute(node, .units(residents))
+                residents = []
+            }
+            if !isWhole { addStreamed(part, in: item, of: node) }
         }
-        guard let item = matching else { preconditionFailure("a part has weights") }
+    }
+
+    /// The steps of the streamed units of one part, block after block.
+    private mutating func addStreamed(_ part: Int, in item: Int, of node: Int) {
         let total = items[item].unitCount
         let resident = streaming.residentUnits[item]
-        if resident > 0 {
-            compute(node, .units(item: item, part: part, range: 0..<resident))
-        }
-        if let chunk = items[item].chunkByteCount, resident < total {
+        if let chunk = items[item].chunkByteCount {
             let slot = addBuffer(chunk, nextComputeMoment...nextComputeMoment)
             return compute(
                 node,
-                .chunks(item: item, part: part, range: resident..<total),
+                .chunks(WeightUnits(item: item, part: part, range: resident..<total)),
                 slot: slot
             )
         }
@@ -316,7 +339,8 @@ struct TimelineBuilder {
                     slot: slot
                 )
             )
-            compute(node, .units(item: item, part: part, range: range), slot: slot)
+            let units = WeightUnits(item: item, part: part, range: range)
+            compute(node, .units([units]), slot: slot)
             start = end
         }
     }

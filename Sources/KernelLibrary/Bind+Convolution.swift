@@ -209,9 +209,9 @@ extension KernelBinder {
         return args
     }
 
-    /// The workspace for the workers, each of which needs `floats` of it.
+    /// The workspace for the threads, each of which needs `floats` of it.
     func scratch(_ workspace: Region<DeviceSpace>?, floats: Int = 0) -> WorkerScratch? {
-        WorkerScratch(workspace, workers: workers, floats: floats)
+        WorkerScratch(workspace, workers: threads, floats: floats)
     }
 
     /// The arguments of the planar kernel with its input and weights.
@@ -252,9 +252,12 @@ extension KernelBinder {
             args.depthwise = store.keep(depthwise)
         }
         if args.pool != nil || args.depthwise != nil {
-            // Two tasks for each worker, as long as bands are whole.
-            let share = UInt32((size.height + 2 * workers - 1) / (2 * workers))
-            args.rows_per_task = min(args.rows_per_task, max(share, UInt32(SL_PLANAR_BAND)))
+            // Two tasks for each worker or more, as many for each, as long as bands are whole.
+            let share = (size.height + 2 * workers - 1) / (2 * workers)
+            let most = min(Int(args.rows_per_task), max(share, Int(SL_PLANAR_BAND)))
+            let tasks = (size.height + most - 1) / most
+            let even = (tasks + workers - 1) / workers * workers
+            args.rows_per_task = UInt32((size.height + even - 1) / even)
             let room = scratch(context.workspace)?.stride ?? 0
             while sl_conv_nchw_scratch_floats(isa, &args) > room, args.rows_per_task > 1 {
                 args.rows_per_task -= 1

@@ -39,19 +39,25 @@ package struct KernelBinder {
     let isa: UnsafePointer<sl_isa>
     let catalog: NativeCatalog
     let graph: FusedGraph
+    /// How many threads the work of a call is cut for.
     let workers: Int
+    /// How many threads run tasks, each with its own share of a workspace.
+    let threads: Int
     let store: ArgumentStore
 
+    /// With fewer `workers` than `threads`, a call is cut as if only so many of them ran it.
     package init(
         catalog: NativeCatalog,
         graph: FusedGraph,
         workers: Int,
+        threads: Int? = nil,
         store: ArgumentStore
     ) {
         isa = catalog.set.table
         self.catalog = catalog
         self.graph = graph
         self.workers = workers
+        self.threads = threads ?? workers
         self.store = store
     }
 

@@ -48,12 +48,15 @@ extension InferenceSession {
                 isCompute = true
                 let node = program.graph.nodes[number]
                 names.insert(program.describe(step), at: 0)
-                if case .convolution(let kernel) = node.kernel, let (item, range) = work.units {
-                    let content = program.items[item]
-                    let share = Double(content.byteCount(of: range)) / Double(content.byteCount)
-                    operations +=
-                        kernel.floatingPointOperations * share
-                        / Double(max(kernel.parts.count, 1))
+                if case .convolution(let kernel) = node.kernel {
+                    for units in work.units {
+                        let item = program.items[units.item]
+                        let share =
+                            Double(item.byteCount(of: units.range)) / Double(item.byteCount)
+                        operations +=
+                            kernel.floatingPointOperations * share
+                            / Double(max(kernel.parts.count, 1))
+                    }
                 }
                 bytes += program.graph[node.output].byteCount(lanes: program.lanes)
             case .uploadWeights(let item, let units):

@@ -57,6 +57,34 @@ struct PlacementTests {
         #expect(last == resident.summary.predictedSeconds)
     }
 
+    @Test("groups that are resident are one step, streamed ones follow each other")
+    func stepsOfGroups() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 64, 9, 9])
+        let first = sketch.convolution("a", x, from: 64, to: 64, kernel: 3, group: 4)
+        sketch.output(sketch.convolution("y", first, from: 64, to: 64, kernel: 3, group: 4))
+        let graph = try sketch.fused()
+        let parts = { (program: Program) in
+            program.steps.compactMap { step -> [Int]? in
+                guard case .compute(_, let work) = step.action, !work.units.isEmpty else {
+                    return nil
+                }
+                return work.units.map(\.part)
+            }
+        }
+        let resident = try program(graph, .unlimited)
+        #expect(parts(resident) == [[0, 1, 2, 3], [0, 1, 2, 3]])
+        let minimum = try program(graph, .minimum)
+        #expect(parts(minimum).allSatisfy { $0.count == 1 })
+        #expect(Set(parts(minimum)) == [[0], [1], [2], [3]])
+        for percent in stride(from: 10.0, to: 100, by: 10) {
+            let program = try program(graph, .percent(percent))
+            #expect(violation(of: program) == nil)
+            #expect(program.schedule().firstViolation() == nil)
+            #expect(parts(program).joined().sorted().starts(with: [0, 0]))
+        }
+    }
+
     @Test("only the steps at the peak are held short of scratch")
     func scratchGrowsBelowThePeak() throws {
         var sketch = GraphSketch()
@@ -131,8 +159,8 @@ struct PlacementTests {
                 switch step.action {
                 case .uploadWeights(let item, let units):
                     streamed += program.items[item].byteCount(of: units)
-                case .compute(_, .chunks(let item, _, let units)):
-                    streamed += program.items[item].byteCount(of: units)
+                case .compute(_, .chunks(let units)):
+                    streamed += program.items[units.item].byteCount(of: units.range)
                 case .uploadInput(let number):
                     inputs += graph[graph.inputs[number]].type.byteCount
                 default:
@@ -177,10 +205,10 @@ struct PlacementTests {
             for moment in 0..<program.momentCount {
                 let steps = program.steps.filter { $0.moment == moment }
                 let capacity = steps.reduce(0) { most, step in
-                    guard case .compute(_, .units(let item, _, let range)) = step.action else {
-                        return most
-                    }
-                    return program.items[item].carriedByteCount * range.count
+                    guard case .compute(_, .units(let units)) = step.action,
+                        let first = units.first
+                    else { return most }
+                    return program.items[first.item].carriedByteCount * first.range.count
                 }
                 let uploads = steps.compactMap { step -> (bytes: Int, isCarried: Bool)? in
                     guard case .uploadWeights(let item, let units) = step.action else { return nil }

@@ -27,7 +27,7 @@ func randomNetwork(seed: UInt64) -> GraphSketch {
                 from: channels,
                 to: channels,
                 kernel: 3,
-                group: channels
+                group: channels % 8 == 0 && random.below(2) == 0 ? channels / 8 : channels
             )
             if random.below(2) == 0 { x = sketch.relu(name + ".relu", x) }
         case 3:

@@ -123,8 +123,8 @@ struct EngineTests {
                     case .uploadInput(let number): up += network.inputs[number].type.byteCount
                     case .downloadOutput(let number):
                         down += program.graph[program.graph.outputs[number]].type.byteCount
-                    case .compute(_, .chunks(let item, _, let units)):
-                        up += program.items[item].byteCount(of: units)
+                    case .compute(_, .chunks(let units)):
+                        up += program.items[units.item].byteCount(of: units.range)
                     case .compute: break
                     }
                 }
