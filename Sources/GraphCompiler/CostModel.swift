@@ -33,7 +33,7 @@ package struct CostModel: Sendable {
         case .convolution(let kernel):
             let rate =
                 switch kernel.algorithm {
-                case .grouped: profile.operationsPerSecond / 3
+                case .grouped: profile.operationsPerSecond * 2 / 3
                 case .depthwise: profile.operationsPerSecond / 4
                 case .winograd: profile.operationsPerSecond * 2
                 case .tile, .matrix, .planar: profile.operationsPerSecond

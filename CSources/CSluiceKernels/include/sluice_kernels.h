@@ -312,6 +312,7 @@ typedef struct {
 // first output channel in the whole layer (to find groups). A task is a run of rows_per_task output
 // rows of two channel blocks of one image; task number = (image * row_groups + row_group) *
 // pairs + pair.
+// The residual may be the output.
 enum { SL_GROUPED_FEW = 4 };
 typedef struct {
     uint32_t images;
