@@ -24,6 +24,7 @@
 
 #include "bottleneck_body.h"
 
+#include "channels_body.h"
 #include "copy_body.h"
 #include "elementwise_body.h"
 #include "layout_body.h"
@@ -50,6 +51,7 @@ const sl_isa SL_FN(sl_isa) = {
     .pool = SL_FN(sl_pool),
     .global_pool = SL_FN(sl_global_pool),
     .layout = SL_FN(sl_layout),
+    .channels = SL_FN(sl_channels),
     .softmax = SL_FN(sl_softmax),
     .unary = SL_FN(sl_unary),
     .binary = SL_FN(sl_binary),

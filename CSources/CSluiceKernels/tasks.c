@@ -19,6 +19,12 @@ size_t sl_layout_task_count(const sl_isa *isa, const sl_layout_args *args) {
            sl_group_count(args->pixels, args->pixels_per_task);
 }
 
+size_t sl_channels_task_count(const sl_isa *isa, const sl_channels_args *args) {
+    if (args->pixels == 0) return 0;
+    return args->images * sl_group_count(args->channels, isa->lanes) *
+           sl_group_count(args->pixels, args->pixels_per_task);
+}
+
 size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {
     (void)isa;
     if (args->axis_size == 0) return 0;

@@ -78,6 +78,7 @@ extension Kernel {
         case .gather: return "gather"
         case .cast: return "cast"
         case .layout(let toBlocked): return toBlocked ? "block" : "unblock"
+        case .channels(let sources): return "channels[\(sources.count)]"
         case .packMatrices: return "pack"
         case .product(let product):
             return "product[\(product.m)x\(product.k)x\(product.n) x\(product.aIndex.count)]"

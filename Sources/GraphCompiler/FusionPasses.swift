@@ -20,6 +20,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "depthwise", apply: fuseDepthwise),
     FusionPass(name: "projection", apply: fuseProjections),
     FusionPass(name: "input", apply: fuseInputAffines),
+    FusionPass(name: "channel", apply: joinChannelCopies),
 ]
 
 /// Nodes of a graph while a pass removes some and replaces others.

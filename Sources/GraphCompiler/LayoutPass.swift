@@ -12,6 +12,7 @@ package func chooseLayouts(of graph: FusedGraph, lanes: Int) -> FusedGraph {
 private struct LayoutPass {
     let lanes: Int
     let source: FusedGraph
+    private let uses: GraphUses
     var result: FusedGraph
     /// The blocked and row-major forms of each value, once they exist.
     private var blocked: [ValueID: ValueID] = [:]
@@ -20,6 +21,7 @@ private struct LayoutPass {
     init(graph: FusedGraph, lanes: Int) {
         self.lanes = lanes
         source = graph
+        uses = GraphUses(of: graph)
         result = graph
         result.nodes = []
     }
@@ -123,8 +125,45 @@ private struct LayoutPass {
             emit(node, .blocked)
             return
         }
+        if node.inputs.contains(where: { blocked[$0] != nil }),
+            let sources = imageSources(node, copy), isReadInBlocks(node.output)
+        {
+            node.inputs = node.inputs.map { inBlocks($0) }
+            node.kernel = .channels(sources)
+            emit(node, .blocked)
+            return
+        }
         node.inputs = node.inputs.map { inRowMajor($0) }
         emit(node, .rowMajor)
+    }
+
+    /// Where the channels of a copy come from, if it puts together channels of images.
+    private func imageSources(_ node: FusedNode, _ copy: CopyKernel) -> [ChannelSource]? {
+        guard (node.inputs + [node.output]).allSatisfy({ source[$0].type.dtype == .float32 }),
+            node.inputs.allSatisfy({ source[$0].constant == nil })
+        else { return nil }
+        return channelSources(
+            of: copy,
+            inputs: node.inputs.map { source[$0].type.shape },
+            output: source[node.output].type.shape
+        )
+    }
+
+    /// Whether something that needs blocks reads a value, or what is made of it element by element.
+    private func isReadInBlocks(_ id: ValueID, depth: Int = 4) -> Bool {
+        guard depth > 0, source[id].type.shape.count == 4 else { return false }
+        return uses.readers[id.index].contains { reader in
+            let node = source.nodes[reader]
+            switch node.kernel {
+            case .convolution(let kernel):
+                return kernel.algorithm != .matrix
+                    && (kernel.algorithm != .planar || node.inputs[0] != id)
+            case .pool, .globalPool: return true
+            case .unary, .binary, .resize, .copy:
+                return isReadInBlocks(node.output, depth: depth - 1)
+            default: return false
+            }
+        }
     }
 
     /// Whether the node joins images along channels at boundaries of channel blocks.

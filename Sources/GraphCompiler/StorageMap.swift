@@ -131,7 +131,10 @@ private struct StorageBuilder {
             else { continue }
             for (position, box) in copy.boxes.enumerated() {
                 let input = node.inputs[position]
+                let count = box.dimensions.reduce(1, *)
                 guard box.input == position, isContiguous(box), graph[input].constant == nil,
+                    count * graph[input].type.dtype.byteCount
+                        == graph[input].byteCount(lanes: lanes),
                     !graph.inputs.contains(input),
                     node.inputs.filter({ $0 == input }).count == 1
                 else { continue }

@@ -89,15 +89,7 @@ extension KernelBinder {
         args.in_image_stride = toBlocked ? dense : padded
         args.output = floats(operands.output)
         args.out_image_stride = toBlocked ? padded : dense
-        let rows = rowsPerTask(
-            images: shape[0],
-            planes: blocks(shape[1]),
-            height: shape[2],
-            width: shape[3...].reduce(1, *)
-        )
-        // Whole squares of pixels and channels.
-        let run = Int(rows) * shape[3...].reduce(1, *)
-        args.pixels_per_task = max((run + lanes - 1) / lanes, 1) * lanes
+        args.pixels_per_task = pixelsPerTask(shape)
         return [
             KernelCall(
                 isa.pointee.layout,
@@ -105,6 +97,53 @@ extension KernelBinder {
                 taskCount: sl_layout_task_count(isa, &args)
             )
         ]
+    }
+
+    func bindChannels(
+        _ node: FusedNode,
+        _ sources: [ChannelSource],
+        _ operands: KernelOperands
+    ) -> [KernelCall] {
+        let shape = shape(node.output)
+        let pixels = plane(node.output)
+        var args = sl_channels_args()
+        args.images = UInt32(shape[0])
+        args.channels = UInt32(shape[1])
+        args.pixels = pixels
+        args.sources = store.keep(
+            sources.map {
+                sl_channel_source(input: UInt32($0.input), channel: UInt32($0.channel))
+            }
+        )
+        args.inputs = store.keep(
+            operands.inputs.map { Optional(UnsafePointer(floats($0))) }
+        )
+        args.in_image_strides = store.keep(
+            node.inputs.map { blocks(self.shape($0)[1]) * lanes * pixels }
+        )
+        args.output = floats(operands.output)
+        args.out_image_stride = blocks(shape[1]) * lanes * pixels
+        args.pixels_per_task = pixelsPerTask(shape)
+        return [
+            KernelCall(
+                isa.pointee.channels,
+                UnsafeRawPointer(store.keep(args)),
+                taskCount: sl_channels_task_count(isa, &args)
+            )
+        ]
+    }
+
+    /// Pixels of one channel block in a task: rows as convolutions share them, in whole squares of
+    /// pixels and channels.
+    private func pixelsPerTask(_ shape: [Int]) -> Int {
+        let width = shape[3...].reduce(1, *)
+        let rows = rowsPerTask(
+            images: shape[0],
+            planes: blocks(shape[1]),
+            height: shape[2],
+            width: width
+        )
+        return max((Int(rows) * width + lanes - 1) / lanes, 1) * lanes
     }
 
     // MARK: Products of two activations

@@ -89,6 +89,8 @@ package struct KernelBinder {
             return bindSelect(node, operands)
         case .layout(let toBlocked):
             return bindLayout(node, toBlocked: toBlocked, operands)
+        case .channels(let sources):
+            return bindChannels(node, sources, operands)
         case .packMatrices(let packing):
             return bindPacking(packing, operands)
         case .product(let product):

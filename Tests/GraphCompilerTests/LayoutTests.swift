@@ -41,6 +41,51 @@ struct LayoutTests {
         #expect(lines.filter { $0.contains("= unblock(") }.count == 1)
     }
 
+    @Test("channels are put together in blocks, at any boundary, where blocks are read")
+    func channelsStayInBlocks() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 12)
+        let b = sketch.convolution("b", x, from: 8, to: 6)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        sketch.output(sketch.convolution("y", joined, from: 18, to: 8))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.contains { $0.contains("blocked = channels[18](") })
+        #expect(lines.filter { $0.contains("= unblock(") }.count == 1)
+
+        var seen = GraphSketch()
+        let left = seen.convolution("a", seen.input("x", [1, 8, 4, 4]), from: 8, to: 12)
+        let right = seen.convolution("b", left, from: 12, to: 6)
+        seen.output(seen.node("joined", .concat(axis: 1), left, right))
+        #expect(try !seen.fused().nodeLines.contains { $0.contains("channels[") })
+    }
+
+    @Test("a shuffle of joined channels and a split of it are one copy for each half")
+    func shufflesAreOneCopy() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 6)
+        let b = sketch.convolution("b", x, from: 8, to: 6)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        let apart = sketch.node(
+            "apart",
+            .reshape(allowZero: false),
+            joined,
+            sketch.integers("s", [2, 2, 6, 4, 4])
+        )
+        let turned = sketch.node("turned", .transpose(permutation: [0, 2, 1, 3, 4]), apart)
+        let shuffled = sketch.node(
+            "shuffled",
+            .reshape(allowZero: false),
+            turned,
+            sketch.integers("t", [2, 12, 4, 4])
+        )
+        sketch.output(sketch.convolution("y", shuffled, from: 12, to: 8))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.filter { $0.contains("channels[12](") || $0.contains("= copy") }.count == 1)
+        #expect(lines.filter { $0.contains("= unblock(") }.count == 1)
+    }
+
     @Test("the first layer reads row-major images")
     func firstLayerReadsRowMajor() throws {
         var sketch = GraphSketch()
@@ -63,10 +108,10 @@ struct LayoutTests {
     }
 
     @Test(
-        "a concat stays in blocks at block boundaries only",
+        "a concat is a copy of blocks at block boundaries only",
         arguments: [(8, true), (4, false)]
     )
-    func concatAtBlockBoundaries(channels: Int, isBlocked: Bool) throws {
+    func concatAtBlockBoundaries(channels: Int, isCopy: Bool) throws {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 4])
         let a = sketch.convolution("a", x, from: 8, to: channels)
@@ -75,7 +120,8 @@ struct LayoutTests {
         sketch.output(sketch.convolution("y", joined, from: channels + 8, to: 8))
         let fused = try sketch.fused()
         let id = try #require(fused.value("joined"))
-        #expect((fused[id].layout == .blocked) == isBlocked)
+        #expect(fused[id].layout == .blocked)
+        #expect(fused.nodeLines.contains { $0.contains("blocked = copy") } == isCopy)
     }
 
     @Test("a single element that was computed in a block leaves it before it is repeated")
@@ -123,6 +169,27 @@ struct StorageMapTests {
         #expect(map.storage[ids[1].index] == map.storage[ids[2].index])
         // Everything after the input is written over it: it dies at each step.
         #expect(Set(ids.map { map.storage[$0.index] }).count == 1)
+    }
+
+    @Test("values of which a copy takes a part are not written into its result")
+    func partsOfInputsAreNotPlaced() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.node("a", .unary(.exp), x)
+        let b = sketch.node("b", .unary(.tanh), x)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        // Channel 0 of each.
+        let (start, end) = (sketch.integers("start", [0]), sketch.integers("end", [16]))
+        let (axis, step) = (sketch.integers("axis", [1]), sketch.integers("step", [8]))
+        sketch.output(sketch.node("y", .slice, joined, start, end, axis, step))
+        let (graph, map) = try map(sketch)
+        let copies = graph.nodes.filter {
+            if case .copy = $0.kernel { return true }
+            return false
+        }
+        #expect(copies.count == 1)
+        #expect(copies.first?.inputs.count == 2)
+        #expect(map.placedInputs.isEmpty)
     }
 
     @Test("without sharing only views share")

@@ -53,6 +53,74 @@ import Testing
         }
     }
 
+    @Test("channels of several images in any order", arguments: KernelISA.supported)
+    func channels(isa: KernelISA) {
+        let lanes = isa.lanes
+        for seed in 0..<60 as Range<UInt64> {
+            var random = SeededGenerator(seed: seed)
+            let draw = { (most: Int) in 1 + Int(random.next() % UInt64(most)) }
+            let pixels = draw(3 * lanes)
+            let sizes = (0..<draw(3)).map { _ in draw(5 * lanes) }
+            let count = draw(4 * lanes)
+            let blocks = { (channels: Int) in (channels + lanes - 1) / lanes }
+            let inputs = sizes.map {
+                GuardedBuffer(random.floats(2 * blocks($0) * lanes * pixels))
+            }
+            // Runs of neighbours, as of slices, and steps of more than one, as of shuffles.
+            let step = seed % 3 == 0 ? 1 : draw(9)
+            var place = 0
+            let sources = (0..<count).map { _ in
+                place += step
+                let input = place / lanes % sizes.count
+                return sl_channel_source(
+                    input: UInt32(input),
+                    channel: UInt32(place % sizes[input])
+                )
+            }
+            let output = GuardedBuffer<Float>(
+                Array(repeating: .nan, count: 2 * blocks(count) * lanes * pixels)
+            )
+            let pointers = inputs.map { Optional(UnsafePointer($0.pointer)) }
+            let strides = sizes.map { blocks($0) * lanes * pixels }
+            sources.withUnsafeBufferPointer { sources in
+                pointers.withUnsafeBufferPointer { pointers in
+                    strides.withUnsafeBufferPointer { strides in
+                        var args = sl_channels_args()
+                        args.images = 2
+                        args.channels = UInt32(count)
+                        args.pixels = pixels
+                        args.sources = sources.baseAddress
+                        args.inputs = pointers.baseAddress
+                        args.in_image_strides = strides.baseAddress
+                        args.output = output.pointer
+                        args.out_image_stride = blocks(count) * lanes * pixels
+                        args.pixels_per_task = draw(pixels)
+                        isa.run(isa.table.pointee.channels, args, sl_channels_task_count)
+                    }
+                }
+            }
+            let at = { (image: Int, channel: Int, pixel: Int, channels: Int) in
+                ((image * blocks(channels) + channel / lanes) * pixels + pixel) * lanes
+                    + channel % lanes
+            }
+            var wrong = 0
+            for image in 0..<2 {
+                for (channel, source) in sources.enumerated() {
+                    let size = sizes[Int(source.input)]
+                    for pixel in 0..<pixels {
+                        let from = at(image, Int(source.channel), pixel, size)
+                        let to = at(image, channel, pixel, count)
+                        if output.pointer[to] != inputs[Int(source.input)].pointer[from] {
+                            wrong += 1
+                        }
+                    }
+                }
+            }
+            #expect(wrong == 0, "seed \(seed)")
+            #expect(output.isIntact)
+        }
+    }
+
     struct Box: Sendable, CustomTestStringConvertible {
         var shape: [Int]
         /// Which dimension of the output runs along each dimension of the input, outermost first.

@@ -398,6 +398,25 @@ typedef struct {
     size_t pixels_per_task;
 } sl_layout_args;
 
+// Channels of blocked tensors of the same size, put together in any order: channel c of the output
+// is channel sources[c].channel of input sources[c].input. Padding lanes are not defined. Block
+// strides are pixels * lanes. Tasks as of sl_layout_args.
+typedef struct {
+    uint32_t input;
+    uint32_t channel;
+} sl_channel_source;
+typedef struct {
+    uint32_t images;
+    uint32_t channels;
+    size_t pixels;
+    const sl_channel_source *sources;
+    const float *const *inputs;
+    const size_t *in_image_strides;
+    float *output;
+    size_t out_image_stride;
+    size_t pixels_per_task;
+} sl_channels_args;
+
 // Softmax over `axis_size` elements, `inner` apart, for `outer` * inner rows; float32, row-major
 // [outer, axis_size, inner]. Subtracts the row's maximum. One task per run of rows_per_task rows.
 typedef struct {
@@ -745,6 +764,7 @@ typedef struct {
     sl_task_fn _Nonnull pool;
     sl_task_fn _Nonnull global_pool;
     sl_task_fn _Nonnull layout;
+    sl_task_fn _Nonnull channels;
     sl_task_fn _Nonnull softmax;
     sl_task_fn _Nonnull unary;
     sl_task_fn _Nonnull binary;
@@ -801,6 +821,7 @@ size_t sl_pool_task_count(const sl_isa *_Nonnull isa, const sl_pool_args *_Nonnu
 size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,
                                  const sl_global_pool_args *_Nonnull args);
 size_t sl_layout_task_count(const sl_isa *_Nonnull isa, const sl_layout_args *_Nonnull args);
+size_t sl_channels_task_count(const sl_isa *_Nonnull isa, const sl_channels_args *_Nonnull args);
 size_t sl_softmax_task_count(const sl_isa *_Nonnull isa, const sl_softmax_args *_Nonnull args);
 size_t sl_unary_task_count(const sl_isa *_Nonnull isa, const sl_unary_args *_Nonnull args);
 size_t sl_binary_task_count(const sl_isa *_Nonnull isa, const sl_binary_args *_Nonnull args);

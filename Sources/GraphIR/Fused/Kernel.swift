@@ -34,6 +34,8 @@ package enum Kernel: Sendable {
     case cast
     /// Between row-major and blocked.
     case layout(toBlocked: Bool)
+    /// Channels of blocked images of the same size in any order: those of the output, one by one.
+    case channels([ChannelSource])
     /// Packs a matrix known only at run time into panels, as weights of `product`.
     case packMatrices(MatrixPacking)
     /// Inputs: a, packed b.
@@ -452,6 +454,17 @@ package struct StridedBox: Hashable, Sendable {
         self.inputStrides = inputStrides
         self.outputOffset = outputOffset
         self.outputStrides = outputStrides
+    }
+}
+
+/// One channel of one input of a node.
+package struct ChannelSource: Hashable, Sendable {
+    package var input: Int
+    package var channel: Int
+
+    package init(input: Int, channel: Int) {
+        self.input = input
+        self.channel = channel
     }
 }
 
