@@ -2,23 +2,46 @@
 // vectors that hold its channels, one permutation of each.
 #pragma once
 
-// One vector that some lanes of a block of the result come from.
+// One vector that some lanes of a block of the result come from: which lane of it each of them is,
+// and 1 for those that are, 0 for others.
 typedef struct {
     const float *from;
-    vec_index index;
-    vmask own;
+    int32_t index[VEC_LANES];
+    float own[VEC_LANES];
 } channel_part;
 
-SL_INLINE void SL_FN(join_parts)(const size_t count, const channel_part *parts, size_t pixels,
-                                 float *output) {
-    for (size_t p = 0; p < pixels; p++) {
-        const size_t at = p * VEC_LANES;
-        vec joined = vec_permute(vec_load(parts[0].from + at), parts[0].index);
-        for (size_t k = 1; k < count; k++) {
-            const vec more = vec_permute(vec_load(parts[k].from + at), parts[k].index);
-            joined = vec_select(parts[k].own, more, joined);
+enum { FEW_PARTS = 6 };
+
+// At most FEW_PARTS, a number known to the compiler.
+SL_INLINE void SL_FN(join_few)(const size_t count, const channel_part *parts, size_t pixels,
+                               float *output) {
+    vec_index index[FEW_PARTS];
+    vmask own[FEW_PARTS];
+    SL_UNROLL for (size_t k = 0; k < count; k++) {
+        index[k] = vec_index_load(parts[k].index);
+        own[k] = vec_less(vec_zero(), vec_load(parts[k].own));
+    }
+    for (size_t at = 0; at < pixels * VEC_LANES; at += VEC_LANES) {
+        vec joined = vec_permute(vec_load(parts[0].from + at), index[0]);
+        SL_UNROLL for (size_t k = 1; k < count; k++) {
+            const vec more = vec_permute(vec_load(parts[k].from + at), index[k]);
+            joined = vec_select(own[k], more, joined);
         }
         vec_store(output + at, joined);
+    }
+}
+
+// Any number, one after the other.
+static void SL_FN(join_many)(size_t count, const channel_part *parts, size_t pixels,
+                             float *output) {
+    SL_FN(join_few)(FEW_PARTS, parts, pixels, output);
+    for (size_t k = FEW_PARTS; k < count; k++) {
+        const vec_index index = vec_index_load(parts[k].index);
+        const vmask own = vec_less(vec_zero(), vec_load(parts[k].own));
+        for (size_t at = 0; at < pixels * VEC_LANES; at += VEC_LANES) {
+            const vec more = vec_permute(vec_load(parts[k].from + at), index);
+            vec_store(output + at, vec_select(own, more, vec_load(output + at)));
+        }
     }
 }
 
@@ -31,9 +54,7 @@ static void SL_FN(sl_channels)(const void *erased, size_t task, float *scratch) 
     const size_t block_floats = args->pixels * VEC_LANES;
     const size_t first = at.rows.first * VEC_LANES;
 
-    const float *from[VEC_LANES];
-    int32_t index[VEC_LANES][VEC_LANES];
-    float own[VEC_LANES][VEC_LANES];
+    channel_part parts[VEC_LANES];
     size_t count = 0;
     for (size_t c = channels.first; c < channels.end; c++) {
         const sl_channel_source source = args->sources[c];
@@ -41,46 +62,34 @@ static void SL_FN(sl_channels)(const void *erased, size_t task, float *scratch) 
                                    at.image * args->in_image_strides[source.input] +
                                    source.channel / VEC_LANES * block_floats + first;
         size_t k = 0;
-        while (k < count && from[k] != block) k++;
-        if (k == count) {
-            from[count++] = block;
-            memset(index[k], 0, sizeof index[k]);
-            memset(own[k], 0, sizeof own[k]);
-        }
-        index[k][c - channels.first] = (int32_t)(source.channel % VEC_LANES);
-        own[k][c - channels.first] = 1;
-    }
-    channel_part parts[VEC_LANES];
-    for (size_t k = 0; k < count; k++) {
-        parts[k] = (channel_part){
-            .from = from[k],
-            .index = vec_index_load(index[k]),
-            .own = vec_less(vec_zero(), vec_load(own[k])),
-        };
+        while (k < count && parts[k].from != block) k++;
+        if (k == count) parts[count++] = (channel_part){.from = block};
+        parts[k].index[c - channels.first] = (int32_t)(source.channel % VEC_LANES);
+        parts[k].own[c - channels.first] = 1;
     }
     float *const output =
         args->output + at.image * args->out_image_stride + at.plane * block_floats + first;
     const size_t pixels = at.rows.end - at.rows.first;
     switch (count) {
         case 1:
-            SL_FN(join_parts)(1, parts, pixels, output);
+            SL_FN(join_few)(1, parts, pixels, output);
             break;
         case 2:
-            SL_FN(join_parts)(2, parts, pixels, output);
+            SL_FN(join_few)(2, parts, pixels, output);
             break;
         case 3:
-            SL_FN(join_parts)(3, parts, pixels, output);
+            SL_FN(join_few)(3, parts, pixels, output);
             break;
         case 4:
-            SL_FN(join_parts)(4, parts, pixels, output);
+            SL_FN(join_few)(4, parts, pixels, output);
             break;
         case 5:
-            SL_FN(join_parts)(5, parts, pixels, output);
+            SL_FN(join_few)(5, parts, pixels, output);
             break;
         case 6:
-            SL_FN(join_parts)(6, parts, pixels, output);
+            SL_FN(join_few)(6, parts, pixels, output);
             break;
         default:
-            SL_FN(join_parts)(count, parts, pixels, output);
+            SL_FN(join_many)(count, parts, pixels, output);
     }
 }
