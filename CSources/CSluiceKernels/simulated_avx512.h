@@ -36,6 +36,15 @@ static inline __m512i sl_simulated_srai_epi32(__m512i a, int count) {
     return v.integers;
 }
 
+static inline __m512 sl_simulated_permutevar_ps(__m512 a, __m512i index) {
+    sl_simulated_512 v = {.floats = a};
+    const sl_simulated_512 lanes = {.integers = index};
+    for (int i = 0; i < 2; i++) {
+        v.float_half[i] = _mm256_permutevar_ps(v.float_half[i], lanes.integer_half[i]);
+    }
+    return v.floats;
+}
+
 // Lanes that the mask leaves out are not accessed, so that a sanitizer sees what a tail touches.
 static inline __m512 sl_simulated_maskz_loadu_ps(__mmask16 mask, const void *source) {
     sl_simulated_512 v = {.lane = {0}};
@@ -58,6 +67,8 @@ static inline void sl_simulated_mask_storeu_ps(void *target, __mmask16 mask, __m
 #define _mm512_cvtepi32_ps(a) sl_simulated_cvtepi32_ps(a)
 #undef _mm512_srai_epi32
 #define _mm512_srai_epi32(a, count) sl_simulated_srai_epi32(a, count)
+#undef _mm512_permutevar_ps
+#define _mm512_permutevar_ps(a, index) sl_simulated_permutevar_ps(a, index)
 #undef _mm512_maskz_loadu_ps
 #define _mm512_maskz_loadu_ps(mask, source) sl_simulated_maskz_loadu_ps(mask, source)
 #undef _mm512_mask_storeu_ps
