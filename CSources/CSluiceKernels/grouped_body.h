@@ -353,7 +353,6 @@ static bool SL_FN(permute_vector)(const sl_grouped_args *args, size_t first, gro
         .channel = channel / VEC_LANES * VEC_LANES,
         .kind = are_quads ? GROUPED_QUADS : GROUPED_PERMUTE,
         .index = vec_index_load(index),
-        .own = {SL_FN(lanes_between)(0, VEC_LANES)},
         .is_whole = {true},
     };
     return true;
@@ -422,18 +421,16 @@ static void SL_FN(sl_grouped)(const void *raw_args, size_t task, float *scratch)
     }
     const size_t first = at.plane * 2, end = sl_min_size(first + 2, args.blocks);
     grouped_pass pass;
-    size_t block = first;
-    for (; block < end; block++) {
-        if (!SL_FN(permute_vector)(&args, args.first_channel + block * VEC_LANES, &pass)) break;
-        SL_FN(run_pass)(&args, at.image, block, rows, &pass);
+    for (size_t block = first; block < end;) {
+        size_t next = block;
+        while (next < end &&
+               !SL_FN(permute_vector)(&args, args.first_channel + next * VEC_LANES, &pass)) {
+            next++;
+        }
+        if (block < next) SL_FN(grouped_blocks)(&args, at.image, block, next, rows);
+        if (next < end) SL_FN(run_pass)(&args, at.image, next, rows, &pass);
+        block = next + 1;
     }
-    size_t stop = end;
-    if (stop - block == 2 &&
-        SL_FN(permute_vector)(&args, args.first_channel + (stop - 1) * VEC_LANES, &pass)) {
-        stop--;
-        SL_FN(run_pass)(&args, at.image, stop, rows, &pass);
-    }
-    if (block < stop) SL_FN(grouped_blocks)(&args, at.image, block, stop, rows);
     if (!SL_FN(acts_after_store)(args.activation)) return;
     for (size_t o = first; o < end; o++) {
         for (size_t oy = rows.first; oy < rows.end; oy++) {

@@ -13,16 +13,19 @@ size_t sl_global_pool_task_count(const sl_isa *isa, const sl_global_pool_args *a
     return (size_t)args->images * args->blocks;
 }
 
+// Runs of pixels of each channel block of each image.
+static size_t block_run_count(const sl_isa *isa, size_t images, size_t channels, size_t pixels,
+                              size_t pixels_per_task) {
+    if (pixels == 0) return 0;
+    return images * sl_group_count(channels, isa->lanes) * sl_group_count(pixels, pixels_per_task);
+}
+
 size_t sl_layout_task_count(const sl_isa *isa, const sl_layout_args *args) {
-    if (args->pixels == 0) return 0;
-    return args->images * sl_group_count(args->channels, isa->lanes) *
-           sl_group_count(args->pixels, args->pixels_per_task);
+    return block_run_count(isa, args->images, args->channels, args->pixels, args->pixels_per_task);
 }
 
 size_t sl_channels_task_count(const sl_isa *isa, const sl_channels_args *args) {
-    if (args->pixels == 0) return 0;
-    return args->images * sl_group_count(args->channels, isa->lanes) *
-           sl_group_count(args->pixels, args->pixels_per_task);
+    return block_run_count(isa, args->images, args->channels, args->pixels, args->pixels_per_task);
 }
 
 size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {

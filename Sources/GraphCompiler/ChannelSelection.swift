@@ -47,8 +47,8 @@ func channelSources(of copy: CopyKernel, inputs: [[Int]], output: [Int]) -> [Cha
             }
         }
     }
-    guard planeCount == output[0] * output[1] else { return nil }
-    return sources.compactMap { $0 }.count == output[1] ? sources.compactMap { $0 } : nil
+    let known = sources.compactMap { $0 }
+    return planeCount == output[0] * output[1] && known.count == output[1] ? known : nil
 }
 
 /// The copy that puts channels together: a box for each run of neighbours.
@@ -111,8 +111,10 @@ private func absorbReshapes(in graph: FusedGraph) -> FusedGraph {
         guard case .copy = node.kernel, !graph.isReshape(node) else { continue }
         var joined = node
         joined.inputs = node.inputs.map { id in
-            guard let producer = uses.producer[id.index] else { return id }
-            let before = graph.nodes[producer]
+            // A reshape that a copy before it has taken is no longer there.
+            guard let producer = uses.producer[id.index], let before = nodes[producer] else {
+                return id
+            }
             return graph.isReshape(before) && graph.isImage(before.inputs[0])
                 ? before.inputs[0] : id
         }
