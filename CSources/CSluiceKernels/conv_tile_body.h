@@ -104,9 +104,9 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         pixel_source from = {.first = first, .step = job->step};
         size_t tap = 0;
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
-            if (job->asks_ahead) {
+            if (job->ask_step != 0) {
                 SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
-                    __builtin_prefetch(from.first + job->run_step + p * VEC_LANES, 0, 3);
+                    __builtin_prefetch(from.first + job->ask_step + p * VEC_LANES, 0, 3);
                 }
             }
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, VEC_LANES);

@@ -29,6 +29,10 @@ typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_PIXELS_A_BASE SL_HALF_PANEL_PIXELS
 #endif
 #define SL_BASE_COUNT ((SL_HALF_PANEL_PIXELS + SL_PIXELS_A_BASE - 1) / SL_PIXELS_A_BASE)
+// Channels up to which tiles ask for the input of the next; any number where not said.
+#ifndef SL_ASK_CHANNELS
+#define SL_ASK_CHANNELS SIZE_MAX
+#endif
 // Has the compiler keep a pointer as it is, and not as its distance from another one.
 #ifndef SL_KEEP_IN_REGISTER
 #define SL_KEEP_IN_REGISTER(p)
@@ -62,8 +66,8 @@ typedef struct {
     // A strided call computes a run of tiles, input and output this many floats apart.
     size_t run;
     size_t run_step, run_out_step;
-    // Whether each tile asks for the input of the next, which comes from far away.
-    bool asks_ahead;
+    // How far beyond what it multiplies a run asks for input that comes from far away; 0 for none.
+    ptrdiff_t ask_step;
     // Input of a placed tile: each pixel under tap 0 of channel block 0. Of an indirect tile: the
     // place of offset (0, 0) of each pixel in bytes from `image`, its row and its column, which may
     // be outside the image.

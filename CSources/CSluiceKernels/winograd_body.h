@@ -203,9 +203,6 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
     job->channels = channels;
-    // Patches of the next point come from far away; each tile asks for its share of them.
-    const size_t lines = sl_ceil_div(channels * plan->tiles, FLOATS_PER_LINE);
-    const size_t lines_per_group = sl_ceil_div(lines, cut.count);
     const size_t steps = channels / VEC_LANES, points = plan->pairs * 2 * PATCH;
     size_t asked = next_weights.floats / FLOATS_PER_LINE;
     job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * points);
@@ -217,10 +214,11 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
     const float *const all_patches = plan->patches + first / VEC_LANES * plan->tiles * VEC_LANES;
     for (size_t number = 0; number < points; number++) {
         const size_t point = SL_FN(pair_point)(pair, number);
-        const bool is_last = 2 * PATCH * pair + number + 1 == PATCH_POINTS;
-        const size_t later = is_last ? point : SL_FN(pair_point)(pair, number + 1);
         const float *const patches = all_patches + point * plan->patch_stride;
-        const float *next = all_patches + later * plan->patch_stride;
+        // Patches of the next point come from far away.
+        const bool is_last = number + 1 == points;
+        const size_t next = is_last ? point : SL_FN(pair_point)(pair, number + 1);
+        job->ask_step = ((ptrdiff_t)next - (ptrdiff_t)point) * (ptrdiff_t)plan->patch_stride;
         job->weights = plan->filters + number * plan->filter_stride;
         job->output = plan->products + point * plan->product_stride;
         job->residual = first > 0 ? job->output : NULL;
@@ -230,10 +228,6 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
             job->pixels = cut.base + (group < cut.larger);
             SL_FN(load_carrier)(carrier, tile_lines, job);
             job->prefetch_step = asked > 0 ? FLOATS_PER_LINE : 0;
-            for (size_t line = 0; line < lines_per_group * job->run; line++) {
-                __builtin_prefetch(next, 0, 3);
-                next += FLOATS_PER_LINE;
-            }
             job->first = patches + tile * VEC_LANES;
             job->out_first = (ptrdiff_t)(tile * width);
             job->run_step = job->pixels * VEC_LANES;
