@@ -170,6 +170,16 @@ SL_INLINE size_t sl_winograd_chunk(const sl_conv_args *args, size_t lanes) {
     return sl_ceil_div(blocks, chunks) * lanes;
 }
 
+// Input channels whose patches are transformed together, whole chunks: what a tile takes has a
+// bound. The sums of later ones are added to the output.
+SL_INLINE size_t sl_winograd_group(const sl_conv_args *args, size_t lanes) {
+    enum { GROUP_CHANNELS = 256 };
+    const size_t chunk = sl_winograd_chunk(args, lanes);
+    const size_t chunks = sl_ceil_div(args->channels, chunk);
+    const size_t groups = sl_ceil_div(chunks * chunk, GROUP_CHANNELS);
+    return sl_ceil_div(chunks, groups) * chunk;
+}
+
 // How outputs are cut into tiles. A dilated filter reads every dilation-th row and column: the
 // outputs that do so together, a phase, are an image of their own, which has no dilation.
 typedef struct {
@@ -202,7 +212,7 @@ SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, si
     const size_t tiles = sl_min_size(args->tiles_per_block, sl_winograd_tiles(args));
     const size_t channels = sl_winograd_chunk(&args->conv, lanes);
     return (sl_winograd_sizes){
-        .patch_stride = sl_ceil_div(args->conv.channels, lanes) * lanes * tiles + LINE,
+        .patch_stride = sl_winograd_group(&args->conv, lanes) * tiles + LINE,
         .filter_stride = (channels + 1) * 2 * lanes + LINE,
         .product_stride = tiles * 2 * lanes + LINE,
     };

@@ -1,8 +1,9 @@
 // Winograd convolution: transforms patches of the input once, then panel after panel transforms
-// the filters, multiplies at each of the 36 points with the tile kernel, and transforms back.
+// the filters, multiplies at each of the 36 points with the tile kernel, and transforms back. Many
+// input channels are done in groups, which add to the output one after the other.
 //
 // The sum at a point is a sum of chains over chunks of the input channels, which follow from shape
-// and ISA, so the bits of an output do not depend on how tiles and panels are cut.
+// and ISA as groups do, so the bits of an output do not depend on how tiles and panels are cut.
 #pragma once
 
 // The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
@@ -94,14 +95,21 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
 }
 
 static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args,
-                                                               const winograd_plan *plan) {
+                                                               const winograd_plan *plan,
+                                                               sl_span channels) {
     // Tiles that share a cache line of the result are transformed together.
     enum { TOGETHER = VEC_LANES < FLOATS_PER_LINE ? FLOATS_PER_LINE / VEC_LANES : 1 };
-    const size_t channel_blocks = sl_ceil_div(args->conv.channels, VEC_LANES);
+    const size_t first_block = channels.first / VEC_LANES;
+    const size_t channel_blocks = sl_ceil_div(channels.end - channels.first, VEC_LANES);
     patch_walk walks[TOGETHER];
     for (size_t first = 0; first < plan->tiles; first += TOGETHER) {
         const size_t count = sl_min_size(TOGETHER, plan->tiles - first);
-        for (size_t t = 0; t < count; t++) SL_FN(locate_patch)(args, plan, first + t, &walks[t]);
+        for (size_t t = 0; t < count; t++) {
+            SL_FN(locate_patch)(args, plan, first + t, &walks[t]);
+            for (size_t y = 0; y < PATCH; y++) {
+                walks[t].source.row[y] += first_block * walks[t].block_step[y];
+            }
+        }
         for (size_t block = 0; block < channel_blocks; block++) {
             float *const target = plan->patches + (block * plan->tiles + first) * VEC_LANES;
             for (size_t t = 0; t < count; t++) {
@@ -193,9 +201,9 @@ SL_INLINE size_t SL_FN(pair_point)(size_t pair, size_t number) {
     return row * PATCH + number % PATCH;
 }
 
-// Multiplies patches and filters of `channels` input channels from `first` on, at each point from
-// pair `pair` of rows on whose filters are there. Meanwhile asks for the weights that are
-// transformed next.
+// Multiplies patches and filters of `channels` input channels from number `first` of their group on,
+// at each point from pair `pair` of rows on whose filters are there. Meanwhile asks for the weights
+// that are transformed next.
 static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_t vectors,
                                    size_t first, size_t channels, sl_next_read next_weights,
                                    carrier *carrier, tile_job *job) {
@@ -240,15 +248,34 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
     }
 }
 
-// Transforms the products of one panel back and ends the operation.
+// What ends a panel after a group of channels: a bias (NULL for none), what lies like the output
+// (NULL for nothing) is added, and an activation.
+typedef struct {
+    const float *bias, *added;
+    sl_activation activation;
+} winograd_end;
+
+// The bias and the residual start the sums of the first group, the last one ends the operation.
+SL_INLINE winograd_end SL_FN(end_of_group)(const sl_conv_args *conv, const float *bias,
+                                           sl_span group) {
+    const sl_activation none = {.kind = SL_ACTIVATION_NONE};
+    const bool is_first = group.first == 0, is_last = group.end == conv->channels;
+    return (winograd_end){
+        .bias = is_first ? bias : NULL,
+        .added = is_first ? conv->residual : conv->output,
+        .activation = is_last ? conv->activation : none,
+    };
+}
+
+// Transforms the products of one panel back and stores the results.
 SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                                    const winograd_plan *plan, size_t panel, size_t vectors,
-                                   const float *bias) {
+                                   const winograd_end *end) {
     const size_t size = (size_t)(PATCH + 1 - taps);
-    const bool is_clamp = conv->activation.kind == SL_ACTIVATION_CLAMP;
-    const vec low = vec_splat(is_clamp ? conv->activation.p0 : -INFINITY);
-    const vec high = vec_splat(is_clamp ? conv->activation.p1 : INFINITY);
-    const bool acts_later = SL_FN(acts_after_store)(conv->activation);
+    const bool is_clamp = end->activation.kind == SL_ACTIVATION_CLAMP;
+    const vec low = vec_splat(is_clamp ? end->activation.p0 : -INFINITY);
+    const vec high = vec_splat(is_clamp ? end->activation.p1 : INFINITY);
+    const bool acts_later = SL_FN(acts_after_store)(end->activation);
     const size_t row_step = plan->step_h * conv->out_row_stride;
     const size_t pixel_step = plan->step_w * conv->out_pixel_stride;
     for (size_t t = 0; t < plan->tiles; t++) {
@@ -262,15 +289,14 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
             const size_t start = tile.image * conv->out_image_stride +
                                  (panel * 2 + o) * conv->out_block_stride +
                                  tile.y * conv->out_row_stride + tile.x * conv->out_pixel_stride;
-            const vec first = vec_load(bias + o * VEC_LANES);
+            const vec first =
+                end->bias == NULL ? vec_zero() : vec_load(end->bias + o * VEC_LANES);
             for (size_t y = 0; y < rows; y++) {
                 const size_t row = start + y * row_step;
                 for (size_t x = 0; x < columns; x++) {
                     const size_t pixel = row + x * pixel_step;
                     vec sum = vec_add(sums[y][x], first);
-                    if (conv->residual != NULL) {
-                        sum = vec_add(sum, vec_load(conv->residual + pixel));
-                    }
+                    if (end->added != NULL) sum = vec_add(sum, vec_load(end->added + pixel));
                     vec_store(conv->output + pixel, vec_clamp(sum, low, high));
                 }
             }
@@ -283,7 +309,7 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                 const size_t step = is_dense ? row_step : pixel_step;
                 SL_FN(sl_activate_rows)
                 (count, is_dense ? columns * VEC_LANES : VEC_LANES, done, step, done, step,
-                 conv->activation);
+                 end->activation);
             }
         }
     }
@@ -291,13 +317,15 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
 
 static __attribute__((noinline)) void SL_FN(finish_panel_3)(const sl_conv_args *conv,
                                                             const winograd_plan *plan, size_t panel,
-                                                            size_t vectors, const float *bias) {
-    SL_FN(finish_panel)(3, conv, plan, panel, vectors, bias);
+                                                            size_t vectors,
+                                                            const winograd_end *end) {
+    SL_FN(finish_panel)(3, conv, plan, panel, vectors, end);
 }
 static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *conv,
                                                             const winograd_plan *plan, size_t panel,
-                                                            size_t vectors, const float *bias) {
-    SL_FN(finish_panel)(5, conv, plan, panel, vectors, bias);
+                                                            size_t vectors,
+                                                            const winograd_end *end) {
+    SL_FN(finish_panel)(5, conv, plan, panel, vectors, end);
 }
 
 // The weights of a panel for the chunk of channels that starts at `first`.
@@ -310,25 +338,25 @@ static sl_next_read SL_FN(chunk_weights)(const sl_conv_args *conv, size_t panel,
     };
 }
 
-// `next` is what is read after the panel.
+// One group of channels of a panel; `next` is what is read after it.
 static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
-                                      size_t panel, sl_next_read next, carrier *carrier,
-                                      tile_job *job) {
+                                      size_t panel, sl_span group, sl_next_read next,
+                                      carrier *carrier, tile_job *job) {
     const sl_conv_args *const conv = &args->conv;
     const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
     const float *const weights = SL_FN(panel_weights)(conv, panel, 0);
     SL_FN(space_evenly)(job, 0, vectors * VEC_LANES);
     const size_t chunk = sl_winograd_chunk(conv, VEC_LANES);
-    for (size_t c = 0; c < conv->channels; c += chunk) {
+    for (size_t c = group.first; c < group.end; c += chunk) {
         const winograd_channels channels = {
             .weights = weights,
             .all = conv->channels,
             .first = c,
-            .count = sl_min_size(chunk, conv->channels - c),
+            .count = sl_min_size(chunk, group.end - c),
         };
         const size_t end = c + channels.count;
         const sl_next_read after =
-            end == conv->channels ? next : SL_FN(chunk_weights)(conv, panel, end);
+            end == group.end ? next : SL_FN(chunk_weights)(conv, panel, end);
         for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
             if (plan->taps == 3 && vectors == 2) {
                 SL_FN(transform_pairs_3x2)(pair, channels, plan);
@@ -341,24 +369,25 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
             }
             const sl_next_read share =
                 sl_next_share(&after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
-            SL_FN(multiply_points)(plan, pair, vectors, c, channels.count, share, carrier, job);
+            SL_FN(multiply_points)
+            (plan, pair, vectors, c - group.first, channels.count, share, carrier, job);
         }
     }
+    const winograd_end end = SL_FN(end_of_group)(conv, weights, group);
     if (plan->taps == 3) {
-        SL_FN(finish_panel_3)(conv, plan, panel, vectors, weights);
+        SL_FN(finish_panel_3)(conv, plan, panel, vectors, &end);
     } else {
-        SL_FN(finish_panel_5)(conv, plan, panel, vectors, weights);
+        SL_FN(finish_panel_5)(conv, plan, panel, vectors, &end);
     }
 }
 
-// Multiplies the patches of a task's block with its panels. A call of its own keeps the job off the
-// stack of the transform of the patches.
+// Multiplies the patches of a task's block and a group of channels with its panels. A call of its
+// own keeps the job off the stack of the transform of the patches.
 static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winograd_args *args,
                                                                  const winograd_plan *plan,
-                                                                 size_t task) {
-    const sl_conv_args *const conv = &args->conv;
-    const size_t panels = sl_panel_count(conv->out_channels, VEC_LANES);
-    const size_t groups = sl_ceil_div(panels, conv->panels_per_task);
+                                                                 sl_span panels, sl_span group,
+                                                                 sl_next_read next,
+                                                                 carrier *carrier) {
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
     const int32_t block_step = (int32_t)(plan->tiles * VEC_LANES);
     const sl_conv_args product = {.taps = 1};
@@ -370,25 +399,36 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
     job.tap_gap = SL_FN(no_gap);
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
-    const sl_span span = sl_group_of(panels, groups, task % groups);
-    const size_t steps = conv->channels / VEC_LANES * PATCH_POINTS *
-                         sl_ceil_div(plan->tiles, SL_TILE_PIXELS) * (span.end - span.first);
-    const size_t tasks = plan->blocks * groups;
-    carrier carrier = SL_FN(start_carrier)(&conv->carried, task, tasks, steps);
-    for (size_t panel = span.first; panel < span.end; panel++) {
-        const sl_next_read next = panel + 1 < span.end ? SL_FN(chunk_weights)(conv, panel + 1, 0)
-                                                       : sl_next_share(&conv->next, task, tasks);
-        SL_FN(run_winograd_panel)(args, plan, panel, next, &carrier, &job);
+    for (size_t panel = panels.first; panel < panels.end; panel++) {
+        const bool is_last = panel + 1 == panels.end;
+        const sl_next_read after =
+            is_last ? next : SL_FN(chunk_weights)(&args->conv, panel + 1, group.first);
+        SL_FN(run_winograd_panel)(args, plan, panel, group, after, carrier, &job);
     }
-    SL_FN(finish_carrier)(&carrier);
 }
 
 static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch) {
     const sl_winograd_args *const args = raw_args;
-    const size_t panels = sl_panel_count(args->conv.out_channels, VEC_LANES);
-    const size_t groups = sl_ceil_div(panels, args->conv.panels_per_task);
+    const sl_conv_args *const conv = &args->conv;
+    const size_t all_panels = sl_panel_count(conv->out_channels, VEC_LANES);
+    const size_t shares = sl_ceil_div(all_panels, conv->panels_per_task);
+    const sl_span panels = sl_group_of(all_panels, shares, task % shares);
     winograd_plan plan;
-    SL_FN(plan_winograd)(args, task / groups, scratch, &plan);
-    SL_FN(transform_patches)(args, &plan);
-    SL_FN(run_winograd_panels)(args, &plan, task);
+    SL_FN(plan_winograd)(args, task / shares, scratch, &plan);
+    const size_t tasks = plan.blocks * shares;
+    const size_t steps = conv->channels / VEC_LANES * PATCH_POINTS *
+                         sl_ceil_div(plan.tiles, SL_TILE_PIXELS) * (panels.end - panels.first);
+    carrier carrier = SL_FN(start_carrier)(&conv->carried, task, tasks, steps);
+    const size_t most = sl_winograd_group(conv, VEC_LANES);
+    sl_span group = {0, sl_min_size(most, conv->channels)};
+    while (group.first < conv->channels) {
+        SL_FN(transform_patches)(args, &plan, group);
+        const sl_span later = {group.end, sl_min_size(group.end + most, conv->channels)};
+        const sl_next_read next = later.first < conv->channels
+                                      ? SL_FN(chunk_weights)(conv, panels.first, later.first)
+                                      : sl_next_share(&conv->next, task, tasks);
+        SL_FN(run_winograd_panels)(args, &plan, panels, group, next, &carrier);
+        group = later;
+    }
+    SL_FN(finish_carrier)(&carrier);
 }

@@ -20,8 +20,10 @@ private struct WinogradCase {
         let side = random.chance(3) ? 5 : 3
         var conv = sl_conv_args()
         conv.images = UInt32(random.int(1...2))
-        conv.channels = UInt32(random.chance(6) ? random.int(90...150) : random.int(1...37))
-        conv.out_channels = UInt32(random.int(1...70))
+        // Few, several chunks, or more than are transformed together.
+        let sizes = [1...37, 1...37, 1...37, 1...37, 1...37, 90...150, 257...300, 513...530]
+        conv.channels = UInt32(random.int(sizes[random.int(0...7)]))
+        conv.out_channels = UInt32(random.int(1...(conv.channels > 150 ? 35 : 70)))
         let isDilated = random.chance(2)
         let dilations = (
             h: isDilated ? random.int(1...4) : 1, w: isDilated ? random.int(1...3) : 1
@@ -130,12 +132,13 @@ private struct WinogradCase {
     }
 
     /// All tasks, last one first, with blocks of `tiles` tiles, groups of `panels` panels and filters
-    /// for `pairs` pairs of rows of points at a time, on scratch that holds NaN before each task.
+    /// for `pairs` pairs of rows of points at a time, the residual in the output if `inPlace`, on scratch that holds NaN before each task.
     func run(
         _ isa: UnsafePointer<sl_isa>,
         tiles: Int,
         panels: Int,
         pairs: Int = Int(SL_WINOGRAD_PAIRS),
+        inPlace: Bool = false,
         carrying upload: CarriedUpload? = nil
     ) -> ConvBuffer {
         let output = ConvBuffer(outputCount)
@@ -155,6 +158,10 @@ private struct WinogradCase {
         args.conv.weights = UnsafePointer(packed.base)
         args.conv.residual = residual.map { UnsafePointer($0.base) }
         args.conv.output = output.base
+        if inPlace, let residual {
+            output.base.update(from: residual.base, count: outputCount)
+            args.conv.residual = UnsafePointer(output.base)
+        }
         if let upload {
             args.conv.carried = upload.arguments
         }
@@ -196,6 +203,25 @@ private struct WinogradCase {
         for (tiles, pairs) in [(3, 3), (4, 1), (5, 3), (7, 1), (13, 1), (1000, 1)] {
             let cut = sample.run(isa, tiles: tiles, panels: 1 + tiles % 2, pairs: pairs)
             #expect(cut.bits == whole)
+        }
+        let replaced = sample.run(isa, tiles: 5, panels: 1, inPlace: true)
+        #expect(replaced.bits == whole)
+    }
+
+    @Test(arguments: convTestISAs)
+    func scratchHasABound(isa name: String) throws {
+        let isa = try convTestISA(name)
+        var args = sl_winograd_args()
+        args.dilation_h = 1
+        args.dilation_w = 1
+        args.conv.images = 1
+        (args.conv.out_h, args.conv.out_w) = (100, 100)
+        args.conv.taps = 9
+        args.tiles_per_block = 28
+        args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
+        for channels in [16, 64, 250, 256, 257, 300, 512, 1000, 2048, 10_000] {
+            args.conv.channels = UInt32(channels)
+            #expect(sl_winograd_scratch_floats(isa, &args) * 4 <= 2 << 20)
         }
     }
 
