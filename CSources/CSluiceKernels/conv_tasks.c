@@ -61,10 +61,15 @@ size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {
 }
 
 size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *args) {
-    enum { POINTS = 36 };
+    const size_t points = sl_winograd_form_of(args).points;
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, isa->lanes);
-    return POINTS * (sizes.patch_stride + sizes.product_stride) +
-           POINTS / SL_WINOGRAD_PAIRS * args->pairs_at_once * sizes.filter_stride;
+    // No gap follows the products of the last point.
+    return points * (sizes.patch_stride + sizes.product_stride) +
+           sl_winograd_filter_points(args) * sizes.filter_stride - SL_WINOGRAD_GAP;
+}
+
+size_t sl_winograd_point_count(const sl_winograd_args *args) {
+    return sl_winograd_form_of(args).points;
 }
 
 size_t sl_winograd_tile_count(const sl_winograd_args *args) {

@@ -9,6 +9,7 @@
 #include "conv_tile_body.h"
 
 #include "conv_body.h"
+#include "winograd_line_body.h"
 #include "winograd_transform_body.h"
 
 #include "winograd_body.h"

@@ -161,6 +161,9 @@ typedef struct {
     size_t patch_stride, filter_stride, product_stride;
 } sl_winograd_sizes;
 
+// A line between points keeps them off the same cache sets.
+enum { SL_WINOGRAD_GAP = 16 };
+
 // Input channels whose products one chain adds up: all in chunks of whole blocks, as even as
 // possible. Chains of this length are more exact than the single one of a direct convolution.
 SL_INLINE size_t sl_winograd_chunk(const sl_conv_args *args, size_t lanes) {
@@ -180,24 +183,51 @@ SL_INLINE size_t sl_winograd_group(const sl_conv_args *args, size_t lanes) {
     return sl_ceil_div(chunks, groups) * chunk;
 }
 
+// A tile of Winograd's algorithm, and at how many points its patch and filter are multiplied.
+typedef struct {
+    size_t height, width;
+    size_t points;
+} sl_winograd_form;
+
+SL_INLINE bool sl_winograd_is_line(const sl_winograd_args *args) {
+    return args->taps_h != args->taps_w;
+}
+
+SL_INLINE sl_winograd_form sl_winograd_form_of(const sl_winograd_args *args) {
+    if (!sl_winograd_is_line(args)) {
+        enum { SIDE = 6 };
+        const size_t size = SIDE + 1 - args->taps_h;
+        return (sl_winograd_form){size, size, SIDE * SIDE};
+    }
+    const size_t taps = (size_t)args->taps_h * args->taps_w;
+    const size_t points = taps == 7 ? 9 : 7, size = points + 1 - taps;
+    const bool is_row = args->taps_h == 1;
+    return (sl_winograd_form){is_row ? 1 : size, is_row ? size : 1, points};
+}
+
+// At how many points filters are there at a time.
+SL_INLINE size_t sl_winograd_filter_points(const sl_winograd_args *args) {
+    const size_t points = sl_winograd_form_of(args).points;
+    const bool is_cut = !sl_winograd_is_line(args);
+    return is_cut ? points / SL_WINOGRAD_PAIRS * args->pairs_at_once : points;
+}
+
 // How outputs are cut into tiles. A dilated filter reads every dilation-th row and column: the
 // outputs that do so together, a phase, are an image of their own, which has no dilation.
 typedef struct {
-    size_t size;                // of one side of a tile
     size_t phases_h, phases_w;  // of an image
     size_t tiles_h, tiles_w;    // of a phase
 } sl_winograd_grid;
 
 SL_INLINE sl_winograd_grid sl_winograd_grid_of(const sl_winograd_args *args) {
-    const size_t size = args->conv.taps == 9 ? 4 : 2;
+    const sl_winograd_form form = sl_winograd_form_of(args);
     const size_t phases_h = sl_min_size(args->dilation_h, args->conv.out_h);
     const size_t phases_w = sl_min_size(args->dilation_w, args->conv.out_w);
     return (sl_winograd_grid){
-        .size = size,
         .phases_h = phases_h,
         .phases_w = phases_w,
-        .tiles_h = sl_ceil_div(sl_ceil_div(args->conv.out_h, args->dilation_h), size),
-        .tiles_w = sl_ceil_div(sl_ceil_div(args->conv.out_w, args->dilation_w), size),
+        .tiles_h = sl_ceil_div(sl_ceil_div(args->conv.out_h, args->dilation_h), form.height),
+        .tiles_w = sl_ceil_div(sl_ceil_div(args->conv.out_w, args->dilation_w), form.width),
     };
 }
 
@@ -208,13 +238,12 @@ SL_INLINE size_t sl_winograd_tiles(const sl_winograd_args *args) {
 }
 
 SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, size_t lanes) {
-    enum { LINE = 16 };
     const size_t tiles = sl_min_size(args->tiles_per_block, sl_winograd_tiles(args));
     const size_t channels = sl_winograd_chunk(&args->conv, lanes);
     return (sl_winograd_sizes){
-        .patch_stride = sl_winograd_group(&args->conv, lanes) * tiles + LINE,
-        .filter_stride = (channels + 1) * 2 * lanes + LINE,
-        .product_stride = tiles * 2 * lanes + LINE,
+        .patch_stride = sl_winograd_group(&args->conv, lanes) * tiles + SL_WINOGRAD_GAP,
+        .filter_stride = (channels + 1) * 2 * lanes + SL_WINOGRAD_GAP,
+        .product_stride = tiles * 2 * lanes + SL_WINOGRAD_GAP,
     };
 }
 

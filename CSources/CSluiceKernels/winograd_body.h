@@ -1,6 +1,6 @@
 // Winograd convolution: transforms patches of the input once, then panel after panel transforms
-// the filters, multiplies at each of the 36 points with the tile kernel, and transforms back. Many
-// input channels are done in groups, which add to the output one after the other.
+// the filters, multiplies at each point with the tile kernel, and transforms back. Many input
+// channels are done in groups, which add to the output one after the other.
 //
 // The sum at a point is a sum of chains over chunks of the input channels, which follow from shape
 // and ISA as groups do, so the bits of an output do not depend on how tiles and panels are cut.
@@ -9,23 +9,26 @@
 // The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
 // filters of a chunk of channels, for some points [point][zeros, channel][output], products
 // [point][tile][output].
-// A line between points keeps them off the same cache sets.
 typedef struct {
-    size_t taps;  // of one side of the filter
+    bool is_line;
+    size_t taps;  // of the longer side of the filter
+    sl_winograd_form form;
     sl_winograd_grid grid;
     size_t step_h, step_w;  // between the rows and columns of a phase
     size_t blocks;          // of tiles
     size_t first_tile, tiles;
     float *patches, *filters, *products;
     size_t patch_stride, filter_stride, product_stride;
-    size_t pairs;  // of rows of points whose filters are there at a time
+    size_t pairs;          // of rows of points whose filters are there at a time; lines: all points
+    size_t filter_points;  // of those
 } winograd_plan;
 
 static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, float *scratch,
                                  winograd_plan *plan) {
-    const sl_conv_args *const conv = &args->conv;
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, VEC_LANES);
-    plan->taps = conv->taps == 9 ? 3 : 5;
+    plan->is_line = sl_winograd_is_line(args);
+    plan->taps = args->taps_h == 1 ? args->taps_w : args->taps_h;
+    plan->form = sl_winograd_form_of(args);
     plan->grid = sl_winograd_grid_of(args);
     plan->step_h = args->dilation_h;
     plan->step_w = args->dilation_w;
@@ -37,10 +40,11 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->patch_stride = sizes.patch_stride;
     plan->filter_stride = sizes.filter_stride;
     plan->product_stride = sizes.product_stride;
-    plan->pairs = args->pairs_at_once;
+    plan->pairs = plan->is_line ? PATCH_PAIRS : args->pairs_at_once;
+    plan->filter_points = sl_winograd_filter_points(args);
     plan->patches = scratch;
-    plan->filters = plan->patches + PATCH_POINTS * sizes.patch_stride;
-    plan->products = plan->filters + plan->pairs * 2 * PATCH * sizes.filter_stride;
+    plan->filters = plan->patches + plan->form.points * sizes.patch_stride;
+    plan->products = plan->filters + plan->filter_points * sizes.filter_stride;
 }
 
 // Image, row and column of the first output pixel of a tile.
@@ -55,8 +59,8 @@ SL_INLINE winograd_tile SL_FN(locate_tile)(const winograd_plan *plan, size_t num
     const size_t phase_row = phase / grid->phases_w;
     return (winograd_tile){
         .image = phase_row / grid->phases_h,
-        .y = row % grid->tiles_h * grid->size * plan->step_h + phase_row % grid->phases_h,
-        .x = tile % grid->tiles_w * grid->size * plan->step_w + phase % grid->phases_w,
+        .y = row % grid->tiles_h * plan->form.height * plan->step_h + phase_row % grid->phases_h,
+        .x = tile % grid->tiles_w * plan->form.width * plan->step_w + phase % grid->phases_w,
     };
 }
 
@@ -68,12 +72,34 @@ SL_INLINE size_t SL_FN(places_before)(size_t end, size_t first, size_t step, siz
 // Where the patch of a tile is, in its first channel block, and how far the next block is.
 typedef struct {
     patch_source source;
-    size_t block_step[PATCH];
+    size_t rows;
+    size_t block_step[LINE_POINTS];
 } patch_walk;
+
+static const float SL_FN(outside)[VEC_LANES] = {0};
+
+static void SL_FN(locate_line)(const sl_winograd_args *args, const winograd_plan *plan,
+                               size_t number, patch_walk *walk) {
+    const sl_conv_args *const conv = &args->conv;
+    const winograd_tile tile = SL_FN(locate_tile)(plan, number);
+    const float *const image = conv->input + tile.image * conv->in_image_stride;
+    const bool is_row = args->taps_h == 1;
+    ptrdiff_t y = (ptrdiff_t)tile.y - args->pad_top;
+    ptrdiff_t x = (ptrdiff_t)tile.x - args->pad_left;
+    walk->rows = plan->form.points;
+    for (size_t pixel = 0; pixel < walk->rows; pixel++) {
+        const bool is_inside =
+            y >= 0 && y < (ptrdiff_t)conv->in_h && x >= 0 && x < (ptrdiff_t)conv->in_w;
+        const ptrdiff_t offset = y * (ptrdiff_t)conv->in_row_stride + x * VEC_LANES;
+        walk->source.row[pixel] = is_inside ? image + offset : SL_FN(outside);
+        walk->block_step[pixel] = is_inside ? conv->in_block_stride : 0;
+        y += is_row ? 0 : (ptrdiff_t)plan->step_h;
+        x += is_row ? (ptrdiff_t)plan->step_w : 0;
+    }
+}
 
 static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_plan *plan,
                                 size_t number, patch_walk *walk) {
-    static const float zeros[VEC_LANES] = {0};
     const sl_conv_args *const conv = &args->conv;
     const winograd_tile tile = SL_FN(locate_tile)(plan, number);
     const ptrdiff_t y0 = (ptrdiff_t)tile.y - args->pad_top;
@@ -84,13 +110,14 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
     walk->source.end_column =
         columns < 0 ? 0 : sl_min_size(sl_ceil_div((size_t)columns, step_w), PATCH);
     const float *const image = conv->input + tile.image * conv->in_image_stride;
-    for (ptrdiff_t number = 0; number < PATCH; number++) {
-        const ptrdiff_t y = y0 + number * (ptrdiff_t)plan->step_h;
+    walk->rows = PATCH;
+    for (ptrdiff_t row = 0; row < PATCH; row++) {
+        const ptrdiff_t y = y0 + row * (ptrdiff_t)plan->step_h;
         const bool is_inside = y >= 0 && y < (ptrdiff_t)conv->in_h;
         const ptrdiff_t offset = y * (ptrdiff_t)conv->in_row_stride + x0 * VEC_LANES;
-        walk->source.row[number] = is_inside ? image + offset : zeros;
-        walk->source.column_step[number] = is_inside ? step_w * VEC_LANES : 0;
-        walk->block_step[number] = is_inside ? conv->in_block_stride : 0;
+        walk->source.row[row] = is_inside ? image + offset : SL_FN(outside);
+        walk->source.column_step[row] = is_inside ? step_w * VEC_LANES : 0;
+        walk->block_step[row] = is_inside ? conv->in_block_stride : 0;
     }
 }
 
@@ -98,15 +125,19 @@ static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd
                                                                const winograd_plan *plan,
                                                                sl_span channels) {
     // Tiles that share a cache line of the result are transformed together.
-    enum { TOGETHER = VEC_LANES < FLOATS_PER_LINE ? FLOATS_PER_LINE / VEC_LANES : 1 };
+    enum { TOGETHER = 4 };
     const size_t first_block = channels.first / VEC_LANES;
     const size_t channel_blocks = sl_ceil_div(channels.end - channels.first, VEC_LANES);
     patch_walk walks[TOGETHER];
     for (size_t first = 0; first < plan->tiles; first += TOGETHER) {
         const size_t count = sl_min_size(TOGETHER, plan->tiles - first);
         for (size_t t = 0; t < count; t++) {
-            SL_FN(locate_patch)(args, plan, first + t, &walks[t]);
-            for (size_t y = 0; y < PATCH; y++) {
+            if (plan->is_line) {
+                SL_FN(locate_line)(args, plan, first + t, &walks[t]);
+            } else {
+                SL_FN(locate_patch)(args, plan, first + t, &walks[t]);
+            }
+            for (size_t y = 0; y < walks[t].rows; y++) {
                 walks[t].source.row[y] += first_block * walks[t].block_step[y];
             }
         }
@@ -114,8 +145,15 @@ static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd
             float *const target = plan->patches + (block * plan->tiles + first) * VEC_LANES;
             for (size_t t = 0; t < count; t++) {
                 patch_walk *const walk = &walks[t];
-                SL_FN(transform_patch)(&walk->source, target + t * VEC_LANES, plan->patch_stride);
-                for (size_t y = 0; y < PATCH; y++) walk->source.row[y] += walk->block_step[y];
+                float *const to = target + t * VEC_LANES;
+                if (!plan->is_line) {
+                    SL_FN(transform_patch)(&walk->source, to, plan->patch_stride);
+                } else if (plan->taps == 7) {
+                    SL_FN(transform_line)(7, walk->source.row, to, plan->patch_stride);
+                } else {
+                    SL_FN(transform_line)(3, walk->source.row, to, plan->patch_stride);
+                }
+                for (size_t y = 0; y < walk->rows; y++) walk->source.row[y] += walk->block_step[y];
             }
         }
     }
@@ -127,17 +165,18 @@ typedef struct {
     size_t all, first, count;
 } winograd_channels;
 
-// Transforms the filters of some input channels of a panel for pairs [first, end) of rows of
-// points.
-SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const size_t first,
-                                        const size_t end, winograd_channels channels,
-                                        const winograd_plan *plan) {
+// Transforms the filters of some input channels of a panel: of a line for all points, others for
+// pairs [first, end) of rows of points.
+SL_INLINE void SL_FN(transform_filters)(const bool is_line, const int taps, const int vectors,
+                                        const size_t first, const size_t end,
+                                        winograd_channels channels, const winograd_plan *plan) {
     enum { AHEAD = 2 };
     const size_t width = (size_t)vectors * VEC_LANES;
-    const size_t rows_per_block = (size_t)(taps * taps) * VEC_LANES;
+    const size_t all_taps = (size_t)(is_line ? taps : taps * taps);
+    const size_t rows_per_block = all_taps * VEC_LANES;
     float *target = plan->filters;
     // The row that starts a chain.
-    for (size_t point = 0; point < plan->pairs * 2 * PATCH; point++) {
+    for (size_t point = 0; point < plan->filter_points; point++) {
         float *const row = target + point * plan->filter_stride;
         SL_UNROLL for (int o = 0; o < vectors; o++) vec_store(row + o * VEC_LANES, vec_zero());
     }
@@ -149,13 +188,19 @@ SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const
         target += width;
         // Weights come from far away: ask for those of a later block, or of the next panel.
         const float *const later = source + AHEAD * rows_per_block * width;
-        SL_UNROLL for (size_t t = 0; t < (size_t)(taps * taps); t++) {
+        SL_UNROLL for (size_t t = 0; t < all_taps; t++) {
             __builtin_prefetch(later + t * VEC_LANES * width, 0, 2);
         }
         SL_UNROLL for (int o = 0; o < vectors; o++) {
-            SL_FN(transform_filter)
-            (taps, first, end, source + o * VEC_LANES, block_channels * width,
-             target + o * VEC_LANES, plan->filter_stride);
+            const float *const from = source + o * VEC_LANES;
+            float *const to = target + o * VEC_LANES;
+            const size_t tap_stride = block_channels * width;
+            if (is_line) {
+                SL_FN(transform_line_filter)(taps, from, tap_stride, to, plan->filter_stride);
+            } else {
+                SL_FN(transform_filter)
+                (taps, first, end, from, tap_stride, to, plan->filter_stride);
+            }
         }
     }
 }
@@ -164,13 +209,13 @@ SL_INLINE void SL_FN(transform_filters)(const int taps, const int vectors, const
 SL_INLINE void SL_FN(transform_pairs)(const int taps, const int vectors, size_t pair,
                                       winograd_channels channels, const winograd_plan *plan) {
     if (plan->pairs == PATCH_PAIRS) {
-        SL_FN(transform_filters)(taps, vectors, 0, PATCH_PAIRS, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 0, PATCH_PAIRS, channels, plan);
     } else if (pair == 0) {
-        SL_FN(transform_filters)(taps, vectors, 0, 1, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 0, 1, channels, plan);
     } else if (pair == 1) {
-        SL_FN(transform_filters)(taps, vectors, 1, 2, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 1, 2, channels, plan);
     } else {
-        SL_FN(transform_filters)(taps, vectors, 2, 3, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 2, 3, channels, plan);
     }
 }
 
@@ -195,8 +240,27 @@ static __attribute__((noinline)) void SL_FN(transform_pairs_5x1)(size_t pair,
     SL_FN(transform_pairs)(5, 1, pair, channels, plan);
 }
 
-// Point `number` from pair `pair` of rows on.
-SL_INLINE size_t SL_FN(pair_point)(size_t pair, size_t number) {
+static __attribute__((noinline)) void SL_FN(transform_lines)(size_t vectors,
+                                                             winograd_channels channels,
+                                                             const winograd_plan *plan) {
+    if (plan->taps == 3 && vectors == 2) {
+        SL_FN(transform_filters)(true, 3, 2, 0, 0, channels, plan);
+    } else if (plan->taps == 3) {
+        SL_FN(transform_filters)(true, 3, 1, 0, 0, channels, plan);
+    } else if (plan->taps == 5 && vectors == 2) {
+        SL_FN(transform_filters)(true, 5, 2, 0, 0, channels, plan);
+    } else if (plan->taps == 5) {
+        SL_FN(transform_filters)(true, 5, 1, 0, 0, channels, plan);
+    } else if (vectors == 2) {
+        SL_FN(transform_filters)(true, 7, 2, 0, 0, channels, plan);
+    } else {
+        SL_FN(transform_filters)(true, 7, 1, 0, 0, channels, plan);
+    }
+}
+
+// Point `number` of those from pair `pair` of rows on, or of a line.
+SL_INLINE size_t SL_FN(pair_point)(const winograd_plan *plan, size_t pair, size_t number) {
+    if (plan->is_line) return number;
     const size_t row = SL_FN(pair_row)(pair + number / PATCH / 2, number / PATCH % 2);
     return row * PATCH + number % PATCH;
 }
@@ -211,7 +275,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
     job->channels = channels;
-    const size_t steps = channels / VEC_LANES, points = plan->pairs * 2 * PATCH;
+    const size_t steps = channels / VEC_LANES, points = plan->filter_points;
     size_t asked = next_weights.floats / FLOATS_PER_LINE;
     job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * points);
     if (carrier->floats > 0 && job->lines_a_pass < carrier->lines_a_pass) {
@@ -221,11 +285,11 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
     job->prefetch = next_weights.from;
     const float *const all_patches = plan->patches + first / VEC_LANES * plan->tiles * VEC_LANES;
     for (size_t number = 0; number < points; number++) {
-        const size_t point = SL_FN(pair_point)(pair, number);
+        const size_t point = SL_FN(pair_point)(plan, pair, number);
         const float *const patches = all_patches + point * plan->patch_stride;
         // Patches of the next point come from far away.
         const bool is_last = number + 1 == points;
-        const size_t next = is_last ? point : SL_FN(pair_point)(pair, number + 1);
+        const size_t next = is_last ? point : SL_FN(pair_point)(plan, pair, number + 1);
         job->ask_step = ((ptrdiff_t)next - (ptrdiff_t)point) * (ptrdiff_t)plan->patch_stride;
         job->weights = plan->filters + number * plan->filter_stride;
         job->output = plan->products + point * plan->product_stride;
@@ -268,10 +332,10 @@ SL_INLINE winograd_end SL_FN(end_of_group)(const sl_conv_args *conv, const float
 }
 
 // Transforms the products of one panel back and stores the results.
-SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
+SL_INLINE void SL_FN(finish_panel)(const bool is_line, const int taps, const sl_conv_args *conv,
                                    const winograd_plan *plan, size_t panel, size_t vectors,
                                    const winograd_end *end) {
-    const size_t size = (size_t)(PATCH + 1 - taps);
+    const size_t height = plan->form.height, width = plan->form.width;
     const bool is_clamp = end->activation.kind == SL_ACTIVATION_CLAMP;
     const vec low = vec_splat(is_clamp ? end->activation.p0 : -INFINITY);
     const vec high = vec_splat(is_clamp ? end->activation.p1 : INFINITY);
@@ -280,12 +344,17 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
     const size_t pixel_step = plan->step_w * conv->out_pixel_stride;
     for (size_t t = 0; t < plan->tiles; t++) {
         const winograd_tile tile = SL_FN(locate_tile)(plan, t);
-        const size_t rows = SL_FN(places_before)(conv->out_h, tile.y, plan->step_h, size);
-        const size_t columns = SL_FN(places_before)(conv->out_w, tile.x, plan->step_w, size);
+        const size_t rows = SL_FN(places_before)(conv->out_h, tile.y, plan->step_h, height);
+        const size_t columns = SL_FN(places_before)(conv->out_w, tile.x, plan->step_w, width);
         for (size_t o = 0; o < vectors; o++) {
-            vec sums[4][4];
+            vec sums[16];
             const size_t at = (t * vectors + o) * VEC_LANES;
-            SL_FN(transform_tile)(taps, plan->products + at, plan->product_stride, sums);
+            const float *const products = plan->products + at;
+            if (is_line) {
+                SL_FN(transform_line_tile)(taps, products, plan->product_stride, sums);
+            } else {
+                SL_FN(transform_tile)(taps, products, plan->product_stride, sums);
+            }
             const size_t start = tile.image * conv->out_image_stride +
                                  (panel * 2 + o) * conv->out_block_stride +
                                  tile.y * conv->out_row_stride + tile.x * conv->out_pixel_stride;
@@ -295,7 +364,7 @@ SL_INLINE void SL_FN(finish_panel)(const int taps, const sl_conv_args *conv,
                 const size_t row = start + y * row_step;
                 for (size_t x = 0; x < columns; x++) {
                     const size_t pixel = row + x * pixel_step;
-                    vec sum = vec_add(sums[y][x], first);
+                    vec sum = vec_add(sums[y * width + x], first);
                     if (end->added != NULL) sum = vec_add(sum, vec_load(end->added + pixel));
                     vec_store(conv->output + pixel, vec_clamp(sum, low, high));
                 }
@@ -319,13 +388,25 @@ static __attribute__((noinline)) void SL_FN(finish_panel_3)(const sl_conv_args *
                                                             const winograd_plan *plan, size_t panel,
                                                             size_t vectors,
                                                             const winograd_end *end) {
-    SL_FN(finish_panel)(3, conv, plan, panel, vectors, end);
+    SL_FN(finish_panel)(false, 3, conv, plan, panel, vectors, end);
 }
 static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *conv,
                                                             const winograd_plan *plan, size_t panel,
                                                             size_t vectors,
                                                             const winograd_end *end) {
-    SL_FN(finish_panel)(5, conv, plan, panel, vectors, end);
+    SL_FN(finish_panel)(false, 5, conv, plan, panel, vectors, end);
+}
+static __attribute__((noinline)) void SL_FN(finish_line)(const sl_conv_args *conv,
+                                                         const winograd_plan *plan, size_t panel,
+                                                         size_t vectors,
+                                                         const winograd_end *end) {
+    if (plan->taps == 3) {
+        SL_FN(finish_panel)(true, 3, conv, plan, panel, vectors, end);
+    } else if (plan->taps == 5) {
+        SL_FN(finish_panel)(true, 5, conv, plan, panel, vectors, end);
+    } else {
+        SL_FN(finish_panel)(true, 7, conv, plan, panel, vectors, end);
+    }
 }
 
 // The weights of a panel for the chunk of channels that starts at `first`.
@@ -358,7 +439,9 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
         const sl_next_read after =
             end == group.end ? next : SL_FN(chunk_weights)(conv, panel, end);
         for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
-            if (plan->taps == 3 && vectors == 2) {
+            if (plan->is_line) {
+                SL_FN(transform_lines)(vectors, channels, plan);
+            } else if (plan->taps == 3 && vectors == 2) {
                 SL_FN(transform_pairs_3x2)(pair, channels, plan);
             } else if (plan->taps == 3) {
                 SL_FN(transform_pairs_3x1)(pair, channels, plan);
@@ -374,7 +457,9 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
         }
     }
     const winograd_end end = SL_FN(end_of_group)(conv, weights, group);
-    if (plan->taps == 3) {
+    if (plan->is_line) {
+        SL_FN(finish_line)(conv, plan, panel, vectors, &end);
+    } else if (plan->taps == 3) {
         SL_FN(finish_panel_3)(conv, plan, panel, vectors, &end);
     } else {
         SL_FN(finish_panel_5)(conv, plan, panel, vectors, &end);
@@ -416,7 +501,7 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     winograd_plan plan;
     SL_FN(plan_winograd)(args, task / shares, scratch, &plan);
     const size_t tasks = plan.blocks * shares;
-    const size_t steps = conv->channels / VEC_LANES * PATCH_POINTS *
+    const size_t steps = conv->channels / VEC_LANES * plan.form.points *
                          sl_ceil_div(plan.tiles, SL_TILE_PIXELS) * (panels.end - panels.first);
     carrier carrier = SL_FN(start_carrier)(&conv->carried, task, tasks, steps);
     const size_t most = sl_winograd_group(conv, VEC_LANES);

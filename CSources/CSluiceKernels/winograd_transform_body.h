@@ -86,9 +86,9 @@ SL_INLINE void SL_FN(transform_outputs)(const int taps, const vec m[PATCH], vec 
 
 // Where one patch of one channel block reads: PATCH rows, in each of which columns are some floats
 // apart (a zero stands in for rows outside, with a step of 0), and the columns [first, end) that
-// are inside.
+// are inside. For a line the rows are its pixels.
 typedef struct {
-    const float *row[PATCH];
+    const float *row[LINE_POINTS];
     size_t column_step[PATCH];
     size_t first_column, end_column;
 } patch_source;
@@ -145,9 +145,9 @@ SL_INLINE void SL_FN(transform_filter)(const int taps, const size_t first, const
 }
 
 // Transforms the products of one tile and one vector of outputs: point i is at
-// source + i * point_stride; out[y][x] for the tile's pixels.
+// source + i * point_stride; out[y * size + x] for the tile's pixels.
 SL_INLINE void SL_FN(transform_tile)(const int taps, const float *source, size_t point_stride,
-                                     vec out[4][4]) {
+                                     vec out[16]) {
     const int size = PATCH + 1 - taps;
     vec half[4][PATCH];
     SL_UNROLL for (size_t x = 0; x < PATCH; x++) {
@@ -158,5 +158,5 @@ SL_INLINE void SL_FN(transform_tile)(const int taps, const float *source, size_t
         SL_FN(transform_outputs)(taps, m, column);
         SL_UNROLL for (int y = 0; y < size; y++) half[y][x] = column[y];
     }
-    SL_UNROLL for (int y = 0; y < size; y++) SL_FN(transform_outputs)(taps, half[y], out[y]);
+    SL_UNROLL for (int y = 0; y < size; y++) SL_FN(transform_outputs)(taps, half[y], out + y * size);
 }

@@ -70,6 +70,11 @@ package struct CostModel: Sendable {
             return 8 * Double(pixels * kernel.channels) / profile.streamBytesPerSecond
         }
         guard kernel.algorithm == .winograd else { return 0 }
+        if kernel.kernelHeight != kernel.kernelWidth {
+            // About 8 operations for each of at most 9 points of a patch of 3 pixels.
+            let pixels = kernel.images * kernel.outputHeight * kernel.outputWidth
+            return Double(pixels * kernel.channels * 24) / profile.operationsPerSecond
+        }
         // About 24 operations for each of the 36 points of a patch.
         let size = kernel.kernelHeight == 3 ? 4 : 2
         let tiles = { (pixels: Int) in (pixels + size - 1) / size }

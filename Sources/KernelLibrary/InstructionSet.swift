@@ -108,8 +108,11 @@ package struct NativeCatalog: KernelCatalog {
         case .tile, .matrix: break
         case .winograd:
             let args = winogradArguments(kernel, part: shape)
-            pixels = withUnsafePointer(to: args) { sl_winograd_tile_count($0) }
-            steps = kernel.channels / lanes * 36
+            let points: Int
+            (pixels, points) = withUnsafePointer(to: args) {
+                (sl_winograd_tile_count($0), sl_winograd_point_count($0))
+            }
+            steps = kernel.channels / lanes * points
         case .planar, .depthwise, .grouped: return 0
         }
         let tiles = (pixels + set.tilePixels - 1) / set.tilePixels

@@ -26,10 +26,19 @@ extension NativeCatalog {
             products.map { Double($0 * kernel.images) / pixels } ?? Double(taps)
         let direct = 1.1 * pixels * tapsPerPixel * inputs * outputs
         // Filters are transformed again for each block of tiles.
-        let blocks = Double((tiles + 47) / 48)
-        let filter: Double = lanes >= 16 ? 300 : 219
+        let isLine = kernel.kernelHeight != kernel.kernelWidth
+        let tilesPerBlock = isLine ? 128 : 48
+        let blocks = Double((tiles + tilesPerBlock - 1) / tilesPerBlock)
+        let filter: Double =
+            switch (isLine, lanes >= 16) {
+            case (false, true): 300
+            case (false, false): 219
+            case (true, true): 150
+            case (true, false): 55
+            }
+        let share = Double(sl_winograd_point_count(&args)) / 36
         let winograd =
-            Double(tiles) * (42 * inputs * outputs + 366 * inputs + 292 * outputs)
+            share * Double(tiles) * (42 * inputs * outputs + 366 * inputs + 292 * outputs)
             + blocks * filter * inputs * outputs
         return winograd * 1.1 < direct
     }
@@ -70,8 +79,10 @@ extension NativeCatalog {
         )
         args.pad_top = Int32(-part.taps[0].dy)
         args.pad_left = Int32(-part.taps[0].dx)
-        args.dilation_h = UInt32(kernel.dilationHeight)
-        args.dilation_w = UInt32(kernel.dilationWidth)
+        args.taps_h = UInt32(kernel.kernelHeight)
+        args.taps_w = UInt32(kernel.kernelWidth)
+        args.dilation_h = kernel.kernelHeight > 1 ? UInt32(kernel.dilationHeight) : 1
+        args.dilation_w = kernel.kernelWidth > 1 ? UInt32(kernel.dilationWidth) : 1
         args.tiles_per_block = UInt32(Int32.max)
         args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
         return args
@@ -79,16 +90,18 @@ extension NativeCatalog {
 }
 
 extension ConvolutionPart {
-    /// Whether the taps are a whole 3x3 or 5x5 filter in row-major order, on dense outputs.
+    /// Whether the taps are a whole filter of 3x3, 5x5, or a row or column of 3, 5 or 7, in row-major
+    /// order, on dense outputs.
     fileprivate func isWinogradShaped(of kernel: ConvolutionKernel) -> Bool {
-        let side = kernel.kernelHeight
-        guard side == kernel.kernelWidth, side == 3 || side == 5, kernel.outputStep == (1, 1),
-            taps.count == side * side, outputHeight == kernel.outputHeight,
-            outputWidth == kernel.outputWidth
+        let (height, width) = (kernel.kernelHeight, kernel.kernelWidth)
+        let isSquare = height == width && (height == 3 || height == 5)
+        let isLine = min(height, width) == 1 && [3, 5, 7].contains(max(height, width))
+        guard isSquare || isLine, kernel.outputStep == (1, 1), taps.count == height * width,
+            outputHeight == kernel.outputHeight, outputWidth == kernel.outputWidth
         else { return false }
         return taps.indices.allSatisfy { index in
-            taps[index].dy == taps[0].dy + index / side * kernel.dilationHeight
-                && taps[index].dx == taps[0].dx + index % side * kernel.dilationWidth
+            taps[index].dy == taps[0].dy + index / width * kernel.dilationHeight
+                && taps[index].dx == taps[0].dx + index % width * kernel.dilationWidth
         }
     }
 }

@@ -1,6 +1,13 @@
 import CSluiceKernels
 import Testing
 
+/// Taps of a filter along both axes.
+private typealias WinogradFilter = (height: Int, width: Int)
+
+private let winogradFilters: [WinogradFilter] = [
+    (3, 3), (5, 5), (1, 3), (3, 1), (1, 5), (5, 1), (1, 7), (7, 1),
+]
+
 /// A random convolution that Winograd's algorithm can compute, on blocked tensors.
 private struct WinogradCase {
     var args = sl_winograd_args()
@@ -8,7 +15,7 @@ private struct WinogradCase {
     var bias: [Float]
     let input: ConvBuffer
     var residual: ConvBuffer?
-    let side: Int
+    let filter: WinogradFilter
     let lanes: Int
     let outputCount: Int
 
@@ -17,7 +24,7 @@ private struct WinogradCase {
 
     init(isa: UnsafePointer<sl_isa>, seed: UInt64) {
         var random = ConvRandom(seed: seed)
-        let side = random.chance(3) ? 5 : 3
+        let filter = winogradFilters[Int(seed) % winogradFilters.count]
         var conv = sl_conv_args()
         conv.images = UInt32(random.int(1...2))
         // Few, several chunks, or more than are transformed together.
@@ -26,9 +33,12 @@ private struct WinogradCase {
         conv.out_channels = UInt32(random.int(1...(conv.channels > 150 ? 35 : 70)))
         let isDilated = random.chance(2)
         let dilations = (
-            h: isDilated ? random.int(1...4) : 1, w: isDilated ? random.int(1...3) : 1
+            h: isDilated && filter.height > 1 ? random.int(1...4) : 1,
+            w: isDilated && filter.width > 1 ? random.int(1...3) : 1
         )
-        let reach = (h: (side - 1) * dilations.h, w: (side - 1) * dilations.w)
+        let reach = (
+            h: (filter.height - 1) * dilations.h, w: (filter.width - 1) * dilations.w
+        )
         conv.in_h = UInt32(random.int(1...11) + reach.h)
         conv.in_w = UInt32(random.int(1...11) + reach.w)
         // Some of the padding may lie after the image.
@@ -40,7 +50,7 @@ private struct WinogradCase {
             conv: conv,
             pads: pads,
             dilations: dilations,
-            side: side,
+            filter: filter,
             random: &random,
             sample: { $0.float() }
         )
@@ -53,18 +63,21 @@ private struct WinogradCase {
         conv: sl_conv_args,
         pads: (top: Int32, left: Int32),
         dilations: (h: Int, w: Int) = (1, 1),
-        side: Int,
+        filter: WinogradFilter,
         random: inout ConvRandom,
         sample: (inout ConvRandom) -> Float
     ) {
         lanes = Int(isa.pointee.lanes)
-        self.side = side
+        self.filter = filter
+        args.taps_h = UInt32(filter.height)
+        args.taps_w = UInt32(filter.width)
         args.pad_top = pads.top
         args.pad_left = pads.left
         args.dilation_h = UInt32(dilations.h)
         args.dilation_w = UInt32(dilations.w)
         args.conv = conv
-        args.conv.taps = UInt32(side * side)
+        let taps = filter.height * filter.width
+        args.conv.taps = UInt32(taps)
         args.conv.stride_h = 1
         args.conv.stride_w = 1
         let channels = Int(conv.channels), outputs = Int(conv.out_channels)
@@ -77,7 +90,7 @@ private struct WinogradCase {
         args.conv.out_block_stride = Int(conv.out_h) * args.conv.out_row_stride
         args.conv.out_image_stride = (outputs + lanes - 1) / lanes * args.conv.out_block_stride
         outputCount = Int(conv.images) * args.conv.out_image_stride
-        weights = random.floats(channels * outputs * side * side)
+        weights = random.floats(channels * outputs * taps)
         bias = random.floats(outputs)
         // Padding lanes stay NaN.
         input = ConvBuffer(Int(conv.images) * args.conv.in_image_stride)
@@ -104,14 +117,15 @@ private struct WinogradCase {
         var sum = ConvReferenceSum()
         sum.add(Double(bias[channel]))
         let width = Int(args.conv.in_w), height = Int(args.conv.in_h)
-        for tap in 0..<side * side {
+        let taps = filter.height * filter.width
+        for tap in 0..<taps {
             let row = pixel / Int(args.conv.out_w)
             let column = pixel % Int(args.conv.out_w)
-            let y = row + tap / side * Int(args.dilation_h) - Int(args.pad_top)
-            let x = column + tap % side * Int(args.dilation_w) - Int(args.pad_left)
+            let y = row + tap / filter.width * Int(args.dilation_h) - Int(args.pad_top)
+            let x = column + tap % filter.width * Int(args.dilation_w) - Int(args.pad_left)
             guard y >= 0, y < height, x >= 0, x < width else { continue }
             for c in 0..<channels {
-                let weight = weights[(channel * channels + c) * side * side + tap]
+                let weight = weights[(channel * channels + c) * taps + tap]
                 sum.add(Double(input[inputOffset(image, c, y * width + x)]) * Double(weight))
             }
         }
@@ -148,7 +162,7 @@ private struct WinogradCase {
             weights: weights,
             bias: bias,
             channels: channels,
-            taps: side * side
+            taps: filter.height * filter.width
         )
         var args = args
         args.tiles_per_block = UInt32(tiles)
@@ -176,7 +190,7 @@ private struct WinogradCase {
 }
 
 @Suite struct WinogradKernelTests {
-    @Test(arguments: convTestISAs, 1...24)
+    @Test(arguments: convTestISAs, 1...48)
     func matchesTheDefinition(isa name: String, seed: Int) throws {
         let isa = try convTestISA(name)
         let sample = WinogradCase(isa: isa, seed: UInt64(seed))
@@ -195,7 +209,7 @@ private struct WinogradCase {
         #expect(wrong == 0)
     }
 
-    @Test(arguments: convTestISAs, 1...8)
+    @Test(arguments: convTestISAs, 1...16)
     func cutsDoNotChangeBits(isa name: String, seed: Int) throws {
         let isa = try convTestISA(name)
         let sample = WinogradCase(isa: isa, seed: UInt64(100 + seed))
@@ -216,16 +230,19 @@ private struct WinogradCase {
         args.dilation_w = 1
         args.conv.images = 1
         (args.conv.out_h, args.conv.out_w) = (100, 100)
-        args.conv.taps = 9
         args.tiles_per_block = 28
         args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
-        for channels in [16, 64, 250, 256, 257, 300, 512, 1000, 2048, 10_000] {
-            args.conv.channels = UInt32(channels)
-            #expect(sl_winograd_scratch_floats(isa, &args) * 4 <= 2 << 20)
+        for filter in winogradFilters {
+            (args.taps_h, args.taps_w) = (UInt32(filter.height), UInt32(filter.width))
+            args.conv.taps = args.taps_h * args.taps_w
+            for channels in [16, 64, 250, 256, 257, 300, 512, 1000, 2048, 10_000] {
+                args.conv.channels = UInt32(channels)
+                #expect(sl_winograd_scratch_floats(isa, &args) * 4 <= 2 << 20)
+            }
         }
     }
 
-    @Test(arguments: convTestISAs, 1...8)
+    @Test(arguments: convTestISAs, 1...16)
     func carriesAnUpload(isa name: String, seed: Int) throws {
         let isa = try convTestISA(name)
         let sample = WinogradCase(isa: isa, seed: UInt64(200 + seed))
@@ -242,19 +259,22 @@ private struct WinogradCase {
     @Test(arguments: convTestISAs)
     func roundsLittle(isa name: String) throws {
         let isa = try convTestISA(name)
-        for (side, channels) in [(3, 128), (3, 512), (5, 96)] {
+        let cases: [(WinogradFilter, Int)] = [
+            ((3, 3), 128), ((3, 3), 512), ((5, 5), 96), ((1, 3), 64), ((3, 1), 384),
+            ((5, 1), 64), ((1, 5), 256), ((1, 7), 64), ((7, 1), 192),
+        ]
+        for (filter, channels) in cases {
             var random = ConvRandom(seed: UInt64(channels))
             var conv = sl_conv_args()
             conv.images = 1
             conv.channels = UInt32(channels)
             conv.out_channels = 16
             (conv.in_h, conv.in_w, conv.out_h, conv.out_w) = (16, 16, 16, 16)
-            let pad = Int32(side / 2)
             var sample = WinogradCase(
                 isa: isa,
                 conv: conv,
-                pads: (pad, pad),
-                side: side,
+                pads: (Int32(filter.height / 2), Int32(filter.width / 2)),
+                filter: filter,
                 random: &random,
                 sample: { max(0, normal(&$0)) }
             )

@@ -154,7 +154,7 @@ struct NetworkBuilder {
         dilation: Int = 1,
         group: Int = 1
     ) -> ValueID {
-        let pad = shape[2] / 2 * dilation
+        let pads = shape[2...].map { $0 / 2 * dilation }
         return node(
             name,
             .convolution(
@@ -163,7 +163,7 @@ struct NetworkBuilder {
                     kernel: Array(shape[2...]),
                     strides: [stride, stride],
                     dilations: [dilation, dilation],
-                    padding: .explicit([pad, pad, pad, pad])
+                    padding: .explicit(pads + pads)
                 )
             ),
             [x, weights(name + ".w", shape), weights(name + ".b", [shape[0]], in: -0.2...0.2)]
@@ -273,7 +273,13 @@ func pyramid() throws -> TestNetwork {
     let strided = net.convolution("strided", beyond, [20, 33, 5, 5], stride: 2, dilation: 5)
     // By Winograd's algorithm, with an activation after it.
     let middle = net.convolution("middle", sum, [33, 40, 3, 3], dilation: 2)
-    let last = net.node("last", .unary(.sigmoid), [middle])
+    let row = net.convolution("row", sum, [40, 40, 1, 7])
+    let column = net.convolution("column", row, [33, 40, 7, 1])
+    let last = net.node(
+        "last",
+        .unary(.sigmoid),
+        [net.node("both", .binary(.add), [middle, column])]
+    )
     net.graph.outputs = [strided, beyond, last]
     return try net.finish("pyramid")
 }
