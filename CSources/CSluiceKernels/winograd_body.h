@@ -124,7 +124,7 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
 static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args,
                                                                const winograd_plan *plan,
                                                                sl_span channels) {
-    // Tiles that share a cache line of the result are transformed together.
+    // Tiles side by side are transformed together: what is stored to a point is then side by side too.
     enum { TOGETHER = 4 };
     const size_t first_block = channels.first / VEC_LANES;
     const size_t channel_blocks = sl_ceil_div(channels.end - channels.first, VEC_LANES);
