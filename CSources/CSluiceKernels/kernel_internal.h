@@ -193,6 +193,10 @@ SL_INLINE bool sl_winograd_is_line(const sl_winograd_args *args) {
     return args->taps_h != args->taps_w;
 }
 
+SL_INLINE size_t sl_winograd_line_points(size_t taps) {
+    return taps == 7 ? 9 : 7;
+}
+
 SL_INLINE sl_winograd_form sl_winograd_form_of(const sl_winograd_args *args) {
     if (!sl_winograd_is_line(args)) {
         enum { SIDE = 6 };
@@ -200,7 +204,7 @@ SL_INLINE sl_winograd_form sl_winograd_form_of(const sl_winograd_args *args) {
         return (sl_winograd_form){size, size, SIDE * SIDE};
     }
     const size_t taps = (size_t)args->taps_h * args->taps_w;
-    const size_t points = taps == 7 ? 9 : 7, size = points + 1 - taps;
+    const size_t points = sl_winograd_line_points(taps), size = points + 1 - taps;
     const bool is_row = args->taps_h == 1;
     return (sl_winograd_form){is_row ? 1 : size, is_row ? size : 1, points};
 }

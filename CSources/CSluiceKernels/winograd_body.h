@@ -72,7 +72,7 @@ SL_INLINE size_t SL_FN(places_before)(size_t end, size_t first, size_t step, siz
 // Where the patch of a tile is, in its first channel block, and how far the next block is.
 typedef struct {
     patch_source source;
-    size_t rows;
+    size_t rows;  // of a patch, or pixels of a line
     size_t block_step[LINE_POINTS];
 } patch_walk;
 
@@ -148,10 +148,10 @@ static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd
                 float *const to = target + t * VEC_LANES;
                 if (!plan->is_line) {
                     SL_FN(transform_patch)(&walk->source, to, plan->patch_stride);
-                } else if (plan->taps == 7) {
-                    SL_FN(transform_line)(7, walk->source.row, to, plan->patch_stride);
+                } else if (walk->rows == LINE_POINTS) {
+                    SL_FN(transform_line)(LINE_PAIRS, walk->source.row, to, plan->patch_stride);
                 } else {
-                    SL_FN(transform_line)(3, walk->source.row, to, plan->patch_stride);
+                    SL_FN(transform_line)(LINE_PAIRS - 1, walk->source.row, to, plan->patch_stride);
                 }
                 for (size_t y = 0; y < walk->rows; y++) walk->source.row[y] += walk->block_step[y];
             }

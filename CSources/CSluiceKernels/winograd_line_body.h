@@ -6,17 +6,17 @@
 //     input   B^T: row +-p has the coefficients of (x +- p) q(x), the last row those of m(x)
 //     weights G:   row +-p is (1, +-p, p^2, ...) / N, N = +-2p q(p); last (0.. 1)
 //     output  A^T: row i has (+-p)^i, and 1 for infinity in the last row
-// (Toom-Cook: Lavin and Gray, arXiv 1509.09308). The points are those multiples of 1/16 for which the
-// rounding of all products, weighted by the norms of the rows, is least in the worst output. Without
-// 0 they are an even number, and smaller for as many outputs.
+// (Toom-Cook: Lavin and Gray, arXiv 1509.09308). tools/winograd_points.py finds the points: those
+// multiples of 1/16 that amplify rounding least in the worst output.
 #pragma once
 
+// The most of each.
 enum { LINE_PAIRS = 4, LINE_POINTS = 2 * LINE_PAIRS + 1, LINE_TAPS = 7, LINE_SIZE = 5 };
 
 // Constants: with `pairs` and `number` known they are computed by the compiler.
 SL_INLINE double SL_FN(line_point)(const int pairs, const int number) {
     const double three[] = {0.3125, 0.875, 1.625};
-    const double four[] = {0.25, 0.6875, 1.125, 2.125};
+    const double four[] = {0.25, 0.6875, 1.125, 2.0625};
     return pairs == 3 ? three[number] : four[number];
 }
 
@@ -108,16 +108,14 @@ SL_INLINE void SL_FN(transform_line_outputs)(const int pairs, const int taps,
     }
 }
 
-// How many pairs of points a line has.
 SL_INLINE int SL_FN(line_pairs)(const int taps) {
-    return taps == 7 ? 4 : 3;
+    return (int)sl_winograd_line_points((size_t)taps) / 2;
 }
 
 // Transforms a line of one channel block: pixel i is at source[i], point i goes to
 // target + i * point_stride.
-SL_INLINE void SL_FN(transform_line)(const int taps, const float *const source[LINE_POINTS],
+SL_INLINE void SL_FN(transform_line)(const int pairs, const float *const source[LINE_POINTS],
                                      float *target, size_t point_stride) {
-    const int pairs = SL_FN(line_pairs)(taps);
     vec d[LINE_POINTS], out[LINE_POINTS];
     SL_UNROLL for (int i = 0; i < 2 * pairs + 1; i++) d[i] = vec_load(source[i]);
     SL_FN(transform_line_inputs)(pairs, d, out);

@@ -146,7 +146,8 @@ private struct WinogradCase {
     }
 
     /// All tasks, last one first, with blocks of `tiles` tiles, groups of `panels` panels and filters
-    /// for `pairs` pairs of rows of points at a time, the residual in the output if `inPlace`, on scratch that holds NaN before each task.
+    /// for `pairs` pairs of rows of points at a time, the residual in the output if `inPlace`, on
+    /// scratch that holds NaN before each task.
     func run(
         _ isa: UnsafePointer<sl_isa>,
         tiles: Int,

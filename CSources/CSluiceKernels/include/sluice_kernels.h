@@ -166,7 +166,7 @@ typedef struct {
 //     3x3, 5x5      6x6       4x4, 2x2   4, 2.8
 //     1x3, 1x5      1x7       1x5, 1x3   2.1
 //     1x7           1x9       1x3        2.3
-// and the last two with both sides exchanged. `conv` holds shape, addresses and the weights of the
+// and those of the last two lines with both sides exchanged. `conv` holds shape, addresses and the weights of the
 // tile kernel; both tensors are blocked, taps are taps_h x taps_w in row-major order and tap_dy,
 // tap_dx, tiles_per_task are not read. Each task needs sl_winograd_scratch_floats(args) floats of
 // scratch.
