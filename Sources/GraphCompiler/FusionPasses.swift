@@ -90,6 +90,7 @@ private func foldPadding(in graph: FusedGraph) -> FusedGraph {
 /// Products have two axes; results of more axes are views of theirs.
 private func moveViews(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
+    editor.joinViews()
     // Nodes whose results are products' results, or made of them element by element.
     var products: Set<Int> = []
     for (index, node) in graph.nodes.enumerated() {
@@ -128,6 +129,17 @@ private func moveViews(in graph: FusedGraph) -> FusedGraph {
 }
 
 extension Editor {
+    /// A view of a view that nothing else reads becomes a view of what is under both.
+    fileprivate mutating func joinViews() {
+        for (index, node) in graph.nodes.enumerated() where graph.isReshape(node) {
+            guard let before = onlyProducer(of: node.inputs[0]), let view = nodes[before],
+                graph.isReshape(view)
+            else { continue }
+            nodes[index]?.inputs = view.inputs
+            nodes[before] = nil
+        }
+    }
+
     /// The operands of an element-wise node on `product`, of two axes, in the place of operand `side`;
     /// nil when the node is another or the other operand is not one number for each column.
     fileprivate mutating func moved(

@@ -45,6 +45,11 @@ private struct LayoutPass {
                 emit(node, .rowMajor)
                 return
             }
+            if blocked[node.inputs[0]] == nil, !isReadInBlocks(node.output),
+                placeAffineInRows(node, kernel)
+            {
+                return
+            }
             node.inputs[0] =
                 kernel.algorithm == .planar
                 ? inRowMajor(node.inputs[0]) : inBlocks(node.inputs[0])
@@ -54,6 +59,17 @@ private struct LayoutPass {
                 node.inputs[place] = inBlocks(node.inputs[place])
             }
             emit(node, .blocked)
+        case .globalPool(let isAverage)
+        where blocked[node.inputs[0]] == nil && node.activation == .none:
+            let shape = source[node.inputs[0]].type.shape
+            node.inputs[0] = inRowMajor(node.inputs[0])
+            node.kernel = .reduce(
+                isAverage ? .mean : .maximum,
+                outer: shape[0] * shape[1],
+                axisSize: shape[2] * shape[3],
+                inner: 1
+            )
+            emit(node, .rowMajor)
         case .pool, .globalPool:
             node.inputs[0] = inBlocks(node.inputs[0])
             emit(node, .blocked)
@@ -73,6 +89,41 @@ private struct LayoutPass {
             node.inputs = node.inputs.map { inRowMajor($0) }
             emit(node, source[node.output].layout)
         }
+    }
+
+    /// A map per channel between row-major values, as element-wise nodes: false when it is none.
+    private mutating func placeAffineInRows(_ node: FusedNode, _ kernel: ConvolutionKernel) -> Bool
+    {
+        let weights = kernel.parts[0].weights
+        guard kernel.isAffine, case .fill(1) = weights.constant.source, kernel.inputAffine == nil
+        else { return false }
+        var steps: [(function: BinaryFunction, operand: ValueID)] = []
+        for (function, factor) in [(BinaryFunction.multiply, weights.scale), (.add, weights.bias)] {
+            guard let vector = factor?.reshaped([kernel.outputChannels, 1, 1]) else { continue }
+            let value = FusedValue(name: node.name, type: vector.type, constant: vector)
+            steps.append((function, result.addValue(value)))
+        }
+        if kernel.hasResidual { steps.append((.add, inRowMajor(node.inputs[1]))) }
+        guard let last = steps.popLast() else { return false }
+        var value = inRowMajor(node.inputs[0])
+        for (function, operand) in steps {
+            let partial = result.addValue(FusedValue(name: node.name, type: result[value].type))
+            emit(
+                FusedNode(
+                    name: node.name,
+                    kernel: .binary(function),
+                    inputs: [value, operand],
+                    output: partial
+                ),
+                .rowMajor
+            )
+            value = partial
+        }
+        var final = node
+        final.kernel = .binary(last.function)
+        final.inputs = [value, last.operand]
+        emit(final, .rowMajor)
+        return true
     }
 
     /// Blocked when a full-sized operand is blocked and the others broadcast over whole pixels,

@@ -203,6 +203,18 @@ extension Lowering {
             .squareRoot(.add(variance.asFloat, .scalar(epsilon)))
         )
         let shift = Constant.subtract(beta.asFloat, .multiply(mean.asFloat, scale))
+        if shape.count == 2 {
+            // Rows of a matrix, which stay as they are.
+            let factor = addConstant(node.name + ".scale", scale)
+            let scaled = emitTemporary(
+                node.name + ".scaled",
+                .binary(.multiply),
+                inputs: [x, factor],
+                type: result[x].type
+            )
+            emit(node, .binary(.add), inputs: [scaled, addConstant(node.name + ".shift", shift)])
+            return
+        }
         let spatial =
             shape.count == 4
             ? shape : [shape[0], shape[1], 1, shape.dropFirst(2).reduce(1, *)]
@@ -290,13 +302,7 @@ extension Lowering {
     }
 
     private mutating func scaled(_ id: ValueID, by factor: Float, name: String) -> ValueID {
-        let scale = result.addValue(
-            FusedValue(
-                name: name + ".factor",
-                type: TensorType(.float32, []),
-                constant: .scalar(factor)
-            )
-        )
+        let scale = addConstant(name + ".factor", .scalar(factor))
         return emitTemporary(
             name,
             .binary(.multiply),

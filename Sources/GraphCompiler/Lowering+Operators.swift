@@ -182,15 +182,7 @@ extension Lowering {
             }
         }
         if function == .mean {
-            let scale = result.addValue(
-                FusedValue(
-                    name: node.name + ".scale",
-                    type: TensorType(.float32, []),
-                    constant: Constant(
-                        DenseTensor(shape: [], floats: [1 / Float(node.inputs.count)])
-                    )
-                )
-            )
+            let scale = addConstant(node.name + ".scale", .scalar(1 / Float(node.inputs.count)))
             emit(node, .binary(.multiply), inputs: [sum, scale])
         }
     }
@@ -316,6 +308,13 @@ extension Lowering {
                 return
             }
             axes = Array(shape.indices)
+        }
+        // The mean of all pixels of images, which are in blocks after a convolution.
+        if reduction.kind == .mean, result[x].type.dtype == .float32, shape.count == 4,
+            axes == [2, 3], !shape.contains(0)
+        {
+            try emitSpatial(node, .globalPool(isAverage: true), inputs: [x])
+            return
         }
         // Reduced axes that are neighbours are one; others are moved to the end first.
         var source = x

@@ -110,6 +110,10 @@ struct Lowering {
         result.addValue(FusedValue(name: name, type: type))
     }
 
+    mutating func addConstant(_ name: String, _ constant: Constant) -> ValueID {
+        result.addValue(FusedValue(name: name, type: constant.type, constant: constant))
+    }
+
     mutating func define(_ id: ValueID, as value: ValueID) { fused[id.index] = value }
 
     /// Appends a node that computes the first result of `node`.

@@ -70,6 +70,33 @@ struct MoveViewsTests {
         }
     }
 
+    @Test("so does batch normalisation of rows between two views")
+    func normalizationsOfRows() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 3, 8])
+        let product = sketch.node("p", .matmul, x, sketch.weights("w", [8, 16]))
+        let flat = sketch.node(
+            "flat",
+            .reshape(allowZero: false),
+            product,
+            sketch.integers("f", [6, 16])
+        )
+        let vectors = ["gamma", "beta", "mean", "variance"].map { sketch.weights($0, [16]) }
+        let normal = sketch.node("bn", .batchNormalization(epsilon: 1e-5), [flat] + vectors)
+        let back = sketch.node(
+            "back",
+            .reshape(allowZero: false),
+            normal,
+            sketch.integers("b", [2, 3, 16])
+        )
+        sketch.output(sketch.relu("y", back))
+        let after = try sketch.fused()
+        let weights = try #require(after.onlyConvolution).parts[0].weights
+        #expect(weights.scale != nil && weights.bias != nil)
+        #expect(after.nodes.filter { $0.activation != .none }.count == 1)
+        #expect(after.nodes.allSatisfy { if case .binary = $0.kernel { false } else { true } })
+    }
+
     @Test("an addition along another axis stays")
     func otherAxesStay() throws {
         let (before, after) = try layer([1, 2, 16], bias: [16, 1]).around("view")

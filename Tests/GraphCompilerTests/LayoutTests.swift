@@ -124,6 +124,52 @@ struct LayoutTests {
         #expect(fused.nodeLines.contains { $0.contains("blocked = copy") } == isCopy)
     }
 
+    @Test("the mean of all pixels of what is in blocks is taken there", arguments: [true, false])
+    func meansOfPixelsStayInBlocks(keepsDimensions: Bool) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 16)
+        let mean = Reduction(
+            kind: .mean,
+            keepsDimensions: keepsDimensions,
+            ignoresEmptyAxes: false
+        )
+        sketch.output(sketch.node("y", .reduce(mean), a, sketch.integers("axes", [-1, 2])))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.contains { $0.contains("blocked = globalaverage(a)") })
+        // The result alone leaves the blocks.
+        #expect(!lines.contains { $0.contains("= unblock(a)") })
+
+        var plain = GraphSketch()
+        let rows = plain.input("x", [1, 8, 4, 4])
+        plain.output(plain.node("y", .reduce(mean), rows, plain.integers("axes", [2, 3])))
+        let plainLines = try plain.fused().nodeLines
+        #expect(plainLines.contains { $0.contains("reduce.mean[8,16,1](x)") })
+        #expect(!plainLines.contains { $0.contains("block(") })
+    }
+
+    @Test("a map per channel of row-major values is done where they are")
+    func mapsOfRowsStayInRows() throws {
+        func scaled(then reader: (inout GraphSketch, ValueID) -> ValueID) throws -> [String] {
+            var sketch = GraphSketch()
+            let a = sketch.input("a", [1, 4, 6, 5])
+            let scores = sketch.node("scores", .matmul, a, sketch.input("b", [1, 4, 5, 7]))
+            let factor = sketch.floats("factor", [], [0.25])
+            let product = sketch.node("scaled", .binary(.multiply), scores, factor)
+            let sum = sketch.add("sum", product, sketch.weights("shift", [4, 1, 1]))
+            sketch.output(reader(&sketch, sum))
+            return try sketch.fused().nodeLines
+        }
+        let rows = try scaled { $0.node("y", .softmax(axis: 3, flattened: false), $1) }
+        #expect(!rows.contains { $0.contains("block(") })
+        #expect(rows.filter { $0.contains("= multiply(") }.count == 1)
+        #expect(rows.filter { $0.contains("= add(") }.count == 1)
+        // One kernel does both where blocks are needed anyway.
+        let blocks = try scaled { $0.convolution("y", $1, from: 4, to: 8, kernel: 3) }
+        #expect(blocks.filter { $0.contains("conv.depthwise[1x1") }.count == 1)
+        #expect(!blocks.contains { $0.contains("= multiply(") })
+    }
+
     @Test("a single element that was computed in a block leaves it before it is repeated")
     func scalarsLeaveBlocks() throws {
         var sketch = GraphSketch()

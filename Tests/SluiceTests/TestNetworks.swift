@@ -140,6 +140,11 @@ struct NetworkBuilder {
         )
     }
 
+    mutating func integers(_ name: String, _ elements: [Int64]) -> ValueID {
+        let tensor = DenseTensor(shape: [elements.count], integers: elements)
+        return graph.addValue(name: name, constant: Constant(tensor))
+    }
+
     mutating func node(_ name: String, _ op: Operator, _ inputs: [ValueID?]) -> ValueID {
         let output = graph.addValue(name: name)
         graph.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: [output]))
@@ -261,6 +266,50 @@ func attention() throws -> TestNetwork {
     return try net.finish("attention")
 }
 
+/// Pixels as rows of a matrix, with normalisations of rows, and a gate of the mean of all pixels.
+func tokens() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 5)
+    let x = net.input("x", [2, 20, 5, 6])
+    let image = net.convolution("image", x, [36, 20, 3, 3])
+    let mean = Reduction(kind: .mean, keepsDimensions: true, ignoresEmptyAxes: false)
+    let axes = net.integers("axes", [2, 3])
+    let gate = net.node("gate", .unary(.sigmoid), [net.node("mean", .reduce(mean), [image, axes])])
+    let gated = net.node("gated", .binary(.multiply), [image, gate])
+    let turned = net.node("turned", .transpose(permutation: [0, 2, 3, 1]), [gated])
+    let product = net.node("product", .matmul, [turned, net.weights("w", [36, 24])])
+    let rows = net.node(
+        "rows",
+        .reshape(allowZero: false),
+        [product, net.integers("rows.shape", [60, 24])]
+    )
+    let statistics = [
+        net.weights("gamma", [24], in: 0.5...1.5), net.weights("beta", [24], in: -1...1),
+        net.weights("mean.of", [24], in: -1...1), net.weights("variance", [24], in: 0.5...2),
+    ]
+    let normal = net.node("normal", .batchNormalization(epsilon: 1e-5), [rows] + statistics)
+    let active = net.node("active", .unary(.gelu(tanhApproximation: false)), [normal])
+    let again = net.node(
+        "again",
+        .batchNormalization(epsilon: 1e-3),
+        [net.node("clipped", .unary(.relu), [active])] + statistics
+    )
+    let heads = net.node(
+        "heads",
+        .reshape(allowZero: false),
+        [again, net.integers("heads.shape", [2, 3, 10, 24])]
+    )
+    let scaled = net.node("scaled", .binary(.multiply), [heads, net.weights("factor", [])])
+    let shifted = net.node(
+        "shifted",
+        .binary(.subtract),
+        [scaled, net.weights("shift", [3, 1, 1], in: -1...1)]
+    )
+    let y = net.node("y", .softmax(axis: 3, flattened: false), [shifted])
+    let means = net.node("means", .reduce(mean), [shifted, axes])
+    net.graph.outputs = [y, means]
+    return try net.finish("tokens")
+}
+
 /// Filters dilated by up to more than the image, so that taps are outside of it for many pixels: with
 /// strides, a residual, and more channels than one block.
 func pyramid() throws -> TestNetwork {
@@ -285,7 +334,7 @@ func pyramid() throws -> TestNetwork {
 }
 
 func testNetworks() throws -> [TestNetwork] {
-    [try classifier(), try detector(), try attention(), try pyramid()]
+    [try classifier(), try detector(), try attention(), try pyramid(), try tokens()]
 }
 
 /// The instruction sets this CPU runs, best first, or the one among them that `SL_ISA` names.
