@@ -14,23 +14,34 @@ SL_INLINE vec SL_FN(min_or_nan)(vec a, vec b) {
     return vec_select(vec_less(vec_splat(-INFINITY), a), vec_min(a, b), difference);
 }
 
+// The first n lanes of x, and `fill` in the others.
+SL_INLINE vec SL_FN(first_lanes_or)(vec x, size_t n, float fill) {
+    float numbers[VEC_LANES];
+    SL_UNROLL for (int i = 0; i < VEC_LANES; i++) numbers[i] = (float)i;
+    return vec_select(vec_less(vec_load(numbers), vec_splat((float)n)), x, vec_splat(fill));
+}
+
 // The first n floats, and `fill` in the other lanes.
 SL_INLINE vec SL_FN(load_tail_or)(const float *from, size_t n, float fill) {
-    float lanes[VEC_LANES];
-    for (size_t i = 0; i < VEC_LANES; i++) lanes[i] = i < n ? from[i] : fill;
-    return vec_load(lanes);
+    return SL_FN(first_lanes_or)(vec_load_tail(from, n), n, fill);
+}
+
+// The lanes `distance` further on; of the last ones, any.
+SL_INLINE vec SL_FN(later_lanes)(vec x, const int distance) {
+    int32_t lanes[VEC_LANES];
+    SL_UNROLL for (int i = 0; i < VEC_LANES; i++) lanes[i] = (i + distance) % VEC_LANES;
+    return vec_permute(x, vec_index_load(lanes));
 }
 
 // Joins all lanes pairwise, halves first; `join` is a function of two vectors, of which lane 0 is
 // used.
-#define SL_JOIN_LANES(result, value, join)                             \
-    do {                                                               \
-        float lanes_[2 * VEC_LANES] = {0};                             \
-        vec joined_ = (value);                                         \
-        for (size_t width_ = VEC_LANES / 2; width_ > 0; width_ /= 2) { \
-            vec_store(lanes_, joined_);                                \
-            joined_ = join(joined_, vec_load(lanes_ + width_));        \
-        }                                                              \
-        vec_store(lanes_, joined_);                                    \
-        (result) = lanes_[0];                                          \
+#define SL_JOIN_LANES(result, value, join)                                             \
+    do {                                                                               \
+        vec joined_ = (value);                                                         \
+        SL_UNROLL for (int width_ = VEC_LANES / 2; width_ > 0; width_ /= 2) {          \
+            joined_ = join(joined_, SL_FN(later_lanes)(joined_, width_));              \
+        }                                                                              \
+        float lanes_[VEC_LANES];                                                       \
+        vec_store(lanes_, joined_);                                                    \
+        (result) = lanes_[0];                                                          \
     } while (0)

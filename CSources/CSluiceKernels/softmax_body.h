@@ -35,7 +35,7 @@ static void SL_FN(softmax_row)(size_t count, const float *input, float *output) 
     if (rest > 0) {
         const vec e = vec_exp(vec_sub(vec_load_tail(input + whole, rest), shift));
         vec_store_tail(output + whole, rest, e);
-        sum1 = vec_add(sum1, vec_load_tail(output + whole, rest));
+        sum1 = vec_add(sum1, SL_FN(first_lanes_or)(e, rest, 0));
     }
     float sum;
     SL_JOIN_LANES(sum, vec_add(sum0, sum1), vec_add);
