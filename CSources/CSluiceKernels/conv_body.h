@@ -417,6 +417,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     memset(&job, 0, sizeof job);
     job.args = args;
     job.out_block_stride = args->out_block_stride;
+    job.asks_for_output = args->out_pixel_stride > VEC_LANES;
     job.step = plan.pixel_stride * plan.columns.stride;
     job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;

@@ -106,7 +106,7 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
             if (job->ask_step != 0) {
                 SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
-                    __builtin_prefetch(from.first + job->ask_step + p * VEC_LANES, 0, 3);
+                    __builtin_prefetch(from.first + job->ask_step + (size_t)p * job->step, 0, 3);
                 }
             }
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, VEC_LANES);

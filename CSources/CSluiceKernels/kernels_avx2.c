@@ -22,7 +22,7 @@
 #define SL_DEPTHWISE_RUN 8
 #define SL_FMA_CHAINS 12
 
-SL_BEGIN_TARGET("avx2,fma,bmi,bmi2")
+SL_BEGIN_TARGET("avx2,fma,bmi,bmi2,prfchw")
 #include "vec_avx2.h"
 // The kernels, on the vectors just defined.
 #include "isa_table_body.h"

@@ -28,9 +28,9 @@
 #define SL_FMA_CHAINS 12
 
 #if defined(SL_SIMULATES_AVX512)
-SL_BEGIN_TARGET("avx2,fma,bmi,bmi2")
+SL_BEGIN_TARGET("avx2,fma,bmi,bmi2,prfchw")
 #else
-SL_BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2")
+SL_BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2,prfchw")
 #endif
 #include "vec_avx512.h"
 // The kernels, on the vectors just defined.

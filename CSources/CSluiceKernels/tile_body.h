@@ -111,6 +111,9 @@ typedef struct {
     // Bounds of the results, and whether each of them bounds anything.
     float low, high;
     bool has_low, has_high;
+    // Whether to ask for the lines of the output before they are stored to: where hardware does not
+    // foresee them and they come from far away.
+    bool asks_for_output;
 } tile_job;
 
 typedef void (*tile_fn)(const tile_job *job);
@@ -280,6 +283,17 @@ SL_INLINE void SL_FN(ask_for_rows)(const int pixels, const int vectors, const ti
     }
 }
 
+// The same for lines that the tile stores to.
+SL_INLINE void SL_FN(ask_for_output)(const int pixels, const int vectors, const tile_job *job,
+                                     ptrdiff_t out_first) {
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const float *const row = job->output + out_first + job->out_offset[p];
+        SL_UNROLL for (int o = 0; o < vectors; o += FLOATS_PER_LINE / VEC_LANES) {
+            __builtin_prefetch(row + (size_t)o * job->out_block_stride, 1, 3);
+        }
+    }
+}
+
 // Sums start with the bias, the first row of the panel; returns the row of the first computed tap.
 SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
                                         const tile_job *job, ptrdiff_t out_first) {
@@ -293,6 +307,7 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
         SL_FN(ask_for_rows)(pixels, vectors, job, next);
         return SL_FN(skip_rows)(vectors, at, job->first_gap * VEC_LANES);
     }
+    if (job->asks_for_output) SL_FN(ask_for_output)(pixels, vectors, job, out_first);
     SL_UNROLL for (int o = 0; o < vectors; o++) {
         const vec start = SL_FN(load_weights)(vectors, at, 0, o);
         SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
