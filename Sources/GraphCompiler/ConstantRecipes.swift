@@ -47,6 +47,33 @@ extension Constant {
         return result
     }
 
+    /// A zero more at the end of the last axis.
+    func followedByZero() -> Constant {
+        var shape = type.shape
+        let rank = shape.count
+        shape[rank - 1] += 1
+        let pads = (0..<2 * rank).map { Int64($0 == 2 * rank - 1 ? 1 : 0) }
+        return Constant(
+            type: TensorType(type.dtype, shape),
+            source: .computed(
+                .pad(.constant),
+                [self, Constant(DenseTensor(shape: [2 * rank], integers: pads))]
+            )
+        )
+    }
+
+    /// The elements at `places` of the last axis.
+    func gathered(_ places: [Int64]) -> Constant {
+        let rank = type.shape.count
+        return Constant(
+            type: TensorType(type.dtype, type.shape.dropLast() + [places.count]),
+            source: .computed(
+                .gather(axis: rank - 1),
+                [self, Constant(DenseTensor(shape: [places.count], integers: places))]
+            )
+        )
+    }
+
     /// The constant as one float per channel of a result whose channel axis has `count` elements
     /// and is followed by `trailing` axes; nil when it varies along other axes.
     func channelVector(count: Int, trailing: Int) -> Constant? {

@@ -90,7 +90,7 @@ package func fuse(
             fused = pass.apply(fused)
         }
     }
-    fused = joinPhases(of: fused, lanes: catalog.lanes)
+    fused = joinPhases(of: fused, catalog: catalog)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in

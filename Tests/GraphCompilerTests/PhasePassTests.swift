@@ -4,13 +4,19 @@ import Testing
 
 @Suite("Phases of transposed convolutions")
 struct PhasePassTests {
-    private func fused(to outputs: Int, kernel: Int, stride: Int) throws -> FusedGraph {
+    private func fused(
+        to outputs: Int,
+        kernel: Int,
+        stride: Int,
+        pad: Int = 0
+    ) throws -> FusedGraph {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 5])
         let convolution = Convolution(
             isTransposed: true,
             kernel: [kernel, kernel],
-            strides: [stride, stride]
+            strides: [stride, stride],
+            padding: .explicit([pad, pad, pad, pad])
         )
         let y = sketch.node(
             "y",
@@ -38,9 +44,22 @@ struct PhasePassTests {
         #expect(graph[copy.output].type.shape == [1, 3, 8, 10])
     }
 
-    @Test("full vectors and windows that overlap stay apart", arguments: [(8, 2, 2), (3, 3, 2)])
-    func others(outputs: Int, kernel: Int, stride: Int) throws {
-        let graph = try fused(to: outputs, kernel: kernel, stride: stride)
+    @Test("so do windows that overlap, with zeros between their taps")
+    func overlappingWindows() throws {
+        let kernel = try #require(try fused(to: 2, kernel: 4, stride: 2, pad: 1).onlyConvolution)
+        #expect(kernel.outputChannels == 8)
+        #expect((kernel.outputHeight, kernel.outputWidth) == (4, 5))
+        #expect((kernel.kernelHeight, kernel.kernelWidth) == (3, 3))
+        #expect((kernel.padTop, kernel.padLeft) == (1, 1))
+        #expect(kernel.parts.map(\.taps.count) == [9])
+    }
+
+    @Test(
+        "full vectors, phases of several sizes and what would be more work stay apart",
+        arguments: [(8, 2, 2, 0), (3, 3, 2, 0), (3, 3, 3, 1), (3, 4, 2, 1)]
+    )
+    func others(outputs: Int, kernel: Int, stride: Int, pad: Int) throws {
+        let graph = try fused(to: outputs, kernel: kernel, stride: stride, pad: pad)
         #expect(graph.onlyConvolution?.parts.count == stride * stride)
     }
 }

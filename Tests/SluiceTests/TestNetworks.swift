@@ -246,7 +246,22 @@ func detector() throws -> TestNetwork {
         .resize(Resize(mode: .nearest, coordinates: .asymmetric, rounding: .floor)),
         [silu, nil, scales]
     )
-    net.graph.outputs = [net.convolution("map", resized, [1, 20, 3, 3]), silu]
+    // Few channels, all phases of which are one convolution.
+    let few = net.node(
+        "few",
+        .convolution(
+            Convolution(
+                isTransposed: true,
+                kernel: [5, 4],
+                strides: [3, 2],
+                padding: .explicit([1, 1, 1, 1])
+            )
+        ),
+        [grouped, net.weights("few.w", [12, 2, 5, 4]), net.weights("few.b", [2])]
+    )
+    net.graph.outputs = [
+        net.convolution("map", resized, [1, 20, 3, 3]), silu, net.relu("few.relu", few),
+    ]
     return try net.finish("detector")
 }
 
