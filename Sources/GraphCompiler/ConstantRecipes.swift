@@ -47,6 +47,13 @@ extension Constant {
         return result
     }
 
+    func transposed(_ permutation: [Int]) -> Constant {
+        Constant(
+            type: TensorType(type.dtype, permutation.map { type.shape[$0] }),
+            source: .computed(.transpose(permutation: permutation), [self])
+        )
+    }
+
     /// A zero more at the end of the last axis.
     func followedByZero() -> Constant {
         var shape = type.shape

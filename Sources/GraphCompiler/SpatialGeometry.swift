@@ -132,10 +132,7 @@ extension Constant {
         }
         let channels = shape[0] / group
         let apart = reshaped([group, channels, shape[1], taps])
-        let swapped = Constant(
-            type: TensorType(type.dtype, [group, shape[1], channels, taps]),
-            source: .computed(.transpose(permutation: [0, 2, 1, 3]), [apart])
-        )
+        let swapped = apart.transposed([0, 2, 1, 3])
         return WeightSource(
             constant: swapped.reshaped([group * shape[1], channels, shape[2], shape[3]]),
             outputStride: channels * taps,

@@ -2,7 +2,7 @@ import GraphCompiler
 import GraphIR
 import Testing
 
-@Suite("Phases of transposed convolutions")
+@Suite("Phases of convolutions with few channels")
 struct PhasePassTests {
     private func fused(
         to outputs: Int,
@@ -61,5 +61,35 @@ struct PhasePassTests {
     func others(outputs: Int, kernel: Int, stride: Int, pad: Int) throws {
         let graph = try fused(to: outputs, kernel: kernel, stride: stride, pad: pad)
         #expect(graph.onlyConvolution?.parts.count == stride * stride)
+    }
+
+    /// Channels, kernel side and stride of the only convolution, made from one with `outputs` channels.
+    private func plain(
+        to outputs: Int,
+        kernel: Int,
+        from channels: Int = 8,
+        height: Int = 8
+    ) throws -> [Int] {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, channels, height, 12])
+        sketch.output(sketch.convolution("y", x, from: channels, to: outputs, kernel: kernel))
+        let graph = try sketch.fused()
+        let result = try #require(graph.onlyConvolution)
+        let step = result.strideHeight
+        #expect(graph.nodes.contains { $0.name == "y.phases" } == (step > 1))
+        #expect((result.outputHeight, result.outputWidth) == (height / step, 12 / step))
+        return [result.outputChannels, result.kernelHeight, step]
+    }
+
+    @Test("squares of pixels of a large filter with few channels are computed at once")
+    func squaresOfPixels() throws {
+        #expect(try plain(to: 1, kernel: 5) == [16, 8, 4])
+        #expect(try plain(to: 1, kernel: 9) == [16, 12, 4])
+        #expect(try plain(to: 3, kernel: 9) == [12, 10, 2])
+        // Sizes that are no multiples, small filters, many channels, Winograd's algorithm.
+        #expect(try plain(to: 1, kernel: 5, height: 7) == [1, 5, 1])
+        #expect(try plain(to: 1, kernel: 1) == [1, 1, 1])
+        #expect(try plain(to: 8, kernel: 9) == [8, 9, 1])
+        #expect(try plain(to: 1, kernel: 3, from: 32) == [1, 3, 1])
     }
 }

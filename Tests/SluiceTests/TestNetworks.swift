@@ -261,6 +261,7 @@ func detector() throws -> TestNetwork {
     )
     net.graph.outputs = [
         net.convolution("map", resized, [1, 20, 3, 3]), silu, net.relu("few.relu", few),
+        net.convolution("wide", silu, [2, 20, 9, 7]),
     ]
     return try net.finish("detector")
 }
