@@ -35,13 +35,13 @@ SL_INLINE vec SL_FN(later_lanes)(vec x, const int distance) {
 
 // Joins all lanes pairwise, halves first; `join` is a function of two vectors, of which lane 0 is
 // used.
-#define SL_JOIN_LANES(result, value, join)                                             \
-    do {                                                                               \
-        vec joined_ = (value);                                                         \
-        SL_UNROLL for (int width_ = VEC_LANES / 2; width_ > 0; width_ /= 2) {          \
-            joined_ = join(joined_, SL_FN(later_lanes)(joined_, width_));              \
-        }                                                                              \
-        float lanes_[VEC_LANES];                                                       \
-        vec_store(lanes_, joined_);                                                    \
-        (result) = lanes_[0];                                                          \
+#define SL_JOIN_LANES(result, value, join)                                    \
+    do {                                                                      \
+        vec joined_ = (value);                                                \
+        SL_UNROLL for (int width_ = VEC_LANES / 2; width_ > 0; width_ /= 2) { \
+            joined_ = join(joined_, SL_FN(later_lanes)(joined_, width_));     \
+        }                                                                     \
+        float lanes_[VEC_LANES];                                              \
+        vec_store(lanes_, joined_);                                           \
+        (result) = lanes_[0];                                                 \
     } while (0)

@@ -96,7 +96,8 @@ SL_INLINE vec vec_tanh(vec x) {
     return vec_select(vec_less(size, vec_splat(0.625f)), near_zero, vec_copysign(far, x));
 }
 
-// The error function: x P(x^2) / Q(x^2), by 1.5e-8 of it wrong before rounding, up to where it is 1.
+// The error function: x P(x^2) / Q(x^2), by 1.5e-8 of it wrong before rounding, up to where it
+// is 1.
 SL_INLINE vec vec_erf(vec x) {
     const vec limited = vec_clamp(x, vec_splat(-3.85f), vec_splat(3.85f));
     const vec z = vec_mul(limited, limited);
@@ -141,8 +142,8 @@ SL_INLINE vec vec_exp_minus_one(vec x) {
     return vec_select(vec_less(x, vec_splat(-0.5f)), vec_sub(grown, one), near_zero);
 }
 
-// x times the normal distribution function, by erf or by its tanh approximation. Below -5.6 it is less
-// than 6e-8.
+// x times the normal distribution function, by erf or by its tanh approximation. Below -5.6 it is
+// less than 6e-8.
 SL_INLINE vec vec_gelu(vec x) {
     const vec low = vec_max(vec_splat(-5.6f), x);
     const vec half = vec_mul(low, vec_splat(0.5f));

@@ -124,7 +124,8 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
 static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd_args *args,
                                                                const winograd_plan *plan,
                                                                sl_span channels) {
-    // Tiles side by side are transformed together: what is stored to a point is then side by side too.
+    // Tiles side by side are transformed together: what is stored to a point is then side by side
+    // too.
     enum { TOGETHER = 4 };
     const size_t first_block = channels.first / VEC_LANES;
     const size_t channel_blocks = sl_ceil_div(channels.end - channels.first, VEC_LANES);
@@ -265,9 +266,9 @@ SL_INLINE size_t SL_FN(pair_point)(const winograd_plan *plan, size_t pair, size_
     return row * PATCH + number % PATCH;
 }
 
-// Multiplies patches and filters of `channels` input channels from number `first` of their group on,
-// at each point from pair `pair` of rows on whose filters are there. Meanwhile asks for the weights
-// that are transformed next.
+// Multiplies patches and filters of `channels` input channels from number `first` of their group
+// on, at each point from pair `pair` of rows on whose filters are there. Meanwhile asks for the
+// weights that are transformed next.
 static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_t vectors,
                                    size_t first, size_t channels, sl_next_read next_weights,
                                    carrier *carrier, tile_job *job) {
@@ -358,8 +359,7 @@ SL_INLINE void SL_FN(finish_panel)(const bool is_line, const int taps, const sl_
             const size_t start = tile.image * conv->out_image_stride +
                                  (panel * 2 + o) * conv->out_block_stride +
                                  tile.y * conv->out_row_stride + tile.x * conv->out_pixel_stride;
-            const vec first =
-                end->bias == NULL ? vec_zero() : vec_load(end->bias + o * VEC_LANES);
+            const vec first = end->bias == NULL ? vec_zero() : vec_load(end->bias + o * VEC_LANES);
             for (size_t y = 0; y < rows; y++) {
                 const size_t row = start + y * row_step;
                 for (size_t x = 0; x < columns; x++) {
@@ -398,8 +398,7 @@ static __attribute__((noinline)) void SL_FN(finish_panel_5)(const sl_conv_args *
 }
 static __attribute__((noinline)) void SL_FN(finish_line)(const sl_conv_args *conv,
                                                          const winograd_plan *plan, size_t panel,
-                                                         size_t vectors,
-                                                         const winograd_end *end) {
+                                                         size_t vectors, const winograd_end *end) {
     if (plan->taps == 3) {
         SL_FN(finish_panel)(true, 3, conv, plan, panel, vectors, end);
     } else if (plan->taps == 5) {
@@ -436,8 +435,7 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
             .count = sl_min_size(chunk, group.end - c),
         };
         const size_t end = c + channels.count;
-        const sl_next_read after =
-            end == group.end ? next : SL_FN(chunk_weights)(conv, panel, end);
+        const sl_next_read after = end == group.end ? next : SL_FN(chunk_weights)(conv, panel, end);
         for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
             if (plan->is_line) {
                 SL_FN(transform_lines)(vectors, channels, plan);

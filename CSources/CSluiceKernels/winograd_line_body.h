@@ -1,8 +1,8 @@
-// The three transforms of Winograd convolution along one axis, for filters of 1xN or Nx1 taps: F(5, 3)
-// and F(3, 5) on patches of 7 pixels, F(3, 7) on patches of 9.
+// The three transforms of Winograd convolution along one axis, for filters of 1xN or Nx1 taps: F(5,
+// 3) and F(3, 5) on patches of 7 pixels, F(3, 7) on patches of 9.
 //
-// They evaluate at infinity and at P pairs of points +-p. With m(x) the product of all x^2 - p^2 and
-// q(x) = m(x) / (x^2 - p^2), an even polynomial:
+// They evaluate at infinity and at P pairs of points +-p. With m(x) the product of all x^2 - p^2
+// and q(x) = m(x) / (x^2 - p^2), an even polynomial:
 //     input   B^T: row +-p has the coefficients of (x +- p) q(x), the last row those of m(x)
 //     weights G:   row +-p is (1, +-p, p^2, ...) / N, N = +-2p q(p); last (0.. 1)
 //     output  A^T: row i has (+-p)^i, and 1 for infinity in the last row
@@ -126,9 +126,8 @@ SL_INLINE void SL_FN(transform_line)(const int pairs, const float *const source[
 
 // Transforms the filters of one input channel to one vector of outputs: tap t is at
 // source + t * tap_stride, point i goes to target + i * point_stride.
-SL_INLINE void SL_FN(transform_line_filter)(const int taps, const float *source,
-                                            size_t tap_stride, float *target,
-                                            size_t point_stride) {
+SL_INLINE void SL_FN(transform_line_filter)(const int taps, const float *source, size_t tap_stride,
+                                            float *target, size_t point_stride) {
     const int pairs = SL_FN(line_pairs)(taps);
     vec g[LINE_TAPS], out[LINE_POINTS];
     SL_UNROLL for (int t = 0; t < taps; t++) g[t] = vec_load(source + (size_t)t * tap_stride);
@@ -140,8 +139,8 @@ SL_INLINE void SL_FN(transform_line_filter)(const int taps, const float *source,
 
 // Transforms the products of one tile and one vector of outputs: point i is at
 // source + i * point_stride.
-SL_INLINE void SL_FN(transform_line_tile)(const int taps, const float *source,
-                                          size_t point_stride, vec out[LINE_SIZE]) {
+SL_INLINE void SL_FN(transform_line_tile)(const int taps, const float *source, size_t point_stride,
+                                          vec out[LINE_SIZE]) {
     const int pairs = SL_FN(line_pairs)(taps);
     vec m[LINE_POINTS];
     SL_UNROLL for (int i = 0; i < 2 * pairs + 1; i++) {

@@ -158,5 +158,6 @@ SL_INLINE void SL_FN(transform_tile)(const int taps, const float *source, size_t
         SL_FN(transform_outputs)(taps, m, column);
         SL_UNROLL for (int y = 0; y < size; y++) half[y][x] = column[y];
     }
-    SL_UNROLL for (int y = 0; y < size; y++) SL_FN(transform_outputs)(taps, half[y], out + y * size);
+    SL_UNROLL for (int y = 0; y < size; y++)
+        SL_FN(transform_outputs)(taps, half[y], out + y * size);
 }

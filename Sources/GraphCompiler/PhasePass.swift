@@ -48,8 +48,10 @@ func joinPhases(of graph: FusedGraph, catalog: some KernelCatalog) -> FusedGraph
     return result
 }
 
-/// Pixels of a result that are `step` apart, from (0, 0), (0, 1), ... on, by the taps each set of them
-/// reads from pixels of the input that are `stride` apart.
+/// Sets of pixels of a result, and the taps of the filter that each set reads.
+///
+/// Pixels of a set are `step` apart and read pixels of the input that are `stride` apart. The sets
+/// start at (0, 0), (0, 1), ... (1, 0), ...
 private struct Phases {
     var step: (y: Int, x: Int)
     var stride: (y: Int, x: Int)
@@ -126,8 +128,9 @@ private func work(of kernel: ConvolutionKernel, catalog: some KernelCatalog) -> 
     return catalog.fastestAlgorithm(for: kernel) == .winograd ? direct / 2 : direct
 }
 
-/// The convolution of all phases: channel o * phases + p is phase p of channel o. Nil where phases have
-/// different sizes.
+/// The convolution of all phases; nil where they have different sizes.
+///
+/// Channel o * phases + p is phase p of channel o.
 private func join(_ phases: Phases, of kernel: ConvolutionKernel) -> ConvolutionKernel? {
     guard kernel.outputHeight.isMultiple(of: phases.step.y),
         kernel.outputWidth.isMultiple(of: phases.step.x), let (rows, columns) = phases.window

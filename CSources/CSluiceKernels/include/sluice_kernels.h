@@ -161,22 +161,23 @@ typedef struct {
     sl_next_read next;
 } sl_conv_args;
 
-// The same convolution with stride 1, by Winograd's algorithm: fewer multiplications, other roundings.
+// The same convolution with stride 1, by Winograd's algorithm: fewer multiplications, other
+// roundings.
 //     taps          patch     tile       fewer by
 //     3x3, 5x5      6x6       4x4, 2x2   4, 2.8
 //     1x3, 1x5      1x7       1x5, 1x3   2.1
 //     1x7           1x9       1x3        2.3
-// and those of the last two lines with both sides exchanged. `conv` holds shape, addresses and the weights of the
-// tile kernel; both tensors are blocked, taps are taps_h x taps_w in row-major order and tap_dy,
-// tap_dx, tiles_per_task are not read. Each task needs sl_winograd_scratch_floats(args) floats of
-// scratch.
+// and those of the last two lines with both sides exchanged. `conv` holds shape, addresses and the
+// weights of the tile kernel; both tensors are blocked, taps are taps_h x taps_w in row-major order
+// and tap_dy, tap_dx, tiles_per_task are not read. Each task needs sl_winograd_scratch_floats(args)
+// floats of scratch.
 //
 // Filters of two sides are transformed for the points of pairs_at_once pairs of rows at a time: for
 // all, or, in less scratch, for one of SL_WINOGRAD_PAIRS pairs. That changes no bits.
 //
 // Tiles are the pieces of the output of all images, cut into blocks of at most tiles_per_block as
-// even as possible; there must be more than one tile and room for three in a block. How they are cut
-// changes no bits. Task number = block * panel_groups + panel_group.
+// even as possible; there must be more than one tile and room for three in a block. How they are
+// cut changes no bits. Task number = block * panel_groups + panel_group.
 enum { SL_WINOGRAD_PAIRS = 3 };
 typedef struct {
     sl_conv_args conv;
@@ -803,8 +804,8 @@ size_t sl_conv_gather_floats(const sl_isa *_Nonnull isa, const sl_conv_args *_No
 size_t sl_winograd_task_count(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_scratch_floats(const sl_isa *_Nonnull isa,
                                   const sl_winograd_args *_Nonnull args);
-// Points of a patch; tiles of all images; the most tiles a block may have with `floats` of scratch, at
-// least 4.
+// Points of a patch; tiles of all images; the most tiles a block may have with `floats` of scratch,
+// at least 4.
 size_t sl_winograd_point_count(const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_tile_count(const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_tiles_within(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args,
