@@ -5,6 +5,7 @@
 #   scripts/setup.sh            everything
 #   scripts/setup.sh python     only the virtual environment
 #   scripts/setup.sh simde      only what simulates AVX-512, for `make test-avx512`
+#   scripts/setup.sh format     only what formats C, for `make lint` and `make format`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -68,7 +69,12 @@ set_up_simde() {
     [ -e /usr/include/simde/x86/avx512.h ] || install_packages libsimde-dev
 }
 
+set_up_format() {
+    command -v clang-format-19 >/dev/null || install_packages clang-format-19
+}
+
 case "${1:-all}" in
+format) set_up_format ;;
 simde) set_up_simde ;;
 python) set_up_python ;;
 *)
