@@ -6,13 +6,19 @@ import GraphIR
 /// taps, or of any convolution all pixels at the same place of squares of 2x2 or more. Each is a
 /// convolution of its own, and with fewer channels than a vector has lanes it fills little of one.
 /// All phases of a channel side by side make one convolution, whose filters have zeros where other
-/// phases have taps; a copy then puts each where it belongs. The sums are the same.
-func joinPhases(of graph: FusedGraph, catalog: some KernelCatalog) -> FusedGraph {
+/// phases have taps; a copy then puts each where it belongs. The sums are the same for finite inputs;
+/// `isExact` keeps filters without zeros.
+func joinPhases(
+    of graph: FusedGraph,
+    catalog: some KernelCatalog,
+    isExact: Bool = false
+) -> FusedGraph {
     var result = graph
     result.nodes = []
     for node in graph.nodes {
         guard case .convolution(let kernel) = node.kernel,
-            let (joined, step) = joinedPhases(of: kernel, catalog: catalog)
+            let (joined, step) = joinedPhases(of: kernel, catalog: catalog),
+            !isExact || kernel.parts.allSatisfy({ $0.taps.count == joined.parts[0].taps.count })
         else {
             result.nodes.append(node)
             continue

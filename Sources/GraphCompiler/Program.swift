@@ -90,7 +90,7 @@ package func fuse(
             fused = pass.apply(fused)
         }
     }
-    fused = joinPhases(of: fused, catalog: catalog)
+    fused = joinPhases(of: fused, catalog: catalog, isExact: isExact)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in

@@ -8,7 +8,8 @@ struct PhasePassTests {
         to outputs: Int,
         kernel: Int,
         stride: Int,
-        pad: Int = 0
+        pad: Int = 0,
+        isExact: Bool = false
     ) throws -> FusedGraph {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 5])
@@ -25,7 +26,12 @@ struct PhasePassTests {
             sketch.weights("w", [8, outputs, kernel, kernel])
         )
         sketch.output(sketch.relu("z", y))
-        return try sketch.fused()
+        return try fuse(
+            try sketch.bound(),
+            catalog: FixedCatalog(),
+            fuses: true,
+            isExact: isExact
+        )
     }
 
     @Test("few channels become one product and a copy")
@@ -52,6 +58,12 @@ struct PhasePassTests {
         #expect((kernel.kernelHeight, kernel.kernelWidth) == (3, 3))
         #expect((kernel.padTop, kernel.padLeft) == (1, 1))
         #expect(kernel.parts.map(\.taps.count) == [9])
+    }
+
+    @Test("exact sums have no zeros of others", arguments: [(2, 0, 1), (4, 1, 4)])
+    func exactSums(kernel: Int, pad: Int, parts: Int) throws {
+        let graph = try fused(to: 2, kernel: kernel, stride: 2, pad: pad, isExact: true)
+        #expect(graph.onlyConvolution?.parts.count == parts)
     }
 
     @Test(
