@@ -214,10 +214,9 @@ private func foldAffines(in graph: FusedGraph) -> FusedGraph {
 
 private func channelAffine(of node: FusedNode, in graph: FusedGraph) -> ChannelAffine? {
     switch node.kernel {
-    case .convolution(let kernel) where kernel.isAffine:
-        let weights = kernel.parts[0].weights
-        guard case .fill(1) = weights.constant.source, !kernel.hasResidual else { return nil }
-        return ChannelAffine(input: node.inputs[0], scale: weights.scale, shift: weights.bias)
+    case .convolution(let kernel):
+        guard let map = kernel.channelMap, !kernel.hasResidual else { return nil }
+        return ChannelAffine(input: node.inputs[0], scale: map.scale, shift: map.shift)
     case .binary(let function):
         let shape = graph[node.output].type.shape
         guard graph[node.output].type.dtype == .float32 else { return nil }

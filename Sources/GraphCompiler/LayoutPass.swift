@@ -94,11 +94,9 @@ private struct LayoutPass {
     /// A map per channel between row-major values, as element-wise nodes: false when it is none.
     private mutating func placeAffineInRows(_ node: FusedNode, _ kernel: ConvolutionKernel) -> Bool
     {
-        let weights = kernel.parts[0].weights
-        guard kernel.isAffine, case .fill(1) = weights.constant.source, kernel.inputAffine == nil
-        else { return false }
+        guard let map = kernel.channelMap, kernel.inputAffine == nil else { return false }
         var steps: [(function: BinaryFunction, operand: ValueID)] = []
-        for (function, factor) in [(BinaryFunction.multiply, weights.scale), (.add, weights.bias)] {
+        for (function, factor) in [(BinaryFunction.multiply, map.scale), (.add, map.shift)] {
             guard let vector = factor?.reshaped([kernel.outputChannels, 1, 1]) else { continue }
             let value = FusedValue(name: node.name, type: vector.type, constant: vector)
             steps.append((function, result.addValue(value)))

@@ -221,6 +221,12 @@ extension ConvolutionKernel {
         )
     }
 
+    /// The factor and offset per channel of `affine`; nil for other kernels, weights of one tap included.
+    var channelMap: (scale: Constant?, shift: Constant?)? {
+        guard isAffine, case .fill(1) = parts[0].weights.constant.source else { return nil }
+        return (parts[0].weights.scale, parts[0].weights.bias)
+    }
+
     /// Whether this is `affine`: one tap, one channel, no change of shape.
     var isAffine: Bool {
         algorithm == .depthwise && parts.count == 1 && kernelHeight == 1 && kernelWidth == 1
