@@ -1,6 +1,7 @@
 // Depthwise convolution on blocked tensors: one vector of channels at a time, a run of output
-// pixels in registers, so that a weight is loaded once a run and an input pixel serves every tap
-// that covers it.
+// pixels in registers, so that a weight is loaded once a run. Wide kernels go over the columns of
+// the input instead of their taps: a pixel is loaded once for all of the run that it serves, and
+// runs at the sides of the image leave out what is no part of it.
 //
 // Sums start with the bias and go over the taps in row-major order; taps outside the image are
 // left out. A pixel is always reached in the same way, whatever rows a task has.
@@ -121,6 +122,118 @@ SL_INLINE void SL_FN(dw_line_as)(const dw_shape shape, const dw_row *row, size_t
     }
 }
 
+// Every `dilation`-th pixel of a row, and the columns that they see. Column 0 is under the first
+// tap of the first pixel.
+typedef struct {
+    size_t pixels, kernel_width;
+    int64_t first_column, end_column;  // that are inside the image
+    const float *residual;
+    float *output;
+    int64_t input;  // floats from the start of a row to column 0, which may be outside
+    int64_t step;   // floats between columns, and between pixels
+} dw_phase;
+
+enum { DW_RUN = 8, DW_TAPS = 7 };
+
+// Bits [first, end) of 64, as far as there are.
+SL_INLINE uint64_t SL_FN(dw_bits)(int64_t first, int64_t end) {
+    const uint64_t below = end <= 0 ? 0 : end >= 64 ? UINT64_MAX : ((uint64_t)1 << end) - 1;
+    return first <= 0 ? below : first >= 64 ? 0 : below >> first << first;
+}
+
+// `taps` neighbours of a kernel row for `count` pixels; the first column they see is at `input` +
+// `at`. Bit x of `inside` says whether column x is inside the image; but at an edge all are.
+SL_INLINE void SL_FN(dw_taps)(const int count, const int taps, const bool is_edge,
+                              const float *input, int64_t at, int64_t step, uint64_t inside,
+                              const float *weights, vec *sum) {
+    vec w[DW_TAPS];
+    SL_UNROLL for (int k = 0; k < taps; k++) w[k] = vec_load(weights + k * VEC_LANES);
+    SL_UNROLL for (int x = 0; x < count - 1 + taps; x++) {
+        if (!is_edge || (inside >> x & 1) != 0) {
+            const vec value = vec_load(input + at);
+            SL_UNROLL for (int k = 0; k < taps; k++) {
+                if (x >= k && x - k < count) sum[x - k] = vec_fma(value, w[k], sum[x - k]);
+            }
+        }
+        at += step;
+    }
+}
+
+// `count` pixels from number `pixel` on.
+SL_INLINE void SL_FN(dw_column_run)(const int count, const bool is_edge, const dw_row *row,
+                                    const dw_phase *phase, size_t pixel) {
+    vec sum[DW_RUN];
+    const vec bias = vec_load(row->bias);
+    SL_UNROLL for (int i = 0; i < count; i++) sum[i] = bias;
+    const int64_t step = phase->step, at = phase->input + (int64_t)pixel * step;
+    const int64_t width = (int64_t)phase->kernel_width;
+    const int64_t first = phase->first_column - (int64_t)pixel;
+    const int64_t end = phase->end_column - (int64_t)pixel;
+    const float *line = row->input;
+    const float *weights = row->weights;
+    for (size_t ky = 0; ky < row->kernel_rows; ky++) {
+#define SL_DW_TAPS(taps, k)                                                                     \
+    SL_FN(dw_taps)                                                                              \
+    (count, taps, is_edge, line, at + (k) * step, step, SL_FN(dw_bits)(first - (k), end - (k)), \
+     weights + (k) * VEC_LANES, sum)
+        int64_t k = 0;
+        for (; k + 7 <= width; k += 7) SL_DW_TAPS(7, k);
+        for (; k + 5 <= width; k += 5) SL_DW_TAPS(5, k);
+        for (; k + 3 <= width; k += 3) SL_DW_TAPS(3, k);
+        for (; k < width; k++) SL_DW_TAPS(1, k);
+#undef SL_DW_TAPS
+        line += row->kernel_row_stride;
+        weights += width * VEC_LANES;
+    }
+    const vec low = vec_splat(row->low), high = vec_splat(row->high);
+    SL_UNROLL for (int i = 0; i < count; i++) {
+        const int64_t to = ((int64_t)pixel + i) * step;
+        if (phase->residual != NULL) sum[i] = vec_add(sum[i], vec_load(phase->residual + to));
+        vec_store(phase->output + to, vec_clamp(sum[i], low, high));
+    }
+}
+
+SL_INLINE void SL_FN(dw_pixels)(const dw_row *row, const dw_phase *phase) {
+    size_t pixel = 0;
+#define SL_DW_RUN(count)                                                        \
+    for (; pixel + (count) <= phase->pixels; pixel += (count)) {                \
+        const int64_t first = (int64_t)pixel;                                   \
+        const int64_t end = first + (count) - 1 + (int64_t)phase->kernel_width; \
+        if (first < phase->first_column || end > phase->end_column) {           \
+            SL_FN(dw_column_run)(count, true, row, phase, pixel);               \
+        } else {                                                                \
+            SL_FN(dw_column_run)(count, false, row, phase, pixel);              \
+        }                                                                       \
+    }
+    SL_DW_RUN(8)
+    SL_DW_RUN(7)
+    SL_DW_RUN(4)
+    SL_DW_RUN(2)
+    SL_DW_RUN(1)
+#undef SL_DW_RUN
+}
+
+// A row of a wide kernel without a stride. A call of its own keeps it out of the way of the others.
+static __attribute__((noinline)) void SL_FN(dw_line_by_columns)(const sl_depthwise_args *args,
+                                                                const dw_row *row) {
+    const int64_t dilation = args->dilation_w, in_w = args->in_w;
+    const int64_t phases = (int64_t)sl_min_size(args->dilation_w, args->out_w);
+    for (int64_t start = 0; start < phases; start++) {
+        const int64_t column = start - args->pad_left, lanes = VEC_LANES;
+        const dw_phase phase = {
+            .pixels = sl_ceil_div(args->out_w - (size_t)start, args->dilation_w),
+            .kernel_width = args->kernel_w,
+            .first_column = column >= 0 ? 0 : (-column + dilation - 1) / dilation,
+            .end_column = column >= in_w ? 0 : (in_w - column + dilation - 1) / dilation,
+            .residual = row->residual == NULL ? NULL : row->residual + start * lanes,
+            .output = row->output + start * lanes,
+            .input = column * lanes,
+            .step = dilation * lanes,
+        };
+        SL_FN(dw_pixels)(row, &phase);
+    }
+}
+
 static void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
     const size_t in_w = args->in_w, out_w = args->out_w;
     const size_t width = args->kernel_w, stride = args->stride_w, dilation = args->dilation_w;
@@ -148,6 +261,7 @@ static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *ar
                                                      sl_span rows) {
     const bool is_clamp = args->activation.kind == SL_ACTIVATION_CLAMP;
     const bool acts_after = SL_FN(acts_after_store)(args->activation);
+    const bool by_columns = args->kernel_w > 5 && args->stride_w == 1;
     for (size_t oy = rows.first; oy < rows.end; oy++) {
         const int64_t dilation = args->dilation_h;
         const int64_t y = (int64_t)(oy * args->stride_h) - args->pad_top;
@@ -171,7 +285,11 @@ static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *ar
             .low = is_clamp ? args->activation.p0 : -INFINITY,
             .high = is_clamp ? args->activation.p1 : INFINITY,
         };
-        SL_FN(dw_line)(args, &row);
+        if (by_columns) {
+            SL_FN(dw_line_by_columns)(args, &row);
+        } else {
+            SL_FN(dw_line)(args, &row);
+        }
         if (acts_after) {
             SL_FN(sl_activate_array)((size_t)args->out_w * VEC_LANES, row.output, row.output,
                                      args->activation);

@@ -34,7 +34,8 @@ struct WindowCase {
         groups: ClosedRange<Int>,
         perGroup: ClosedRange<Int>,
         outPerGroup: ClosedRange<Int>,
-        isPointwise: Bool = false
+        isPointwise: Bool = false,
+        wideKernels: ClosedRange<Int>? = nil
     ) {
         var random = ConvRandom(seed: seed)
         self.lanes = lanes
@@ -51,6 +52,14 @@ struct WindowCase {
         inWidth = random.int(1...29)
         outHeight = random.int(1...7)
         outWidth = random.int(1...29)
+        if let wideKernels {
+            kernelWidth = random.int(wideKernels)
+            strideWidth = 1
+            dilationWidth = random.int(1...3)
+            padLeft = random.int(0...kernelWidth)
+            inWidth = random.int(1...99)
+            outWidth = random.int(1...99)
+        }
         if isPointwise {
             (kernelHeight, kernelWidth, strideHeight, strideWidth) = (1, 1, 1, 1)
             (padTop, padLeft, inHeight, inWidth) = (0, 0, outHeight, outWidth)

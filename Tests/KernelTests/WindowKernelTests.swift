@@ -5,13 +5,31 @@ import Testing
 struct WindowKernelTests {
     @Test("depthwise matches the reference", arguments: convTestISAs, 0..<50 as Range<UInt64>)
     func depthwiseMatchesTheReference(name: String, seed: UInt64) throws {
+        try checkDepthwise(name, seed: seed)
+    }
+
+    @Test(
+        "depthwise with wide kernels matches the reference",
+        arguments: convTestISAs,
+        0..<50 as Range<UInt64>
+    )
+    func wideDepthwiseMatchesTheReference(name: String, seed: UInt64) throws {
+        try checkDepthwise(name, seed: seed, wideKernels: seed < 40 ? 6...31 : 60...90)
+    }
+
+    private func checkDepthwise(
+        _ name: String,
+        seed: UInt64,
+        wideKernels: ClosedRange<Int>? = nil
+    ) throws {
         let isa = try convTestISA(name)
         let window = WindowCase(
             lanes: Int(isa.pointee.lanes),
             seed: seed,
             groups: 1...37,
             perGroup: 1...1,
-            outPerGroup: 1...1
+            outPerGroup: 1...1,
+            wideKernels: wideKernels
         )
         let input = window.blockedInput()
         let packed = convPacked(
