@@ -133,6 +133,7 @@ typedef struct {
     int64_t step;   // floats between columns, and between pixels
 } dw_phase;
 
+// Sums, weights and a pixel fill sixteen registers.
 enum { DW_RUN = 8, DW_TAPS = 7 };
 
 // Bits [first, end) of 64, as far as there are.
@@ -142,7 +143,7 @@ SL_INLINE uint64_t SL_FN(dw_bits)(int64_t first, int64_t end) {
 }
 
 // `taps` neighbours of a kernel row for `count` pixels; the first column they see is at `input` +
-// `at`. Bit x of `inside` says whether column x is inside the image; but at an edge all are.
+// `at`. At an edge, bit x of `inside` says whether column x is inside the image; elsewhere all are.
 SL_INLINE void SL_FN(dw_taps)(const int count, const int taps, const bool is_edge,
                               const float *input, int64_t at, int64_t step, uint64_t inside,
                               const float *weights, vec *sum) {
@@ -213,9 +214,8 @@ SL_INLINE void SL_FN(dw_pixels)(const dw_row *row, const dw_phase *phase) {
 #undef SL_DW_RUN
 }
 
-// A row of a wide kernel without a stride. A call of its own keeps it out of the way of the others.
-static __attribute__((noinline)) void SL_FN(dw_line_by_columns)(const sl_depthwise_args *args,
-                                                                const dw_row *row) {
+// A row of a wide kernel without a stride.
+SL_INLINE void SL_FN(dw_line_by_columns)(const sl_depthwise_args *args, const dw_row *row) {
     const int64_t dilation = args->dilation_w, in_w = args->in_w;
     const int64_t phases = (int64_t)sl_min_size(args->dilation_w, args->out_w);
     for (int64_t start = 0; start < phases; start++) {
@@ -234,7 +234,7 @@ static __attribute__((noinline)) void SL_FN(dw_line_by_columns)(const sl_depthwi
     }
 }
 
-static void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
+SL_INLINE void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
     const size_t in_w = args->in_w, out_w = args->out_w;
     const size_t width = args->kernel_w, stride = args->stride_w, dilation = args->dilation_w;
     const int64_t pad = args->pad_left;
@@ -252,16 +252,11 @@ static void SL_FN(dw_line)(const sl_depthwise_args *args, const dw_row *row) {
     }
 }
 
-// Rows [rows.first, rows.end) of one block; `input`, `residual` and `output` are where its row 0
-// is.
-// A call of its own keeps its vectors off the stack of what is called beside it.
-static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *args,
-                                                     const float *packed, const float *input,
-                                                     const float *residual, float *output,
-                                                     sl_span rows) {
+SL_INLINE void SL_FN(dw_rows_as)(const bool by_columns, const sl_depthwise_args *args,
+                                 const float *packed, const float *input, const float *residual,
+                                 float *output, sl_span rows) {
     const bool is_clamp = args->activation.kind == SL_ACTIVATION_CLAMP;
     const bool acts_after = SL_FN(acts_after_store)(args->activation);
-    const bool by_columns = args->kernel_w > 5 && args->stride_w == 1;
     for (size_t oy = rows.first; oy < rows.end; oy++) {
         const int64_t dilation = args->dilation_h;
         const int64_t y = (int64_t)(oy * args->stride_h) - args->pad_top;
@@ -294,6 +289,35 @@ static __attribute__((noinline)) void SL_FN(dw_rows)(const sl_depthwise_args *ar
             SL_FN(sl_activate_array)((size_t)args->out_w * VEC_LANES, row.output, row.output,
                                      args->activation);
         }
+    }
+}
+
+// Calls of their own keep their vectors off the stack of what is called beside them.
+static __attribute__((noinline)) void SL_FN(dw_rows_by_taps)(const sl_depthwise_args *args,
+                                                             const float *packed,
+                                                             const float *input,
+                                                             const float *residual, float *output,
+                                                             sl_span rows) {
+    SL_FN(dw_rows_as)(false, args, packed, input, residual, output, rows);
+}
+
+static __attribute__((noinline)) void SL_FN(dw_rows_by_columns)(const sl_depthwise_args *args,
+                                                                const float *packed,
+                                                                const float *input,
+                                                                const float *residual,
+                                                                float *output, sl_span rows) {
+    SL_FN(dw_rows_as)(true, args, packed, input, residual, output, rows);
+}
+
+// Rows [rows.first, rows.end) of one block; `input`, `residual` and `output` are where its row 0
+// is.
+SL_INLINE void SL_FN(dw_rows)(const sl_depthwise_args *args, const float *packed,
+                              const float *input, const float *residual, float *output,
+                              sl_span rows) {
+    if (args->kernel_w > 5 && args->stride_w == 1) {
+        SL_FN(dw_rows_by_columns)(args, packed, input, residual, output, rows);
+    } else {
+        SL_FN(dw_rows_by_taps)(args, packed, input, residual, output, rows);
     }
 }
 
