@@ -4,22 +4,6 @@ import Testing
 
 @Suite("Images and detections")
 struct ImageTests {
-    /// Calls `body` with the path of a file that is removed afterwards.
-    private func withFile<Result>(_ body: (String) throws -> Result) throws -> Result {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-        var template = Array("\(parent)/sluice-image-XXXXXX".utf8CString)
-        let made = template.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-        }
-        let directory = try #require(made)
-        defer {
-            unlink(directory + "/a.png")
-            // Fails, and is noticed, when anything else is left.
-            #expect(rmdir(directory) == 0)
-        }
-        return try body(directory + "/a.png")
-    }
-
     private func pattern(width: Int, height: Int, channels: Int) -> Image {
         let samples = (0..<(width * height * channels)).map { UInt8(truncatingIfNeeded: $0 * 37) }
         return Image(width: width, height: height, channels: channels, samples: samples)
@@ -28,7 +12,7 @@ struct ImageTests {
     @Test("what is written as PNG is read back sample by sample", arguments: [1, 3])
     func pngKeepsEverySample(channels: Int) throws {
         let image = pattern(width: 13, height: 7, channels: channels)
-        let back = try withFile { path in
+        let back = try withFile(named: "a.png") { path in
             try image.writePNG(to: path)
             return try Image(reading: path, channels: channels)
         }
@@ -37,7 +21,7 @@ struct ImageTests {
 
     @Test("a file that is no picture is bad data, a file that is not there is missing")
     func brokenFilesAreRefused() throws {
-        try withFile { path in
+        try withFile(named: "a.png") { path in
             let missing = #expect(throws: SluiceError.self) { try Image(reading: path) }
             #expect(missing?.kind == .missingFile)
             let file = try #require(fopen(path, "w"))
@@ -50,7 +34,7 @@ struct ImageTests {
 
     @Test("a truncated PNG is refused")
     func truncatedPNGIsRefused() throws {
-        try withFile { path in
+        try withFile(named: "a.png") { path in
             try pattern(width: 40, height: 30, channels: 3).writePNG(to: path)
             #expect(truncate(path, 60) == 0)
             #expect(throws: SluiceError.self) { try Image(reading: path) }
@@ -67,7 +51,7 @@ struct ImageTests {
         let jpeg = [0xff, 0xd8] + frame + [0xff, 0xda, 0, 2, 0xff, 0xd9]
         for bytes in [png, jpeg] {
             let error = #expect(throws: SluiceError.self) {
-                try withFile { path in
+                try withFile(named: "a.png") { path in
                     let file = try #require(fopen(path, "w"))
                     fwrite(bytes, 1, bytes.count, file)
                     fclose(file)

@@ -1,4 +1,4 @@
-import Glibc
+import HostileInput
 import Testing
 
 /// Writes a protobuf message field by field.
@@ -96,21 +96,7 @@ struct ModelFile {
 
     /// Calls `body` with the path of the file, which exists meanwhile.
     func withPath<Result>(_ body: (String) throws -> Result) throws -> Result {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-        var template = Array("\(parent)/sluice-model-XXXXXX".utf8CString)
-        let descriptor = template.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.map { mkstemp($0) } ?? -1
-        }
-        try #require(descriptor >= 0)
-        let path = String(
-            decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
-            as: UTF8.self
-        )
-        defer { unlink(path) }
-        let content = bytes
-        #expect(write(descriptor, content, content.count) == content.count)
-        close(descriptor)
-        return try body(path)
+        try withFile(of: bytes, body)
     }
 }
 

@@ -4,21 +4,6 @@ import Testing
 
 @Suite("NumPy files")
 struct NPYTests {
-    private func withFile<Result>(_ body: (String) throws -> Result) throws -> Result {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-        var template = Array("\(parent)/sluice-npy-XXXXXX".utf8CString)
-        let made = template.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-        }
-        let directory = try #require(made)
-        defer {
-            unlink(directory + "/a.npy")
-            // Fails, and is noticed, when anything else is left.
-            #expect(rmdir(directory) == 0)
-        }
-        return try body(directory + "/a.npy")
-    }
-
     private func put(_ bytes: [UInt8], at path: String) throws {
         let file = try #require(fopen(path, "w"))
         defer { fclose(file) }
@@ -26,7 +11,7 @@ struct NPYTests {
     }
 
     private func read(_ bytes: [UInt8]) throws -> NPYArray {
-        try withFile { path in
+        try withFile(named: "a.npy") { path in
             try put(bytes, at: path)
             return try readNPY(path: path)
         }
@@ -51,7 +36,7 @@ struct NPYTests {
             NPYArray(dtype: .uint8, shape: [Int](repeating: 1, count: 30), bytes: [9]),
         ]
         for array in arrays {
-            try withFile { path in
+            try withFile(named: "a.npy") { path in
                 try writeNPY(array, to: path)
                 try writeNPY(array, to: path)
                 let back = try readNPY(path: path)
@@ -129,7 +114,7 @@ struct NPYTests {
     @Test("errors of the system name the file, and leave nothing behind")
     func systemErrors() throws {
         let array = NPYArray(dtype: .float32, shape: [1], bytes: [0, 0, 0, 0])
-        try withFile { path in
+        try withFile(named: "a.npy") { path in
             #expect(throws: NPYError.self) { _ = try readNPY(path: path) }
             // The place is taken by a directory: the new file is complete, but cannot move there.
             #expect(mkdir(path, 0o755) == 0)
@@ -144,7 +129,7 @@ struct NPYTests {
     @Test("bfloat16 is written as two plain bytes and read again")
     func brainFloats() throws {
         let brain = NPYArray(dtype: .bfloat16, shape: [2], bytes: [0x80, 0x3f, 0, 0xc0])
-        try withFile { path in
+        try withFile(named: "a.npy") { path in
             try writeNPY(brain, to: path)
             let read = try readNPY(path: path)
             #expect(read.dtype == .bfloat16)

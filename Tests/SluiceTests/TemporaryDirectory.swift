@@ -44,3 +44,15 @@ struct TemporaryDirectory {
 
     func write(_ name: String, _ text: String) throws { try write(name, Array(text.utf8)) }
 }
+
+/// Calls `body` with a path in a directory of its own, which must hold nothing else afterwards.
+func withFile<Result>(named name: String, _ body: (String) throws -> Result) throws -> Result {
+    try TemporaryDirectory.with { directory in
+        let path = directory.path + "/" + name
+        defer {
+            unlink(path)
+            #expect(rmdir(directory.path) == 0)
+        }
+        return try body(path)
+    }
+}
