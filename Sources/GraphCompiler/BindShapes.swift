@@ -312,6 +312,9 @@ private func withKernel(
     let others = zip(inputs, constants).dropFirst()
     let areConstant = others.allSatisfy { type, constant in type == nil || constant != nil }
     switch op {
+    case .convolution(let convolution)
+    where areConstant && rank == 5 && x.dtype.isFloatingPoint && convolution.outputShape.isEmpty:
+        return .composite(.convolutionOfSlices(convolution))
     case .convolution(let convolution) where !areConstant || rank > 4:
         return .composite(.anyConvolution(convolution))
     case .batchNormalization(let epsilon) where !areConstant:

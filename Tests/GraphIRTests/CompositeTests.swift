@@ -91,4 +91,40 @@ import Testing
         #expect(try place(false) == [1])
         #expect(try place(true) == [2])
     }
+
+    @Test("a convolution of slices is the convolution", arguments: 0..<200)
+    func convolutionOfSlices(seed: Int) throws {
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        func below(_ count: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % count
+        }
+        let isTransposed = below(2) == 1
+        let group = 1 + below(2)
+        let (inputs, outputs) = (1 + below(3), 1 + below(3))
+        let strides = (0..<3).map { _ in 1 + below(3) }
+        let convolution = Convolution(
+            isTransposed: isTransposed,
+            group: group,
+            strides: strides,
+            dilations: (0..<3).map { _ in 1 + below(2) },
+            padding: .explicit((0..<6).map { _ in below(2) }),
+            outputPadding: isTransposed ? strides.map(below) : []
+        )
+        let kernel = (0..<3).map { _ in 1 + below(4) }
+        let x = counted([1 + below(2), group * inputs] + (0..<3).map { _ in 4 + below(5) })
+        let w = counted(
+            isTransposed
+                ? [group * inputs, outputs] + kernel : [group * outputs, inputs] + kernel
+        )
+        let bias = counted([group * outputs])
+        guard let expected = try? evaluate(.convolution(convolution), x, w, bias) else { return }
+        let result = try evaluate(.composite(.convolutionOfSlices(convolution)), x, w, bias)
+        #expect(result == expected)
+    }
+
+    /// Small whole numbers, whose sums are exact.
+    private func counted(_ shape: [Int]) -> DenseTensor {
+        floats(shape, (0..<shape.reduce(1, *)).map { Float($0 * 7 % 11 - 5) })
+    }
 }

@@ -56,11 +56,13 @@ struct TestNetwork: Sendable, CustomTestStringConvertible {
         guard case .computed(let op, let operands) = constant.source else {
             throw Unreadable()
         }
-        return try evaluateReference(
+        var result = try evaluateReference(
             op,
             inputs: try operands.map { try $0.map(evaluate) },
             outputCount: 1
         )[0]
+        result.type.shape = constant.type.shape  // A recipe's result is read as its constant's type.
+        return result
     }
 
     struct Unreadable: Error {}
@@ -326,6 +328,34 @@ func tokens() throws -> TestNetwork {
     return try net.finish("tokens")
 }
 
+/// Convolutions over three axes, a transposed one among them, and a sum of both.
+func volumes() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 6)
+    let x = net.input("x", [2, 3, 5, 7, 6])
+    func volume(_ name: String, _ x: ValueID, _ shape: [Int], _ convolution: Convolution) -> ValueID
+    {
+        let outputs = convolution.isTransposed ? shape[1] * convolution.group : shape[0]
+        return net.node(
+            name,
+            .convolution(convolution),
+            [x, net.weights(name + ".w", shape), net.weights(name + ".b", [outputs])]
+        )
+    }
+    let same = Convolution(padding: .explicit([1, 1, 1, 1, 1, 1]))
+    let first = net.relu("first.relu", volume("first", x, [24, 3, 3, 3, 3], same))
+    let halves = Convolution(group: 2, strides: [2, 2, 2], padding: .explicit([1, 0, 1, 1, 0, 1]))
+    let small = volume("small", first, [40, 12, 3, 1, 3], halves)
+    let doubles = Convolution(
+        isTransposed: true,
+        strides: [2, 2, 2],
+        padding: .explicit([1, 1, 1, 1, 1, 1]),
+        outputPadding: [0, 0, 1]
+    )
+    let large = volume("large", small, [40, 24, 3, 3, 3], doubles)
+    net.graph.outputs = [net.node("sum", .binary(.add), [large, first]), small]
+    return try net.finish("volumes")
+}
+
 /// Filters dilated by up to more than the image, so that taps are outside of it for many pixels: with
 /// strides, a residual, and more channels than one block.
 func pyramid() throws -> TestNetwork {
@@ -350,7 +380,7 @@ func pyramid() throws -> TestNetwork {
 }
 
 func testNetworks() throws -> [TestNetwork] {
-    [try classifier(), try detector(), try attention(), try pyramid(), try tokens()]
+    [try classifier(), try detector(), try attention(), try pyramid(), try tokens(), try volumes()]
 }
 
 /// The instruction sets this CPU runs, best first, or the one among them that `SL_ISA` names.

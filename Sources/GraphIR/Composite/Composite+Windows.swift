@@ -1,6 +1,7 @@
 /// Pools and convolutions of any rank, type and weights: each window is gathered first.
 ///
-/// They take the memory of all windows at once. Shapes with kernels of their own never come here.
+/// They take the memory of all windows at once, but for convolutions of three axes with constant
+/// weights, which take that of the slices. Shapes with kernels of their own never come here.
 extension Expansion {
     mutating func defineWindows(_ composite: Composite) throws(ShapeError) {
         let x = try input(0, "x")
@@ -21,8 +22,101 @@ extension Expansion {
             }
             let ones = Array(repeating: 1, count: shape(y).count - 2)
             outputs = [try binary(.add, y, reshape(bias, shape(bias) + ones))]
+        case .convolutionOfSlices(let convolution):
+            outputs = [try convolveSlices(x, input(1, "w"), convolution, bias: optional(2))]
         default: preconditionFailure("no windows")
         }
+    }
+
+    /// A convolution over [depth, height, width] as one over [height, width] for each slice of the
+    /// result: the slices of the input under the depth of the kernel are channels of an image, each
+    /// channel's one after another, as its weights are.
+    ///
+    /// Every so many slices of a transposed one see the same taps; each such phase is a convolution.
+    private mutating func convolveSlices(
+        _ x: Slot,
+        _ w: Slot,
+        _ convolution: Convolution,
+        bias: Slot?
+    ) throws(ShapeError) -> Slot {
+        let window = try resolveWindow(
+            convolution: convolution,
+            input: shape(x),
+            weights: shape(w)
+        )
+        let slices = window.outputSizes[0]
+        let phaseCount = convolution.isTransposed ? min(window.strides[0], slices) : 1
+        _ = try tableIndices(below: slices * window.kernel[0])
+        var phases: [Slot] = []
+        for phase in 0..<phaseCount {
+            let places = window.slicePlaces(
+                of: Array(stride(from: phase, to: slices, by: phaseCount)),
+                isTransposed: convolution.isTransposed
+            )
+            phases.append(try convolve(x, slices: places, w, convolution, window, bias: bias))
+        }
+        // [images, slices, channels, pixels]
+        var result = try concat(phases, axis: 1)
+        if phaseCount > 1 {
+            let starts = (0..<phaseCount).map { phase in
+                (0..<phase).reduce(0) { $0 + (slices - $1 + phaseCount - 1) / phaseCount }
+            }
+            let order = (0..<slices).map { starts[$0 % phaseCount] + $0 / phaseCount }
+            result = try gather(result, integers(order), axis: 1)
+        }
+        let sizes = [shape(result)[0], shape(result)[2]] + window.outputSizes
+        return try reshape(transpose(result, [0, 2, 1, 3]), sizes)
+    }
+
+    /// Slices of a convolution's result, [images, slices, channels, pixels].
+    private mutating func convolve(
+        _ x: Slot,
+        slices: SlicePlaces,
+        _ w: Slot,
+        _ convolution: Convolution,
+        _ window: WindowGeometry,
+        bias: Slot?
+    ) throws(ShapeError) -> Slot {
+        let (sizes, weights) = (shape(x), shape(w))
+        let (depth, taps) = (sizes[2], slices.taps.count)
+        var source = x
+        if slices.inputs.contains(nil) {
+            let outside = try expand(
+                scalar(0, like: x),
+                to: [sizes[0], sizes[1], 1] + sizes[3...]
+            )
+            source = try concat([source, outside], axis: 2)
+        }
+        let places = slices.inputs.map { $0 ?? depth }
+        if places != Array(0..<depth) { source = try gather(source, integers(places), axis: 2) }
+        let count = places.count / taps
+        let pixels = sizes[3] * sizes[4]
+        let parts = try reshape(source, [sizes[0], sizes[1], count, taps * pixels])
+        let flat = try reshape(
+            transpose(parts, [0, 2, 1, 3]),
+            [sizes[0] * count, sizes[1] * taps, sizes[3], sizes[4]]
+        )
+        var filters = w
+        if taps < weights[2] { filters = try gather(w, integers(slices.taps), axis: 2) }
+        if convolution.isTransposed { filters = try transpose(filters, [0, 2, 1, 3, 4]) }
+        let outer =
+            convolution.isTransposed
+            ? [weights[0] * taps, weights[1]] : [weights[0], weights[1] * taps]
+        let flatConvolution = Convolution(
+            isTransposed: convolution.isTransposed,
+            group: convolution.group,
+            kernel: Array(window.kernel[1...]),
+            strides: Array(window.strides[1...]),
+            dilations: Array(window.dilations[1...]),
+            padding: .explicit(Array(window.padBegin[1...]) + Array(window.padEnd[1...])),
+            outputPadding: Array(convolution.outputPadding.dropFirst())
+        )
+        let product = try add(
+            .convolution(flatConvolution),
+            [flat, reshape(filters, outer + weights[3...]), bias]
+        )
+        let made = shape(product)
+        return try reshape(product, [sizes[0], count, made[1], made[2] * made[3]])
     }
 
     private mutating func lpNorm(
@@ -153,7 +247,38 @@ extension Expansion {
     }
 }
 
+/// Where slices of a result come from: taps along the first axis, and for each slice and each of them a
+/// slice of the input; nil outside.
+private struct SlicePlaces {
+    var taps: [Int]
+    var inputs: [Int?]
+}
+
 extension WindowGeometry {
+    /// The places of slices that see the same taps.
+    fileprivate func slicePlaces(of slices: [Int], isTransposed: Bool) -> SlicePlaces {
+        let (step, dilation) = (strides[0], dilations[0])
+        var taps = Array(0..<kernel[0])
+        if isTransposed, let first = slices.first {
+            taps = taps.filter { (first + padBegin[0] - $0 * dilation).isMultiple(of: step) }
+            // A slice that no tap reaches is that of any tap over nothing.
+            if taps.isEmpty {
+                return SlicePlaces(taps: [0], inputs: slices.map { _ in nil })
+            }
+        }
+        let inputs = slices.flatMap { slice in
+            taps.map { tap -> Int? in
+                let place =
+                    isTransposed
+                    ? (slice + padBegin[0] - tap * dilation) / step
+                    : slice * step + tap * dilation - padBegin[0]
+                let isBefore = isTransposed && slice + padBegin[0] < tap * dilation
+                return !isBefore && 0..<inputSizes[0] ~= place ? place : nil
+            }
+        }
+        return SlicePlaces(taps: taps, inputs: inputs)
+    }
+
     private func coordinates(_ index: Int, in sizes: [Int]) -> [Int] {
         var rest = index
         var result = [Int](repeating: 0, count: sizes.count)

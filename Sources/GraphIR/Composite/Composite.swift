@@ -69,6 +69,8 @@ package indirect enum Composite: Hashable, Sendable {
     case globalLpPool(order: Int)
     /// Over any number of axes, and with weights known only at run time.
     case anyConvolution(Convolution)
+    /// Of three axes, as ones of two whose channels are those of all slices under the kernel.
+    case convolutionOfSlices(Convolution)
     // Quantisation.
     case quantize(axis: Int, blockSize: Int, to: DType?)
     case dequantize(axis: Int, blockSize: Int)
@@ -126,7 +128,7 @@ extension Expansion {
             try defineRealParts(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
-        case .windows, .globalLpPool, .anyConvolution:
+        case .windows, .globalLpPool, .anyConvolution, .convolutionOfSlices:
             try defineWindows(composite)
         case .quantize, .dequantize, .dynamicQuantize, .matmulInteger, .quantizedMatmul,
             .convolutionInteger, .quantizedConvolution:

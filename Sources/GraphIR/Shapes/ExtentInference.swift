@@ -136,7 +136,8 @@ private struct ExtentInference {
             let axis = try resolveAxis(axis, rank: rank)
             return try moved { $0 == axis ? nil : $0 }
         case .instanceNormalization, .groupNormalization, .windows, .globalLpPool,
-            .anyConvolution, .depthToSpace, .spaceToDepth, .batchNormalization:
+            .anyConvolution, .convolutionOfSlices, .depthToSpace, .spaceToDepth,
+            .batchNormalization:
             return try only(0, axes: [0: 0])
         default: throw refusal(of: 0)
         }
