@@ -61,7 +61,8 @@ struct TestNetwork: Sendable, CustomTestStringConvertible {
             inputs: try operands.map { try $0.map(evaluate) },
             outputCount: 1
         )[0]
-        result.type.shape = constant.type.shape  // A recipe's result is read as its constant's type.
+        // A recipe's result is read as its constant's type.
+        result.type.shape = constant.type.shape
         return result
     }
 
