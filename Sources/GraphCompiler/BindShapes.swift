@@ -218,6 +218,11 @@ struct ShapeBinding {
                 let reason = "node '\(node.name)': its size is known only at run time"
                 throw BindingProblem(failure: .unsupported([reason]), inputs: known)
             }
+            if case .composite(let composite) = node.op, composite.gathersWindows,
+                constants.contains(where: { $0 == nil })
+            {
+                bound.remarks.append("node '\(node.name)': what its windows see is gathered first")
+            }
             try splice(expansion, of: node)
             return
         }
@@ -321,8 +326,10 @@ private func withKernel(
         return .composite(.batchNormalization(epsilon: epsilon))
     case .pool(let pool):
         if case .lp = pool.kind { return .composite(.windows(pool, storesColumnsFirst: false)) }
-        return rank > 4 || !x.dtype.isFloatingPoint
-            ? .composite(.windows(pool, storesColumnsFirst: false)) : op
+        guard x.dtype.isFloatingPoint else {
+            return .composite(.windows(pool, storesColumnsFirst: false))
+        }
+        return rank > 4 ? .composite(.poolOfSlices(pool)) : op
     case .globalPool(.lp(let order)): return .composite(.globalLpPool(order: order))
     case .resize(let resize):
         let literals = constants.map { $0?.smallLiteral }

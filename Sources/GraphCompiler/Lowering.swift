@@ -23,7 +23,7 @@ struct Lowering {
     init(graph: Graph, catalog: any KernelCatalog) {
         self.graph = graph
         self.catalog = catalog
-        result = FusedGraph(name: graph.name)
+        result = FusedGraph(name: graph.name, remarks: graph.remarks)
         fused = Array(repeating: nil, count: graph.values.count)
     }
 

@@ -315,12 +315,13 @@ private func assemble(
         threads: options.threads,
         isaName: catalog.isaName,
         lanes: catalog.lanes,
-        warnings: graph.nodes.indices.compactMap { index in
-            guard !storage.isElided[index],
-                let warning = catalog.warning(for: graph.nodes[index], in: graph)
-            else { return nil }
-            return "step '\(graph.nodes[index].name)': \(warning)"
-        },
+        warnings: graph.remarks
+            + graph.nodes.indices.compactMap { index in
+                guard !storage.isElided[index],
+                    let warning = catalog.warning(for: graph.nodes[index], in: graph)
+                else { return nil }
+                return "step '\(graph.nodes[index].name)': \(warning)"
+            },
         summary: summary
     )
 }

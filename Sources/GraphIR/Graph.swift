@@ -91,6 +91,8 @@ package struct Graph: Sendable {
     package var outputs: [ValueID]
     /// What nodes with control flow run, by number; empty once shapes are bound.
     package var bodies: [Body] = []
+    /// What was bound in a way that is slow; warnings of the plan.
+    package var remarks: [String] = []
 
     package init(name: String) {
         self.name = name

@@ -31,6 +31,22 @@ struct BindShapesTests {
         )
     }
 
+    @Test("a convolution whose weights come from the run is remarked on")
+    func gatheredWindowsAreRemarkedOn() throws {
+        func remarks(_ weights: (inout GraphSketch) -> ValueID) throws -> [String] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [1, 3, 8, 8])
+            let w = weights(&sketch)
+            sketch.output(sketch.node("y", .convolution(Convolution()), x, w))
+            return try sketch.bound().remarks
+        }
+        #expect(try remarks { $0.weights("w", [4, 3, 3, 3]) } == [])
+        #expect(
+            try remarks { $0.input("w", [4, 3, 3, 3]) }
+                == ["node 'y': what its windows see is gathered first"]
+        )
+    }
+
     @Test("nodes over run-time values are not folded")
     func runTimeValuesAreNotFolded() throws {
         var sketch = GraphSketch()

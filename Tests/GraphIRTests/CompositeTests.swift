@@ -123,6 +123,33 @@ import Testing
         #expect(result == expected)
     }
 
+    @Test("a pool of slices is the pool", arguments: 0..<200)
+    func poolOfSlices(seed: Int) throws {
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        func below(_ count: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % count
+        }
+        let rank = 3 + below(2)
+        let kernel = (0..<rank).map { _ in 1 + below(4) }
+        let pool = Pool(
+            kind: below(2) == 1 ? .maximum : .average,
+            kernel: kernel,
+            strides: (0..<rank).map { _ in 1 + below(3) },
+            dilations: (0..<rank).map { _ in 1 + below(2) },
+            padding: .explicit((kernel + kernel).map { below(min($0, 2)) }),
+            ceilMode: below(2) == 1,
+            countIncludesPadding: below(2) == 1
+        )
+        let x = counted([1 + below(2), 1 + below(3)] + (0..<rank).map { _ in 3 + below(5) })
+        guard let expected = try? evaluate(.pool(pool), x) else { return }
+        let result = try evaluate(.composite(.poolOfSlices(pool)), x)
+        #expect(result.type == expected.type)
+        for (a, b) in zip(result.doubles, expected.doubles) {
+            #expect(a == b || abs(a - b) < 1e-5)
+        }
+    }
+
     /// Small whole numbers, whose sums are exact.
     private func counted(_ shape: [Int]) -> DenseTensor {
         floats(shape, (0..<shape.reduce(1, *)).map { Float($0 * 7 % 11 - 5) })

@@ -329,7 +329,52 @@ func tokens() throws -> TestNetwork {
     return try net.finish("tokens")
 }
 
-/// Convolutions over three axes, a transposed one among them, and a sum of both.
+/// Convolutions and pools of one axis, with gates, slices, joins and sums of lines between them.
+func lines() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 7)
+    let x = net.input("x", [2, 5, 33])
+    func line(_ name: String, _ x: ValueID, _ shape: [Int], dilation: Int = 1) -> ValueID {
+        let side = (shape[2] - 1) * dilation
+        let convolution = Convolution(
+            dilations: [dilation],
+            padding: .explicit([side / 2, side - side / 2])
+        )
+        return net.node(
+            name,
+            .convolution(convolution),
+            [x, net.weights(name + ".w", shape), net.weights(name + ".b", [shape[0]])]
+        )
+    }
+    let first = net.relu("first.relu", line("first", x, [40, 5, 5]))
+    let pads = net.integers("pads", [0, 0, 4, 0, 0, 0])
+    let late = net.node("late", .pad(.constant), [first, pads])
+    let tanh = net.node("tanh", .unary(.tanh), [line("filter", late, [40, 40, 3])])
+    let gate = net.node("gate", .unary(.sigmoid), [line("gated", late, [40, 40, 1], dilation: 2)])
+    let product = net.node("product", .binary(.multiply), [tanh, gate])
+    let scaled = net.node(
+        "scaled",
+        .binary(.multiply),
+        [net.weights("scale", [40, 1], in: 0.5...2), product]
+    )
+    let tail = net.node(
+        "tail",
+        .slice,
+        [
+            scaled, net.integers("starts", [4]), net.integers("ends", [37]),
+            net.integers("axes", [2]),
+        ]
+    )
+    let sum = net.node("sum", .binary(.add), [first, tail])
+    let both = net.node("both", .concat(axis: 1), [sum, x])
+    let halves = Pool(kind: .maximum, kernel: [3], strides: [2], padding: .explicit([1, 1]))
+    let pooled = net.node("pooled", .pool(halves), [line("mix", both, [24, 45, 1])])
+    let highest = Reduction(kind: .maximum, keepsDimensions: false, ignoresEmptyAxes: false)
+    let best = net.node("best", .reduce(highest), [pooled, net.integers("last", [2])])
+    net.graph.outputs = [sum, best]
+    return try net.finish("lines")
+}
+
+/// Convolutions and pools over three axes, a transposed convolution among them, and a sum.
 func volumes() throws -> TestNetwork {
     var net = NetworkBuilder(seed: 6)
     let x = net.input("x", [2, 3, 5, 7, 6])
@@ -353,7 +398,16 @@ func volumes() throws -> TestNetwork {
         outputPadding: [0, 0, 1]
     )
     let large = volume("large", small, [40, 24, 3, 3, 3], doubles)
-    net.graph.outputs = [net.node("sum", .binary(.add), [large, first]), small]
+    let overlapping = Pool(
+        kind: .maximum,
+        kernel: [3, 2, 3],
+        strides: [2, 1, 2],
+        padding: .explicit([1, 0, 1, 1, 1, 1])
+    )
+    let sum = net.node("sum", .binary(.add), [large, first])
+    let highest = net.node("highest", .pool(overlapping), [sum])
+    let halving = Pool(kind: .average, kernel: [2, 2, 2], strides: [2, 2, 2], ceilMode: true)
+    net.graph.outputs = [sum, small, net.node("mean", .pool(halving), [highest])]
     return try net.finish("volumes")
 }
 
@@ -381,7 +435,10 @@ func pyramid() throws -> TestNetwork {
 }
 
 func testNetworks() throws -> [TestNetwork] {
-    [try classifier(), try detector(), try attention(), try pyramid(), try tokens(), try volumes()]
+    [
+        try classifier(), try detector(), try attention(), try pyramid(), try tokens(), try lines(),
+        try volumes(),
+    ]
 }
 
 /// The instruction sets this CPU runs, best first, or the one among them that `SL_ISA` names.

@@ -1,13 +1,14 @@
 /// Pools and convolutions of any rank, type and weights: each window is gathered first.
 ///
-/// They take the memory of all windows at once, but for convolutions of three axes with constant
-/// weights, which take that of the slices. Shapes with kernels of their own never come here.
+/// They take the memory of all windows at once, but for pools and convolutions of slices. Shapes with
+/// kernels of their own never come here.
 extension Expansion {
     mutating func defineWindows(_ composite: Composite) throws(ShapeError) {
         let x = try input(0, "x")
         switch composite {
         case .windows(let pool, let columnsFirst):
             try definePool(x, pool, columnsFirst: columnsFirst)
+        case .poolOfSlices(let pool): outputs = [try poolSlices(x, pool)]
         case .globalLpPool(let order):
             let axes = Array(shape(x).indices.dropFirst(2))
             outputs = [try lpNorm(x, axes: axes, order: order)]
@@ -26,6 +27,36 @@ extension Expansion {
             outputs = [try convolveSlices(x, input(1, "w"), convolution, bias: optional(2))]
         default: preconditionFailure("no windows")
         }
+    }
+
+    /// A pool over more than two axes as one over the last two, then one over each other axis: largest
+    /// values and means of windows are those of their rows'.
+    private mutating func poolSlices(_ x: Slot, _ pool: Pool) throws(ShapeError) -> Slot {
+        let window = try resolveWindow(pool: pool, input: shape(x))
+        let rank = window.rank
+        var sizes = shape(x)
+        var result = x
+        for axes in [rank - 2..<rank] + (0..<rank - 2).reversed().map({ $0..<$0 + 1 }) {
+            let (before, after) = (sizes[1..<2 + axes.lowerBound], sizes[(2 + axes.upperBound)...])
+            /// A pool of two axes, the second of which has a single column for each element behind.
+            func list(_ values: [Int], one: Int) -> [Int] {
+                values[axes] + (axes.count == 1 ? [one] : [])
+            }
+            let image = list(Array(sizes[2...]), one: after.reduce(1, *))
+            let planes = try reshape(result, [sizes[0], before.reduce(1, *)] + image)
+            let part = Pool(
+                kind: pool.kind,
+                kernel: list(window.kernel, one: 1),
+                strides: list(window.strides, one: 1),
+                dilations: list(window.dilations, one: 1),
+                padding: .explicit(list(window.padBegin, one: 0) + list(window.padEnd, one: 0)),
+                ceilMode: pool.ceilMode,
+                countIncludesPadding: pool.countIncludesPadding
+            )
+            result = try add(.pool(part), [planes])
+            for axis in axes { sizes[2 + axis] = window.outputSizes[axis] }
+        }
+        return try reshape(result, sizes)
     }
 
     /// A convolution over [depth, height, width] as one over [height, width] for each slice of the

@@ -66,6 +66,8 @@ package indirect enum Composite: Hashable, Sendable {
     case col2Im(strides: [Int], dilations: [Int], pads: [Int])
     // Windows.
     case windows(Pool, storesColumnsFirst: Bool)
+    /// The largest value or the mean, over more than two axes, as pools of two.
+    case poolOfSlices(Pool)
     case globalLpPool(order: Int)
     /// Over any number of axes, and with weights known only at run time.
     case anyConvolution(Convolution)
@@ -93,6 +95,16 @@ package indirect enum Composite: Hashable, Sendable {
     case window(SignalWindow, isPeriodic: Bool, dtype: DType)
     case castLike
     case dropout(keepsMask: Bool)
+}
+
+extension Composite {
+    /// Whether it writes out what every window sees before it computes.
+    package var gathersWindows: Bool {
+        switch self {
+        case .windows, .anyConvolution, .convolutionInteger, .quantizedConvolution: true
+        default: false
+        }
+    }
 }
 
 /// What `Scatter*` does where an index occurs more than once.
@@ -128,7 +140,7 @@ extension Expansion {
             try defineRealParts(composite)
         case .resizeAllAxes, .affineGrid, .gridSample, .roiAlign:
             try defineSampling(composite)
-        case .windows, .globalLpPool, .anyConvolution, .convolutionOfSlices:
+        case .windows, .poolOfSlices, .globalLpPool, .anyConvolution, .convolutionOfSlices:
             try defineWindows(composite)
         case .quantize, .dequantize, .dynamicQuantize, .matmulInteger, .quantizedMatmul,
             .convolutionInteger, .quantizedConvolution:

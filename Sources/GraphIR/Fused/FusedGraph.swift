@@ -88,9 +88,12 @@ package struct FusedGraph: Sendable {
     /// The outputs of the model, then what `extents` refers to.
     package var outputs: [ValueID]
     package var extents: [OutputExtent]
+    /// The remarks of the graph it was lowered from.
+    package var remarks: [String]
 
-    package init(name: String) {
+    package init(name: String, remarks: [String] = []) {
         self.name = name
+        self.remarks = remarks
         values = []
         nodes = []
         inputs = []

@@ -135,7 +135,7 @@ private struct ExtentInference {
         case .logSoftmax(let axis, false), .hardmax(let axis, false), .topK(let axis, _):
             let axis = try resolveAxis(axis, rank: rank)
             return try moved { $0 == axis ? nil : $0 }
-        case .instanceNormalization, .groupNormalization, .windows, .globalLpPool,
+        case .instanceNormalization, .groupNormalization, .windows, .poolOfSlices, .globalLpPool,
             .anyConvolution, .convolutionOfSlices, .depthToSpace, .spaceToDepth,
             .batchNormalization:
             return try only(0, axes: [0: 0])
