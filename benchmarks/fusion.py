@@ -20,7 +20,7 @@ import numpy as np
 
 from peers import FIVE, INPUTS, MIB, ROOT, call_sluice, machine
 
-FUSIONS = ["pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
+FUSIONS = ["line", "pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
            "projection", "input", "channel"]
 
 

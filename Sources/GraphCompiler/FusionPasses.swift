@@ -10,6 +10,7 @@ package struct FusionPass: Sendable {
 ///
 /// `--no-fusion` skips them.
 package let fusionPasses: [FusionPass] = [
+    FusionPass(name: "line", apply: liftLines),
     FusionPass(name: "pad", apply: foldPadding),
     FusionPass(name: "view", apply: moveViews),
     FusionPass(name: "affine", apply: foldAffines),
@@ -50,38 +51,55 @@ private struct Editor {
     }
 }
 
-/// A constant pad of zeros before a convolution becomes the convolution's own padding.
+/// A constant pad of zeros that only convolutions read becomes their own padding.
 private func foldPadding(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
-    for (index, node) in graph.nodes.enumerated() {
-        guard case .convolution(var kernel) = node.kernel, kernel.algorithm != .matrix,
-            let padIndex = editor.onlyProducer(of: node.inputs[0]),
-            let pad = editor.nodes[padIndex], case .copy(let copy) = pad.kernel,
-            copy.fill == 0, copy.boxes.count == 1, let box = copy.boxes.first
+    for (padIndex, pad) in graph.nodes.enumerated() {
+        guard case .copy(let copy) = pad.kernel, copy.fill == 0, copy.boxes.count == 1,
+            let box = copy.boxes.first, !editor.uses.isGraphOutput(pad.output)
         else { continue }
         let inner = graph[pad.inputs[0]].type.shape
         let outer = graph[pad.output].type.shape
         // Only whole images, set into larger ones.
         guard inner.count == 4, outer.count == 4, box.dimensions == inner,
-            box.inputOffset == 0, inner[0] == outer[0], inner[1] == outer[1]
+            box.inputOffset == 0, inner[0] == outer[0], inner[1] == outer[1],
+            box.outputOffset < outer[2] * outer[3]
         else { continue }
-        let top = box.outputOffset / outer[3]
-        let left = box.outputOffset % outer[3]
-        guard top < outer[2] else { continue }
-        kernel.inputHeight = inner[2]
-        kernel.inputWidth = inner[3]
-        kernel.padTop += top
-        kernel.padLeft += left
-        for part in kernel.parts.indices {
-            kernel.parts[part].taps = kernel.parts[part].taps.map {
-                Tap(dy: $0.dy - top, dx: $0.dx - left)
-            }
+        let readers = editor.uses.readers[pad.output.index]
+        let padded = readers.compactMap { reader -> ConvolutionKernel? in
+            guard case .convolution(let kernel) = graph.nodes[reader].kernel,
+                kernel.algorithm != .matrix, graph.nodes[reader].inputs.count == 1
+            else { return nil }
+            return kernel.reading(inner, setInto: outer, at: box.outputOffset)
         }
-        editor.nodes[index]?.kernel = .convolution(kernel)
-        editor.nodes[index]?.inputs[0] = pad.inputs[0]
+        guard padded.count == readers.count else { continue }
+        for (reader, kernel) in zip(readers, padded) {
+            editor.nodes[reader]?.kernel = .convolution(kernel)
+            editor.nodes[reader]?.inputs[0] = pad.inputs[0]
+        }
         editor.nodes[padIndex] = nil
     }
     return editor.finish()
+}
+
+extension ConvolutionKernel {
+    /// The same over images that were set into larger ones of zeros, `offset` elements from the start.
+    fileprivate func reading(_ inner: [Int], setInto outer: [Int], at offset: Int)
+        -> ConvolutionKernel
+    {
+        let (top, left) = offset.quotientAndRemainder(dividingBy: outer[3])
+        var result = self
+        result.inputHeight = inner[2]
+        result.inputWidth = inner[3]
+        result.padTop += top
+        result.padLeft += left
+        for part in result.parts.indices {
+            result.parts[part].taps = result.parts[part].taps.map {
+                Tap(dy: $0.dy - top, dx: $0.dx - left)
+            }
+        }
+        return result
+    }
 }
 
 /// What is done element by element to a product's result of another shape is done before the shape

@@ -38,12 +38,81 @@ struct FoldPaddingTests {
         #expect(kernel.parts[0].taps.last == Tap(dy: 1, dx: 0))
     }
 
+    @Test("that of two convolutions becomes that of each")
+    func twoConvolutions() throws {
+        var sketch = padded()
+        let p = ValueID(sketch.graph.values.firstIndex { $0.name == "p" } ?? 0)
+        sketch.output(sketch.convolution("z", p, from: 8, to: 16, pads: false))
+        let after = try sketch.around("pad").after
+        #expect(
+            after.nodeLines == [
+                "0: y: float32[1x16x4x6] = "
+                    + "conv.tile[3x3 8->16 stride 1x1 group 1 parts 1](x)  # y",
+                "1: z: float32[1x16x6x8] = "
+                    + "conv.tile[1x1 8->16 stride 1x1 group 1 parts 1](x)  # z",
+            ]
+        )
+    }
+
     @Test("it stays when it is not zero, or somebody else reads it")
     func itStays() throws {
         for sketch in [padded(value: 1), padded(isReadTwice: true)] {
             let (before, after) = try sketch.around("pad")
             #expect(before.dump() == after.dump())
         }
+    }
+}
+
+@Suite("Lines as images of one row")
+struct LiftLinesTests {
+    private func convolution(
+        _ sketch: inout GraphSketch,
+        _ name: String,
+        _ x: ValueID,
+        _ weights: [Int]
+    ) -> ValueID {
+        let same = Convolution(padding: .explicit([weights[2] / 2, weights[2] / 2]))
+        let w = sketch.weights(name + ".w", weights)
+        return sketch.node(name, .convolution(same), x, w)
+    }
+
+    @Test("what is done between convolutions of one axis is done to images")
+    func elementsBecomeImages() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 8, 10])
+        let a = convolution(&sketch, "a", x, [16, 8, 3])
+        let gate = sketch.input("gate", [16, 1])
+        let gated = sketch.node("gated", .binary(.multiply), gate, a)
+        let both = sketch.node("both", .concat(axis: 1), sketch.relu("relu", gated), x)
+        let b = convolution(&sketch, "b", both, [16, 24, 1])
+        let mean = Reduction(kind: .mean, keepsDimensions: false, ignoresEmptyAxes: false)
+        sketch.output(sketch.node("mean", .reduce(mean), b, sketch.integers("axes", [2])))
+        let after = try sketch.around("line").after
+        #expect(
+            after.nodeLines == [
+                "0: a.x: float32[2x8x1x10] = copy[1](x)  # a.x",
+                "1: a.y: float32[2x16x1x10] = "
+                    + "conv.tile[1x3 8->16 stride 1x1 group 1 parts 1](a.x)  # a.y",
+                "2: gate: float32[16x1x1] = copy[1](gate)  # gate",
+                "3: gated: float32[2x16x1x10] = multiply(gate, a.y)  # gated",
+                "4: relu: float32[2x16x1x10] = map(gated) then clamp(0.0, inf)  # relu",
+                "5: both: float32[2x24x1x10] = copy[2](relu, a.x)  # both",
+                "6: b.y: float32[2x16x1x10] = "
+                    + "conv.tile[1x1 24->16 stride 1x1 group 1 parts 1](both)  # b.y",
+                "7: mean: float32[2x16x1x1] = globalaverage(b.y)  # mean",
+                "8: mean: float32[2x16] = copy[1](mean)  # mean",
+            ]
+        )
+    }
+
+    @Test("other lines stay")
+    func othersStay() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 8, 10])
+        let sum = sketch.add("sum", x, sketch.relu("relu", x))
+        sketch.output(sketch.node("y", .softmax(axis: 2, flattened: false), sum))
+        let (before, after) = try sketch.around("line")
+        #expect(before.dump() == after.dump())
     }
 }
 
