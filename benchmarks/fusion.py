@@ -20,7 +20,7 @@ import numpy as np
 
 from peers import FIVE, INPUTS, MIB, ROOT, call_sluice, machine
 
-FUSIONS = ["line", "pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
+FUSIONS = ["image", "pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
            "projection", "input", "channel"]
 
 

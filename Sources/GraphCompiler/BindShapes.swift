@@ -318,6 +318,10 @@ private func withKernel(
     let areConstant = others.allSatisfy { type, constant in type == nil || constant != nil }
     switch op {
     case .convolution(let convolution)
+    where areConstant && rank == 5 && convolution.group == 1 && !convolution.isTransposed
+        && x.dtype.isFloatingPoint:
+        return op
+    case .convolution(let convolution)
     where areConstant && rank == 5 && x.dtype.isFloatingPoint && convolution.outputShape.isEmpty:
         return .composite(.convolutionOfSlices(convolution))
     case .convolution(let convolution) where !areConstant || rank > 4:

@@ -10,7 +10,7 @@ package struct FusionPass: Sendable {
 ///
 /// `--no-fusion` skips them.
 package let fusionPasses: [FusionPass] = [
-    FusionPass(name: "line", apply: liftLines),
+    FusionPass(name: "image", apply: liftToImages),
     FusionPass(name: "pad", apply: foldPadding),
     FusionPass(name: "view", apply: moveViews),
     FusionPass(name: "affine", apply: foldAffines),

@@ -174,6 +174,13 @@ private struct LayoutPass {
             emit(node, .blocked)
             return
         }
+        if copiesWholeImages(node, copy), isReadInBlocks(node.output),
+            node.inputs.contains(where: { blocked[$0] != nil })
+        {
+            node.inputs = node.inputs.map { source[$0].constant == nil ? inBlocks($0) : $0 }
+            emit(node, .blocked)
+            return
+        }
         if node.inputs.contains(where: { blocked[$0] != nil }),
             let sources = imageSources(node, copy), isReadInBlocks(node.output)
         {
@@ -232,6 +239,29 @@ private struct LayoutPass {
             channel += part[1]
         }
         return channel == shape[1]
+    }
+
+    /// Whether the node copies images of whole channel blocks, or repeats a number over such: the same
+    /// elements stand at the same places in both layouts.
+    private func copiesWholeImages(_ node: FusedNode, _ copy: CopyKernel) -> Bool {
+        let shape = source[node.output].type.shape
+        guard shape.count == 4, source[node.output].type.dtype == .float32, copy.fill == nil,
+            shape[1].isMultiple(of: lanes)
+        else { return false }
+        return copy.boxes.allSatisfy { box in
+            let part = source[node.inputs[box.input]].type.shape
+            let image = Array(box.dimensions.dropFirst())
+            guard image.count == 3, image[0].isMultiple(of: lanes), image[1...] == shape[2...],
+                Array(box.outputStrides.dropFirst()) == rowMajorStrides(image),
+                box.outputOffset.isMultiple(of: image.reduce(1, *))
+            else { return false }
+            if source[node.inputs[box.input]].constant != nil {
+                return box.inputStrides.allSatisfy { $0 == 0 }
+            }
+            return part.count == 4 && Array(part.dropFirst()) == image
+                && Array(box.inputStrides.dropFirst()) == rowMajorStrides(image)
+                && box.inputOffset.isMultiple(of: image.reduce(1, *))
+        }
     }
 
     /// The boxes of a channel concat in blocked form: whole blocks of each image.

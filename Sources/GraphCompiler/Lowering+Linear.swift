@@ -16,7 +16,7 @@ extension Lowering {
         guard let weightID = node.inputs[1], var weights = constant(weightID) else {
             throw LoweringProblem(reason: "its weights are computed at run time")
         }
-        guard shape.count == 3 || shape.count == 4 else {
+        guard 3...5 ~= shape.count else {
             throw LoweringProblem(
                 reason: "a convolution over \(shape.count - 2) axes has no kernel"
             )
@@ -30,6 +30,11 @@ extension Lowering {
             )
         } catch {
             throw LoweringProblem(reason: error.message)
+        }
+        if shape.count == 5 {
+            let bias = constant(node.inputs.count > 2 ? node.inputs[2] : nil)
+            lowerVolumeConvolution(node, x, window, weights: weights, bias: bias)
+            return
         }
         if shape.count == 3 {
             let type = weights.type.shape
@@ -69,7 +74,7 @@ extension Lowering {
         try emitSpatial(node, .binary(.add), inputs: [source, channels])
     }
 
-    private func convolutionKernel(
+    func convolutionKernel(
         _ convolution: Convolution,
         input: [Int],
         weights: Constant,
@@ -213,6 +218,17 @@ extension Lowering {
                 type: result[x].type
             )
             emit(node, .binary(.add), inputs: [scaled, addConstant(node.name + ".shift", shift)])
+            return
+        }
+        if shape.count == 5 {
+            let slices = asSlices(x, name: node.name + ".x")
+            let shape = result[slices].type.shape
+            emitOnSlices(
+                node,
+                .convolution(.affine(shape: shape, scale: scale, shift: shift)),
+                inputs: [slices],
+                shape: shape
+            )
             return
         }
         let spatial =

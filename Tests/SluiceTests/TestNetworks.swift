@@ -389,6 +389,20 @@ func volumes() throws -> TestNetwork {
     }
     let same = Convolution(padding: .explicit([1, 1, 1, 1, 1, 1]))
     let first = net.relu("first.relu", volume("first", x, [24, 3, 3, 3, 3], same))
+    let sparse = Convolution(
+        strides: [2, 1, 1],
+        dilations: [2, 1, 1],
+        padding: .explicit([2, 1, 1, 1, 1, 1])
+    )
+    let wide = net.relu("wide.relu", volume("wide", first, [32, 24, 3, 3, 3], sparse))
+    let deep = volume("deep", wide, [16, 32, 2, 1, 1], Convolution())
+    let both = net.node("both", .concat(axis: 1), [deep, deep])
+    let gate = net.node(
+        "gated",
+        .binary(.multiply),
+        [net.weights("gates", [32, 1, 1, 1], in: 0.5...2), both]
+    )
+    let thin = volume("thin", gate, [16, 32, 1, 3, 3], Convolution())
     let halves = Convolution(group: 2, strides: [2, 2, 2], padding: .explicit([1, 0, 1, 1, 0, 1]))
     let small = volume("small", first, [40, 12, 3, 1, 3], halves)
     let doubles = Convolution(
@@ -407,7 +421,7 @@ func volumes() throws -> TestNetwork {
     let sum = net.node("sum", .binary(.add), [large, first])
     let highest = net.node("highest", .pool(overlapping), [sum])
     let halving = Pool(kind: .average, kernel: [2, 2, 2], strides: [2, 2, 2], ceilMode: true)
-    net.graph.outputs = [sum, small, net.node("mean", .pool(halving), [highest])]
+    net.graph.outputs = [sum, small, thin, net.node("mean", .pool(halving), [highest])]
     return try net.finish("volumes")
 }
 
