@@ -19,6 +19,7 @@
 #define SL_K_UNROLL 4
 // A register, and once or twice the distance between pixels from it.
 #define SL_PIXELS_A_BASE 3
+#define SL_BROADCASTS_IN_PLACE true
 // With more, a panel, a tile and the next one would push each other out of the first cache.
 #define SL_ASK_CHANNELS 192
 // Floats of input that stay in the second cache while all panels pass over them.

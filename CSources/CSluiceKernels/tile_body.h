@@ -29,6 +29,10 @@ typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_PIXELS_A_BASE SL_HALF_PANEL_PIXELS
 #endif
 #define SL_BASE_COUNT ((SL_HALF_PANEL_PIXELS + SL_PIXELS_A_BASE - 1) / SL_PIXELS_A_BASE)
+// Whether a multiplication can repeat an element of memory along a vector.
+#ifndef SL_BROADCASTS_IN_PLACE
+#define SL_BROADCASTS_IN_PLACE false
+#endif
 // Channels up to which tiles ask for the input of the next; any number where not said.
 #ifndef SL_ASK_CHANNELS
 #define SL_ASK_CHANNELS SIZE_MAX
