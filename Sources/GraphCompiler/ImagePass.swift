@@ -180,9 +180,10 @@ private struct ImageLifting {
     private mutating func asOperand(_ id: ValueID, rank: Int) -> ValueID {
         let own = shape(id)
         if own.count == rank, result[id].constant == nil { return asImages(id) }
-        guard own.count > 1, let lifted = imageShape(of: allAxes(id, rank: rank)) else { return id }
+        let axes = allAxes(id, rank: rank)
+        guard own.count > 1, let lifted = imageShape(of: axes) else { return id }
         guard let constant = result[id].constant else {
-            return converted(id, by: CopyKernel(boxes: [.whole(own.reduce(1, *))]), lifted)
+            return converted(id, by: toImages(from: axes), lifted)
         }
         var value = result[id]
         value.type.shape = lifted

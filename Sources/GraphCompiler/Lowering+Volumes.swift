@@ -12,37 +12,42 @@ extension Lowering {
         weights: Constant,
         bias: Constant?
     ) {
-        let shape = result[x].type.shape
         let depth = window.kernel[0]
         let slices = asSlices(x, name: node.name + ".x")
-        let stacked = stack(slices, of: shape, under: window, name: node.name + ".stack")
-        var filters = weights.type.shape
-        let outer = [filters[0], depth * filters[1], filters[3], filters[4]]
-        let turned = depth == 1 ? weights : weights.transposed([0, 2, 1, 3, 4])
+        let stacked = stack(
+            slices,
+            of: result[x].type.shape,
+            under: window,
+            name: node.name + ".stack"
+        )
+        let filters = weights.type.shape
+        let ofSlices = depth == 1 ? weights : weights.transposed([0, 2, 1, 3, 4])
         let geometry = SpatialGeometry(window.withoutFirstAxis, lifted: false)
         let kernel = convolutionKernel(
             Convolution(),
             input: result[stacked].type.shape,
-            weights: turned.reshaped(outer),
+            weights: ofSlices.reshaped([filters[0], depth * filters[1], filters[3], filters[4]]),
             bias: bias,
             geometry: geometry,
             source: stacked
         )
-        filters = [kernel.images, kernel.outputChannels, geometry.output[0], geometry.output[1]]
-        emitOnSlices(node, .convolution(kernel), inputs: [stacked], shape: filters)
+        emitOnSlices(
+            node,
+            .convolution(kernel),
+            inputs: [stacked],
+            shape: [kernel.images, kernel.outputChannels] + geometry.output
+        )
     }
 
     /// The slices of a volume as images.
     mutating func asSlices(_ volume: ValueID, name: String) -> ValueID {
         let shape = result[volume].type.shape
+        guard let images = imageShape(of: shape) else { preconditionFailure("no volume") }
         return emitTemporary(
             name,
             .copy(toImages(from: shape)),
             inputs: [volume],
-            type: TensorType(
-                .float32,
-                [shape[0] * shape[2], shape[1], shape[3], shape[4]]
-            )
+            type: TensorType(.float32, images)
         )
     }
 

@@ -425,6 +425,32 @@ func volumes() throws -> TestNetwork {
     return try net.finish("volumes")
 }
 
+/// Between convolutions of slices, a factor for each channel and slice that the run computes.
+func slices() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 8)
+    let x = net.input("x", [1, 6, 4, 7, 5])
+    let first = net.node(
+        "first",
+        .convolution(Convolution()),
+        [x, net.weights("first.w", [16, 6, 1, 3, 3])]
+    )
+    let mean = Reduction(kind: .mean, keepsDimensions: false, ignoresEmptyAxes: false)
+    let means = net.node("means", .reduce(mean), [first, net.integers("axes", [0, 3, 4])])
+    let factors = net.node(
+        "factors",
+        .reshape(allowZero: false),
+        [means, net.integers("factors.shape", [16, 4, 1, 1])]
+    )
+    let scaled = net.relu("relu", net.node("scaled", .binary(.multiply), [factors, first]))
+    let last = net.node(
+        "last",
+        .convolution(Convolution(padding: .explicit([1, 0, 0, 1, 0, 0]))),
+        [scaled, net.weights("last.w", [8, 16, 3, 1, 1])]
+    )
+    net.graph.outputs = [last]
+    return try net.finish("slices")
+}
+
 /// Filters dilated by up to more than the image, so that taps are outside of it for many pixels: with
 /// strides, a residual, and more channels than one block.
 func pyramid() throws -> TestNetwork {
@@ -451,7 +477,7 @@ func pyramid() throws -> TestNetwork {
 func testNetworks() throws -> [TestNetwork] {
     [
         try classifier(), try detector(), try attention(), try pyramid(), try tokens(), try lines(),
-        try volumes(),
+        try volumes(), try slices(),
     ]
 }
 
