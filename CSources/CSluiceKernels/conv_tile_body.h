@@ -49,8 +49,8 @@ SL_INLINE const float *SL_FN(pixel_at)(const pixel_source *from, int p) {
 }
 
 // Whether each multiplication reads the pixel's element itself, and none is loaded before: one
-// instruction fewer, for a load more. Where two registers make the address the processor would take it
-// apart again, and if all pixels did it, loads would set the pace.
+// instruction fewer, for a load more. Where two registers make the address the processor would take
+// it apart again, and if all pixels did it, loads would set the pace.
 SL_INLINE bool SL_FN(reads_in_place)(const int pixels, const pixel_source *from, int p) {
     return SL_BROADCASTS_IN_PLACE && pixels > 8 && from->each == NULL && p % SL_PIXELS_A_BASE == 0;
 }
