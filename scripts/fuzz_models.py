@@ -22,6 +22,7 @@ import onnxruntime
 from onnx import helper
 
 from fuzz_networks import random_network
+from fuzz_spaces import random_space_network
 from sluice_cli import (
     ROOT, Failure, Report, Sluice, difference, reference_outputs, require, require_close,
     safe_name, seeded_input)
@@ -66,8 +67,13 @@ def compare(sluice, model, inputs, seed, quick=False):
         f"{first['minimum_device_bytes']} bytes")
 
 
+def model_of(seed):
+    """Every fifth network is one of lines or volumes."""
+    return random_space_network(seed) if seed % 5 == 4 else random_network(seed)
+
+
 def check_seed(sluice, seed):
-    model = random_network(seed)
+    model = model_of(seed)
     return compare(sluice, model, inputs_of(model, seed), seed)
 
 
@@ -153,7 +159,7 @@ def shrink(sluice, model, inputs, seed):
 
 def report_small(sluice, seed, folder):
     """Shrinks a failing seed, prints the part, and stores it with its inputs."""
-    model = random_network(seed)
+    model = model_of(seed)
     small, arrays, message = shrink(sluice, model, inputs_of(model, seed), seed)
     print(f"  smallest part of seed {seed} (opset {small.opset_import[0].version}): {message}")
     shapes = {n: a.shape for n, a in arrays.items()}
@@ -183,7 +189,7 @@ def check_generator(seeds):
     """Runs onnxruntime alone, twice: a case must be valid, finite, and well conditioned."""
     bad = 0
     for seed in seeds:
-        model = random_network(seed)
+        model = model_of(seed)
         inputs = inputs_of(model, seed)
         data = model.SerializeToString()
         try:

@@ -575,7 +575,11 @@ def random_network(seed):
         net.pick(moves, weights)(net)
     if net.chance(0.5):
         net.head()
+    return finish(net, seed)
 
+
+def finish(net, seed):
+    """The model that a network has grown to."""
     produced = [name for node in net.nodes for name in node.output]
     read = {name for node in net.nodes for name in node.input}
     outputs = [n for n in produced if n not in read and (n == produced[-1] or net.chance(0.7))]
