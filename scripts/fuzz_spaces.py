@@ -1,7 +1,7 @@
 """Random networks over lines [N, C, L] and volumes [N, C, D, H, W] for the fuzzer.
 
-They grow as those of images do (`fuzz_networks.py`): each move reads values that exist and adds one.
-The moves are those between which a compiler has to keep the layout of convolutions.
+They grow as those of images do (`fuzz_networks.py`): each move reads values that exist and adds
+one. The moves are those between which a compiler has to keep the layout of convolutions.
 """
 
 from fuzz_networks import Network, finish
