@@ -64,16 +64,11 @@ package func withFile<Result>(
     of bytes: [UInt8],
     _ body: (String) throws -> Result
 ) rethrows -> Result {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-    var template = Array("\(parent)/sluice-hostile-XXXXXX".utf8CString)
-    let descriptor = template.withUnsafeMutableBufferPointer { buffer in
-        buffer.baseAddress.map { mkstemp($0) } ?? -1
+    var descriptor: Int32 = -1
+    let path = temporaryPath {
+        descriptor = mkstemp($0)
+        return descriptor >= 0
     }
-    precondition(descriptor >= 0, "no file for the input can be made")
-    let path = String(
-        decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
-        as: UTF8.self
-    )
     defer { unlink(path) }
     let written = Glibc.write(descriptor, bytes, bytes.count)
     precondition(written == bytes.count, "the input cannot be written")

@@ -1,4 +1,5 @@
 import GraphIR
+import HostileInput
 import ModelImport
 import Testing
 

@@ -1,5 +1,6 @@
 import Glibc
 import GraphIR
+import HostileInput
 import ModelImport
 import TensorMemory
 import Testing

@@ -1,33 +1,9 @@
 import Glibc
 import GraphIR
+import HostileInput
 import ModelImport
 import TensorMemory
 import Testing
-
-/// A directory that exists while `body` runs.
-func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-    var template = Array("\(parent)/sluice-tests-XXXXXX".utf8CString)
-    let made = template.withUnsafeMutableBufferPointer { buffer in
-        buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-    }
-    let path = try #require(made)
-    defer { removeTree(path) }
-    return try body(path)
-}
-
-private func removeTree(_ path: String) {
-    if let directory = opendir(path) {
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { removeTree(path + "/" + name) }
-        }
-        closedir(directory)
-    }
-    remove(path)
-}
 
 func write(_ bytes: [UInt8], to path: String) throws {
     let file = try #require(fopen(path, "w"))

@@ -1,4 +1,5 @@
 import Glibc
+import HostileInput
 import Testing
 
 /// A directory that exists while `body` runs.
@@ -6,27 +7,7 @@ struct TemporaryDirectory {
     let path: String
 
     static func with<Result>(_ body: (TemporaryDirectory) throws -> Result) throws -> Result {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? P_tmpdir
-        var template = Array("\(parent)/sluice-tests-XXXXXX".utf8CString)
-        let made = template.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-        }
-        let path = try #require(made)
-        defer { removeTree(path) }
-        return try body(TemporaryDirectory(path: path))
-    }
-
-    private static func removeTree(_ path: String) {
-        if let directory = opendir(path) {
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name != "." && name != ".." { removeTree(path + "/" + name) }
-            }
-            closedir(directory)
-        }
-        remove(path)
+        try withTemporaryDirectory { try body(TemporaryDirectory(path: $0)) }
     }
 
     /// Writes a file and the directories it is in; returns its path.
