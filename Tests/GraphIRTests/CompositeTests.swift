@@ -94,11 +94,7 @@ import Testing
 
     @Test("a convolution of slices is the convolution", arguments: 0..<200)
     func convolutionOfSlices(seed: Int) throws {
-        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
-        func below(_ count: Int) -> Int {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int(state >> 33) % count
-        }
+        let below = numbers(seed)
         let isTransposed = below(2) == 1
         let group = 1 + below(2)
         let (inputs, outputs) = (1 + below(3), 1 + below(3))
@@ -125,11 +121,7 @@ import Testing
 
     @Test("a pool of slices is the pool", arguments: 0..<200)
     func poolOfSlices(seed: Int) throws {
-        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
-        func below(_ count: Int) -> Int {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int(state >> 33) % count
-        }
+        let below = numbers(seed)
         let rank = 3 + below(2)
         let kernel = (0..<rank).map { _ in 1 + below(4) }
         let pool = Pool(
@@ -147,6 +139,15 @@ import Testing
         #expect(result.type == expected.type)
         for (a, b) in zip(result.doubles, expected.doubles) {
             #expect(a == b || abs(a - b) < 1e-5)
+        }
+    }
+
+    /// Draws numbers from 0 up to a bound, the same ones for the same seed.
+    private func numbers(_ seed: Int) -> (_ bound: Int) -> Int {
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        return { bound in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
         }
     }
 
