@@ -318,19 +318,15 @@ private func withKernel(
     let areConstant = others.allSatisfy { type, constant in type == nil || constant != nil }
     switch op {
     case .convolution(let convolution)
-    where areConstant && rank == 5 && convolution.group == 1 && !convolution.isTransposed
-        && x.dtype.isFloatingPoint:
-        return op
-    case .convolution(let convolution)
     where areConstant && rank == 5 && x.dtype.isFloatingPoint && convolution.outputShape.isEmpty:
-        return .composite(.convolutionOfSlices(convolution))
+        return convolution.group == 1 && !convolution.isTransposed
+            ? op : .composite(.convolutionOfSlices(convolution))
     case .convolution(let convolution) where !areConstant || rank > 4:
         return .composite(.anyConvolution(convolution))
     case .batchNormalization(let epsilon) where !areConstant:
         return .composite(.batchNormalization(epsilon: epsilon))
     case .pool(let pool):
-        if case .lp = pool.kind { return .composite(.windows(pool, storesColumnsFirst: false)) }
-        guard x.dtype.isFloatingPoint else {
+        guard pool.kind == .maximum || pool.kind == .average, x.dtype.isFloatingPoint else {
             return .composite(.windows(pool, storesColumnsFirst: false))
         }
         return rank > 4 ? .composite(.poolOfSlices(pool)) : op

@@ -33,19 +33,10 @@ func fromImages(to shape: [Int]) -> CopyKernel {
 
 /// Turns [images, rows, columns, the rest of `shape`] into [images, columns, rows, the rest].
 private func exchange(images: Int, rows: Int, columns: Int, _ shape: [Int]) -> CopyKernel {
-    let rest = shape.reduce(1, *) / max(images * rows * columns, 1)
-    if rows == 1 || columns == 1 {
-        return CopyKernel(boxes: [.whole(shape.reduce(1, *))])
-    }
-    let box = StridedBox(
-        input: 0,
-        dimensions: [images, columns, rows, rest],
-        inputOffset: 0,
-        inputStrides: [rows * columns * rest, rest, columns * rest, 1],
-        outputOffset: 0,
-        outputStrides: rowMajorStrides([images, columns, rows, rest])
-    )
-    return CopyKernel(boxes: [box])
+    let count = shape.reduce(1, *)
+    if rows == 1 || columns == 1 { return CopyKernel(boxes: [.whole(count)]) }
+    let rest = count / max(images * rows * columns, 1)
+    return .transposition(of: [images, rows, columns, rest], [0, 2, 1, 3])
 }
 
 private struct ImageLifting {

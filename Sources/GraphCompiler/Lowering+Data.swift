@@ -1,5 +1,22 @@
 import GraphIR
 
+extension CopyKernel {
+    /// Axis number i of the result is axis `permutation[i]` of a tensor of `shape`.
+    static func transposition(of shape: [Int], _ permutation: [Int]) -> CopyKernel {
+        let source = rowMajorStrides(shape)
+        let sizes = permutation.map { shape[$0] }
+        let box = StridedBox(
+            input: 0,
+            dimensions: sizes,
+            inputOffset: 0,
+            inputStrides: permutation.map { source[$0] },
+            outputOffset: 0,
+            outputStrides: rowMajorStrides(sizes)
+        )
+        return CopyKernel(boxes: [box])
+    }
+}
+
 /// Operators that only move elements become strided boxes.
 extension Lowering {
     mutating func lowerView(_ node: Node) throws(LoweringProblem) {
@@ -12,25 +29,11 @@ extension Lowering {
         define(target, as: view(x, name: graph[target].name, shape: type(target).shape))
     }
 
-    func transposeKernel(_ shape: [Int], _ permutation: [Int]) -> Kernel {
-        let source = rowMajorStrides(shape)
-        let sizes = permutation.map { shape[$0] }
-        let box = StridedBox(
-            input: 0,
-            dimensions: sizes,
-            inputOffset: 0,
-            inputStrides: permutation.map { source[$0] },
-            outputOffset: 0,
-            outputStrides: rowMajorStrides(sizes)
-        )
-        return .copy(CopyKernel(boxes: [box]))
-    }
-
     mutating func lowerTranspose(_ node: Node, permutation: [Int]?) throws(LoweringProblem) {
         let x = try required(node, 0)
         let shape = result[x].type.shape
         let permutation = permutation ?? Array(shape.indices.reversed())
-        emit(node, transposeKernel(shape, permutation), inputs: [x])
+        emit(node, .copy(.transposition(of: shape, permutation)), inputs: [x])
     }
 
     mutating func lowerConcat(_ node: Node, axis: Int) throws(LoweringProblem) {

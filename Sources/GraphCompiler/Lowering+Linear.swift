@@ -253,7 +253,7 @@ extension Lowering {
             let shape = result[a].type.shape
             a = emitTemporary(
                 node.name + ".transposed",
-                transposeKernel(shape, [1, 0]),
+                .copy(.transposition(of: shape, [1, 0])),
                 inputs: [a],
                 type: TensorType(.float32, shape.reversed())
             )

@@ -327,7 +327,7 @@ extension Lowering {
             let permutation = kept + axes
             source = emitTemporary(
                 node.name + ".transposed",
-                transposeKernel(shape, permutation),
+                .copy(.transposition(of: shape, permutation)),
                 inputs: [x],
                 type: TensorType(result[x].type.dtype, permutation.map { shape[$0] })
             )

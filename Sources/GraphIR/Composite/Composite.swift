@@ -71,7 +71,8 @@ package indirect enum Composite: Hashable, Sendable {
     case globalLpPool(order: Int)
     /// Over any number of axes, and with weights known only at run time.
     case anyConvolution(Convolution)
-    /// Of three axes, as ones of two whose channels are those of all slices under the kernel.
+    /// Of three axes, grouped or transposed, as ones of two whose channels are those of all slices under
+    /// the kernel.
     case convolutionOfSlices(Convolution)
     // Quantisation.
     case quantize(axis: Int, blockSize: Int, to: DType?)
