@@ -9,7 +9,7 @@
 static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_args *args,
                                                             const sl_bottleneck_sizes *sizes,
                                                             bool widens, size_t image, sl_span rows,
-                                                            float *band) {
+                                                            sl_next_read next, float *band) {
     sl_conv_args conv = widens ? *args->pointwise : args->project;
     if (widens) {
         conv.input += image * conv.in_image_stride + rows.first * conv.in_row_stride;
@@ -31,7 +31,7 @@ static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_
     conv.in_h = conv.out_h = (uint32_t)count;
     conv.tiles_per_task = (uint32_t)(count * conv.out_w);
     conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
-    if (widens || rows.end < args->depthwise.out_h) conv.next = (sl_next_read){NULL, 0};
+    conv.next = next;
     SL_FN(sl_conv)(&conv, 0, NULL);
 }
 
@@ -80,6 +80,9 @@ static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scrat
 
     const sl_bottleneck_sizes sizes = sl_bottleneck_scratch(args, VEC_LANES);
     const sl_row_window window = sl_depthwise_window(depthwise);
+    const sl_next_read nothing = {0};
+    const sl_next_read next =
+        sl_next_share(&args->project.next, task, depthwise->images * row_groups);
     float *const wide = scratch;
     float *const deep = wide + depthwise->blocks * sizes.wide_block;
     float *const padded = deep + depthwise->blocks * sizes.deep_block;
@@ -101,9 +104,10 @@ static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scrat
         if (missing.first < missing.end && args->planar != NULL) {
             SL_FN(planar_rows)(args, &sizes, image, missing, origin, padded);
         } else if (missing.first < missing.end) {
-            SL_FN(pointwise_rows)(args, &sizes, true, image, missing, origin);
+            SL_FN(pointwise_rows)(args, &sizes, true, image, missing, nothing, origin);
         }
         SL_FN(depthwise_rows)(args, &sizes, rows, origin, deep);
-        SL_FN(pointwise_rows)(args, &sizes, false, image, rows, deep);
+        SL_FN(pointwise_rows)
+        (args, &sizes, false, image, rows, rows.end < end_row ? nothing : next, deep);
     }
 }

@@ -8,6 +8,19 @@ size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
            sl_ceil_div(panels, args->panels_per_task);
 }
 
+// Floats of a packed panel.
+static size_t panel_floats(const sl_isa *isa, const sl_conv_args *args) {
+    return 2 * (size_t)isa->lanes * (1 + sl_packed_taps(args) * args->channels);
+}
+
+size_t sl_conv_first_weight(const sl_isa *isa, const sl_conv_args *args, size_t task) {
+    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, isa->tile_pixels);
+    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
+    const size_t groups = sl_ceil_div(panels, args->panels_per_task);
+    const size_t group = task / sl_ceil_div(tiles, args->tiles_per_task) % groups;
+    return sl_group_of(panels, groups, group).first * panel_floats(isa, args);
+}
+
 // Products with a vector of weights, for each channel of a pixel, that make a copy of it worth
 // while.
 enum { LEAST_PRODUCTS = 8 };
@@ -58,6 +71,12 @@ size_t sl_winograd_task_count(const sl_isa *isa, const sl_winograd_args *args) {
     const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
     return sl_ceil_div(sl_winograd_tiles(args), args->tiles_per_block) *
            sl_ceil_div(panels, args->conv.panels_per_task);
+}
+
+size_t sl_winograd_first_weight(const sl_isa *isa, const sl_winograd_args *args, size_t task) {
+    const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
+    const size_t shares = sl_ceil_div(panels, args->conv.panels_per_task);
+    return sl_group_of(panels, shares, task % shares).first * panel_floats(isa, &args->conv);
 }
 
 size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *args) {
@@ -116,6 +135,13 @@ size_t sl_expansion_task_count(const sl_isa *isa, const sl_expansion_args *args)
     const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
     const size_t rows = args->depthwise.out_h;
     return args->conv.images * panels * sl_ceil_div(rows, args->depthwise.rows_per_task);
+}
+
+size_t sl_expansion_first_weight(const sl_isa *isa, const sl_expansion_args *args, size_t task) {
+    const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
+    // The taps of the depthwise convolution and its bias follow each panel.
+    const size_t taps = (size_t)args->depthwise.kernel_h * args->depthwise.kernel_w;
+    return task % panels * (panel_floats(isa, &args->conv) + 2 * isa->lanes * (1 + taps));
 }
 
 size_t sl_expansion_scratch_floats(const sl_isa *isa, const sl_expansion_args *args) {

@@ -26,11 +26,15 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     const size_t taps = (size_t)depthwise->kernel_h * depthwise->kernel_w;
     const size_t packed_rows = 2 + (size_t)conv.channels + taps;
     conv.weights += panel * 2 * VEC_LANES * packed_rows;
-    sl_next_read next = whole->next;
-    if (panel + 1 < panels) {
-        next.from = conv.weights + 2 * VEC_LANES * packed_rows;
+    const size_t groups = sl_ceil_div(depthwise->out_h, depthwise->rows_per_task);
+    const sl_worker_share own =
+        sl_worker_share_of(task, whole->images * groups * panels, whole->next.workers);
+    sl_next_read next = sl_next_of_worker(&whole->next, own.worker);
+    if (task + 1 < own.tasks.end) {
+        const size_t after = (task + 1) % panels;
+        next.from = whole->weights + after * 2 * VEC_LANES * packed_rows;
         next.floats =
-            sl_panel_vectors(whole->out_channels, VEC_LANES, panel + 1) * VEC_LANES * packed_rows;
+            sl_panel_vectors(whole->out_channels, VEC_LANES, after) * VEC_LANES * packed_rows;
     }
     const float *const packed = conv.weights + vectors * VEC_LANES * (1 + (size_t)conv.channels);
     conv.panels_per_task = 1;
@@ -59,7 +63,7 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
             conv.tiles_per_task = (uint32_t)(missing * conv.out_w);
             conv.input = input + (needed.first + kept) * conv.in_row_stride;
             conv.output = scratch + kept * row_stride;
-            conv.next = end == end_row ? next : (sl_next_read){NULL, 0};
+            conv.next = end == end_row ? next : (sl_next_read){0};
             SL_FN(sl_conv)(&conv, 0, NULL);
         }
         // Where row 0 of the result in between would be.

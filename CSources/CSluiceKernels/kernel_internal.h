@@ -63,11 +63,35 @@ SL_INLINE sl_row_task sl_row_task_at(size_t task, size_t planes, size_t height,
     };
 }
 
-// The share of one of `tasks` tasks in asking for what is read next.
+// The neighbouring tasks that the same one of `workers` workers has, unless another helps.
+typedef struct {
+    size_t worker;
+    sl_span tasks;
+} sl_worker_share;
+
+SL_INLINE sl_worker_share sl_worker_share_of(size_t task, size_t tasks, size_t workers) {
+    const size_t count = workers == 0 ? 1 : workers;
+    const size_t worker = task * count / tasks;
+    return (sl_worker_share){
+        .worker = worker,
+        .tasks = {sl_ceil_div(tasks * worker, count), sl_ceil_div(tasks * (worker + 1), count)},
+    };
+}
+
+// What a worker reads next.
+SL_INLINE sl_next_read sl_next_of_worker(const sl_next_read *next, size_t worker) {
+    if (next->floats == 0) return (sl_next_read){0};
+    return (sl_next_read){.from = next->from + worker * next->worker_step, .floats = next->floats};
+}
+
+// The share of one of `tasks` tasks in asking for what its worker reads next.
 SL_INLINE sl_next_read sl_next_share(const sl_next_read *next, size_t task, size_t tasks) {
-    const sl_span share = sl_group_of(next->floats, tasks, task);
-    return (sl_next_read){next->from == NULL ? NULL : next->from + share.first,
-                          share.end - share.first};
+    const sl_worker_share own = sl_worker_share_of(task, tasks, next->workers);
+    const sl_next_read whole = sl_next_of_worker(next, own.worker);
+    if (whole.floats == 0) return whole;
+    const sl_span share =
+        sl_group_of(whole.floats, own.tasks.end - own.tasks.first, task - own.tasks.first);
+    return (sl_next_read){.from = whole.from + share.first, .floats = share.end - share.first};
 }
 
 // The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger

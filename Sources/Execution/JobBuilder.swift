@@ -151,7 +151,9 @@ struct JobBuilder {
                 let calls = (number < soloCount ? soloBinder : binder)
                     .bind(node, .units(part: units.part, range: units.range), operands)
                 // A streamed block is close already: it has just been copied.
-                if step.slot == nil { _ = asker?.askFor(weights) }
+                if step.slot == nil, let user = calls.first {
+                    asker?.askFor(weights, of: user, workers: program.threads)
+                }
                 asker = calls.last
                 return calls
             }

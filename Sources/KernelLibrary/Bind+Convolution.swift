@@ -139,14 +139,30 @@ extension KernelBinder {
         args.gather_tiles = sl_conv_gather_tiles(isa, &args, scratch?.stride ?? 0)
         args.chunks_weights = context.hasChunkedWeights
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
+        let taskCount = sl_conv_task_count(isa, &args)
         return KernelCall(
             isa.pointee.conv,
             UnsafeRawPointer(bound),
-            taskCount: sl_conv_task_count(isa, &args),
+            taskCount: taskCount,
             scratch: scratch,
             carried: bound.pointer(to: \.carried),
-            next: bound.pointer(to: \.next)
+            next: bound.pointer(to: \.next),
+            weightStep: weightStep(context, taskCount: taskCount) {
+                sl_conv_first_weight(isa, &args, $0)
+            }
         )
+    }
+
+    /// Floats from the weights that a worker reads first to those of the next, where workers share the
+    /// channels of an image; else 0.
+    func weightStep(
+        _ context: ConvolutionContext,
+        taskCount: Int,
+        firstWeight: (Int) -> Int
+    ) -> Int {
+        guard context.kernel.images == 1, taskCount >= workers else { return 0 }
+        // The first task of the second worker; task 0 for one worker.
+        return firstWeight((taskCount + workers - 1) / workers % taskCount)
     }
 
     /// The arguments of the tile kernel with all addresses.

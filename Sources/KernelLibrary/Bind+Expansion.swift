@@ -40,15 +40,19 @@ extension KernelBinder {
             args.depthwise.rows_per_task = UInt32((rows + pieces - 1) / pieces)
         }
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
+        let taskCount = sl_expansion_task_count(isa, &args)
         return KernelCall(
             isa.pointee.expansion,
             UnsafeRawPointer(bound),
-            taskCount: sl_expansion_task_count(isa, &args),
+            taskCount: taskCount,
             scratch: scratch(
                 context.workspace,
                 floats: sl_expansion_scratch_floats(isa, &args)
             ),
-            next: bound.pointer(to: \.conv.next)
+            next: bound.pointer(to: \.conv.next),
+            weightStep: weightStep(context, taskCount: taskCount) {
+                sl_expansion_first_weight(isa, &args, $0)
+            }
         )
     }
 }

@@ -16,6 +16,9 @@ package struct KernelCall: @unchecked Sendable {
     private let carried: UnsafeMutablePointer<sl_carried_upload>?
     /// Where the kernel looks for what is read after it; nil when it does not ask for that.
     private let next: UnsafeMutablePointer<sl_next_read>?
+    /// Floats from the weights that a worker reads first to those of the next worker; 0 when all begin
+    /// with the same.
+    private let weightStep: Int
 
     init(
         _ function: @escaping Function,
@@ -23,7 +26,8 @@ package struct KernelCall: @unchecked Sendable {
         taskCount: Int,
         scratch: WorkerScratch? = nil,
         carried: UnsafeMutablePointer<sl_carried_upload>? = nil,
-        next: UnsafeMutablePointer<sl_next_read>? = nil
+        next: UnsafeMutablePointer<sl_next_read>? = nil,
+        weightStep: Int = 0
     ) {
         self.function = function
         self.arguments = arguments
@@ -31,20 +35,23 @@ package struct KernelCall: @unchecked Sendable {
         self.scratch = scratch
         self.carried = carried
         self.next = next
+        self.weightStep = weightStep
     }
 
-    /// Has the call ask for the start of `weights`, which are read after it and come from far away.
+    /// Has the call ask for the start of `weights`, which `user` reads after it and which come from far
+    /// away: each of `workers` for what it reads itself.
     ///
-    /// False when the kernel cannot.
-    package func askFor(_ weights: Region<DeviceSpace>) -> Bool {
+    /// Nothing happens when the kernel cannot.
+    package func askFor(_ weights: Region<DeviceSpace>, of user: KernelCall, workers: Int) {
         // A part of the second cache: the first panels.
         let most = 128 << 10
-        guard let next else { return false }
-        next.pointee = sl_next_read(
+        let floats = user.weightStep == 0 ? weights.byteCount / 4 : user.weightStep
+        next?.pointee = sl_next_read(
             from: UnsafePointer(weights.pointer.assumingMemoryBound(to: Float.self)),
-            floats: min(weights.byteCount, most) / 4
+            floats: min(floats, most / 4),
+            worker_step: user.weightStep,
+            workers: workers
         )
-        return true
     }
 
     /// Lets the call copy `source` to `target` between its multiplications.

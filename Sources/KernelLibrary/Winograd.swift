@@ -129,13 +129,17 @@ extension KernelBinder {
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
+        let taskCount = sl_winograd_task_count(isa, &args)
         return KernelCall(
             isa.pointee.winograd,
             UnsafeRawPointer(bound),
-            taskCount: sl_winograd_task_count(isa, &args),
+            taskCount: taskCount,
             scratch: scratch,
             carried: bound.pointer(to: \.conv.carried),
-            next: bound.pointer(to: \.conv.next)
+            next: bound.pointer(to: \.conv.next),
+            weightStep: weightStep(context, taskCount: taskCount) {
+                sl_winograd_first_weight(isa, &args, $0)
+            }
         )
     }
 

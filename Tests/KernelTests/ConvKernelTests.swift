@@ -351,10 +351,15 @@ struct ConvKernelTests {
         for cut in [ConvCase.Cut(), .init(tilesPerTask: 3, panelsPerTask: 1)] {
             // From less than a line in each step to more than all steps have room for.
             let upload = CarriedUpload(floats: random.int(1...(random.chance(2) ? 2_000 : 200_000)))
-            let asked = random.int(0...10_000)
+            let next = (floats: random.int(0...10_000), workers: random.int(0...3))
             let output = conv.run(isa, packed: packed, cut: cut) { args, number in
                 args.carried = upload.arguments
-                args.next = sl_next_read(from: args.weights, floats: asked)
+                args.next = sl_next_read(
+                    from: args.weights,
+                    floats: next.floats,
+                    worker_step: 100,
+                    workers: next.workers
+                )
                 conv.runNative(isa, &args, number)
             }
             #expect(conv.differences(plain, output) == 0)

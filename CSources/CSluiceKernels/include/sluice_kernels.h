@@ -75,11 +75,16 @@ typedef struct {
     size_t floats;
 } sl_carried_upload;
 
-// What the call after this one reads first. Tasks ask for it to be brought close between their last
-// multiplications; it is not read and may be anything. Nothing: floats == 0.
+// What the call after this one reads first: the first of `workers` workers, who each have a run of
+// neighbouring tasks of both calls, `floats` floats at `from`, each other worker as many
+// `worker_step` floats after those of the one before. Tasks ask for what their worker will read to
+// be brought close, between their last multiplications; it is not read and may be anything. 0
+// workers are 1. Nothing: floats == 0.
 typedef struct {
     const float *from;
     size_t floats;
+    size_t worker_step;
+    size_t workers;
 } sl_next_read;
 
 // What happens to input before it is multiplied: min(max(x * scale[c] + shift[c], low), high).
@@ -796,6 +801,13 @@ bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
 const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
 
 size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
+// Where in the packed weights a task begins to read, in floats; the same of other convolutions.
+size_t sl_conv_first_weight(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args,
+                            size_t task);
+size_t sl_winograd_first_weight(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args,
+                                size_t task);
+size_t sl_expansion_first_weight(const sl_isa *_Nonnull isa, const sl_expansion_args *_Nonnull args,
+                                 size_t task);
 // The most tiles whose input `floats` of scratch hold; 0 where none fit or nothing is gathered.
 size_t sl_conv_gather_tiles(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args,
                             size_t floats);
