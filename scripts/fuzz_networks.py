@@ -429,7 +429,7 @@ class Network:
         return self.add("Resize", inputs, [n, c, *sizes], **attributes)
 
     def shuffle(self):
-        """Channel shuffle by Reshape, Transpose, Reshape; or a trip through NHWC."""
+        """Channel shuffle by Reshape, Transpose, Reshape; or a trip through NHWC, or tokens."""
         x = self.image()
         n, c, h, w = self.shapes[x]
         groups = [g for g in range(2, c) if c % g == 0]
@@ -438,12 +438,27 @@ class Network:
             y = self.add("Reshape", [x, self.integers([n, g, c // g, h, w])], [n, g, c // g, h, w])
             y = self.add("Transpose", [y], [n, c // g, g, h, w], perm=[0, 2, 1, 3, 4])
             return self.add("Reshape", [y, self.integers([0, -1, h, w])], [n, c, h, w])
+        if self.chance(0.4):
+            return self.tokens(x)
         y = self.add("Transpose", [x], [n, h, w, c], perm=[0, 2, 3, 1])
         self.images.pop()
         if self.chance(0.5):
             y = self.add("Mul", [y, self.uniform([c], 0.5, 1.5)], [n, h, w, c])
             self.images.pop()
         return self.add("Transpose", [y], [n, c, h, w], perm=[0, 3, 1, 2])
+
+    def tokens(self, x):
+        """Through [N, H * W, C], as attention sees images; sometimes normalized there."""
+        n, c, h, w = self.shapes[x]
+        y = self.add("Reshape", [x, self.integers([0, c, -1])], [n, c, h * w])
+        y = self.add("Transpose", [y], [n, h * w, c], perm=[0, 2, 1])
+        if self.opset >= 17 and c >= 4 and self.chance(0.7):
+            scale, bias = self.uniform([c], 0.5, 1.5), self.uniform([c], -1, 1)
+            y = self.add("LayerNormalization", [y, scale, bias], [n, h * w, c], epsilon=0.01)
+        else:
+            y = self.add("Mul", [y, self.uniform([c], 0.5, 1.5)], [n, h * w, c])
+        y = self.add("Transpose", [y], [n, c, h * w], perm=[0, 2, 1])
+        return self.add("Reshape", [y, self.integers([n, c, h, w])], [n, c, h, w])
 
     def softmax(self):
         x = self.image()

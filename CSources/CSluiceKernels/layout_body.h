@@ -1,5 +1,5 @@
-// Between row-major NCHW and blocked tensors: square transposes in registers, the last pixels one
-// by one.
+// Between row-major and blocked tensors: square transposes in registers, the last pixels one by
+// one; with the channels of a pixel side by side, a vector of them at a time.
 #pragma once
 #include "loop_nest.h"
 #include "transpose_body.h"
@@ -55,6 +55,30 @@ static void SL_FN(layout_to_planes)(size_t channels, size_t plane, size_t pixels
     }
 }
 
+// `pixels` times `channels` floats, `width` floats apart, into one block; missing channels become
+// zero lanes.
+static void SL_FN(layout_pixels_to_blocked)(size_t channels, size_t width, size_t pixels,
+                                            const float *input, float *output) {
+    for (size_t p = 0; p < pixels; p++) {
+        const float *const from = input + p * width;
+        vec_store(output + p * VEC_LANES,
+                  channels == VEC_LANES ? vec_load(from) : vec_load_tail(from, channels));
+    }
+}
+
+// The other way.
+static void SL_FN(layout_to_pixels)(size_t channels, size_t width, size_t pixels,
+                                    const float *input, float *output) {
+    for (size_t p = 0; p < pixels; p++) {
+        const vec x = vec_load(input + p * VEC_LANES);
+        if (channels == VEC_LANES) {
+            vec_store(output + p * width, x);
+        } else {
+            vec_store_tail(output + p * width, channels, x);
+        }
+    }
+}
+
 static void SL_FN(sl_layout)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_layout_args *const args = erased;
@@ -64,15 +88,19 @@ static void SL_FN(sl_layout)(const void *erased, size_t task, float *scratch) {
     const size_t count = channels.end - channels.first;
     const size_t first = at.rows.first, pixels = at.rows.end - first;
 
-    // Both layouts reach a block after the same number of floats.
-    const size_t offset = channels.first * args->pixels;
-    const float *const input = args->input + at.image * args->in_image_stride + offset;
-    float *const output = args->output + at.image * args->out_image_stride + offset;
-    if (args->to_blocked) {
-        SL_FN(layout_to_blocked)
-        (count, args->pixels, pixels, input + first, output + first * VEC_LANES);
+    const size_t blocked = channels.first * args->pixels + first * VEC_LANES;
+    const size_t plain = args->channels_last ? first * args->channels + channels.first
+                                             : channels.first * args->pixels + first;
+    const float *const input = args->input + at.image * args->in_image_stride;
+    float *const output = args->output + at.image * args->out_image_stride;
+    if (args->to_blocked && args->channels_last) {
+        SL_FN(layout_pixels_to_blocked)
+        (count, args->channels, pixels, input + plain, output + blocked);
+    } else if (args->to_blocked) {
+        SL_FN(layout_to_blocked)(count, args->pixels, pixels, input + plain, output + blocked);
+    } else if (args->channels_last) {
+        SL_FN(layout_to_pixels)(count, args->channels, pixels, input + blocked, output + plain);
     } else {
-        SL_FN(layout_to_planes)
-        (count, args->pixels, pixels, input + first * VEC_LANES, output + first);
+        SL_FN(layout_to_planes)(count, args->pixels, pixels, input + blocked, output + plain);
     }
 }

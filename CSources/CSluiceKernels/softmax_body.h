@@ -3,19 +3,23 @@
 #include "loop_nest.h"
 #include "row_vec_body.h"
 
-// One contiguous row. The exponentials wait in the output for their sum.
-static void SL_FN(softmax_row)(size_t count, const float *input, float *output) {
+static float SL_FN(softmax_maximum)(size_t count, const float *input) {
     const size_t whole = count - count % VEC_LANES;
-    const size_t rest = count - whole;
-
     vec highest = vec_splat(-INFINITY);
     for (size_t i = 0; i < whole; i += VEC_LANES) highest = vec_max(highest, vec_load(input + i));
-    if (rest > 0) {
-        highest = vec_max(highest, SL_FN(load_tail_or)(input + whole, rest, -INFINITY));
+    if (count > whole) {
+        highest = vec_max(highest, SL_FN(load_tail_or)(input + whole, count - whole, -INFINITY));
     }
     float maximum;
     SL_JOIN_LANES(maximum, highest, vec_max);
+    return maximum;
+}
 
+// Exponentials of a row, which wait in the output for the sum that is returned.
+static float SL_FN(softmax_exponentials)(size_t count, float maximum, const float *input,
+                                         float *output) {
+    const size_t whole = count - count % VEC_LANES;
+    const size_t rest = count - whole;
     const vec shift = vec_splat(maximum);
     vec sum0 = vec_zero(), sum1 = vec_zero();
     size_t i = 0;
@@ -39,14 +43,39 @@ static void SL_FN(softmax_row)(size_t count, const float *input, float *output) 
     }
     float sum;
     SL_JOIN_LANES(sum, vec_add(sum0, sum1), vec_add);
+    return sum;
+}
 
+static void SL_FN(softmax_divide)(size_t count, float sum, float *output) {
+    const size_t whole = count - count % VEC_LANES;
     const vec scale = vec_div(vec_splat(1.0f), vec_splat(sum));
-    for (i = 0; i < whole; i += VEC_LANES) {
+    for (size_t i = 0; i < whole; i += VEC_LANES) {
         vec_store(output + i, vec_mul(vec_load(output + i), scale));
     }
-    if (rest > 0) {
-        const vec e = vec_load_tail(output + whole, rest);
-        vec_store_tail(output + whole, rest, vec_mul(e, scale));
+    if (count > whole) {
+        const vec e = vec_load_tail(output + whole, count - whole);
+        vec_store_tail(output + whole, count - whole, vec_mul(e, scale));
+    }
+}
+
+// Contiguous rows, some at a time: a step waits long for the one before it in the same row.
+static void SL_FN(softmax_rows)(size_t rows, size_t count, const float *input, float *output) {
+    enum { MOST_ROWS = 4, MOST_FLOATS = 4096 };
+    const size_t fit = 1 + MOST_FLOATS / count;
+    const size_t group = fit < MOST_ROWS ? fit : MOST_ROWS;
+    float maxima[MOST_ROWS], sums[MOST_ROWS];
+    for (size_t first = 0; first < rows; first += group) {
+        const size_t own = rows - first < group ? rows - first : group;
+        for (size_t r = 0; r < own; r++) {
+            maxima[r] = SL_FN(softmax_maximum)(count, input + (first + r) * count);
+        }
+        for (size_t r = 0; r < own; r++) {
+            const size_t at = (first + r) * count;
+            sums[r] = SL_FN(softmax_exponentials)(count, maxima[r], input + at, output + at);
+        }
+        for (size_t r = 0; r < own; r++) {
+            SL_FN(softmax_divide)(count, sums[r], output + (first + r) * count);
+        }
     }
 }
 
@@ -101,9 +130,8 @@ static void SL_FN(sl_softmax)(const void *erased, size_t task, float *scratch) {
     const size_t size = args->axis_size;
     sl_span rows = sl_group_span(args->outer * inner, args->rows_per_task, task);
     if (inner == 1) {
-        for (size_t row = rows.first; row < rows.end; row++) {
-            SL_FN(softmax_row)(size, args->input + row * size, args->output + row * size);
-        }
+        const size_t at = rows.first * size;
+        SL_FN(softmax_rows)(rows.end - rows.first, size, args->input + at, args->output + at);
         return;
     }
     while (rows.first < rows.end) {

@@ -92,6 +92,26 @@ extension FusedGraph {
             && self[id].constant == nil
     }
 
+    /// Whether a copy turns an image into pixels with all their channels side by side.
+    func movesChannelsLast(_ node: FusedNode) -> Bool {
+        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1,
+            isImage(node.inputs[0])
+        else { return false }
+        let shape = self[node.inputs[0]].type.shape
+        return shape[1] > 1 && shape[2] * shape[3] > 1
+            && copy.isTransposition(of: shape, [0, 2, 3, 1])
+    }
+
+    /// Whether a copy turns pixels with all their channels side by side into an image.
+    func movesChannelsFirst(_ node: FusedNode) -> Bool {
+        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1,
+            isImage(node.output), self[node.inputs[0]].constant == nil
+        else { return false }
+        let shape = self[node.output].type.shape
+        return shape[1] > 1 && shape[2] * shape[3] > 1
+            && copy.isTransposition(of: [shape[0], shape[2], shape[3], shape[1]], [0, 3, 1, 2])
+    }
+
     fileprivate func channelSources(of node: FusedNode) -> [ChannelSource]? {
         guard case .copy(let copy) = node.kernel, node.activation == .none, !isReshape(node),
             (node.inputs + [node.output]).allSatisfy({ isImage($0) })
@@ -125,7 +145,9 @@ private func absorbReshapes(in graph: FusedGraph) -> FusedGraph {
             last = reader
             joined.output = graph.nodes[reader].output
         }
-        guard joined.inputs != node.inputs || last != index, graph.channelSources(of: joined) != nil
+        guard joined.inputs != node.inputs || last != index,
+            graph.channelSources(of: joined) != nil || graph.movesChannelsLast(joined)
+                || graph.movesChannelsFirst(joined)
         else { continue }
         if last != index { nodes[last] = nil }
         nodes[index] = joined

@@ -77,7 +77,8 @@ extension Kernel {
         case .resize: return "resize"
         case .gather: return "gather"
         case .cast: return "cast"
-        case .layout(let toBlocked): return toBlocked ? "block" : "unblock"
+        case .layout(let toBlocked, let channelsLast):
+            return (toBlocked ? "block" : "unblock") + (channelsLast ? ".channelsLast" : "")
         case .channels(let sources): return "channels[\(sources.count)]"
         case .packMatrices: return "pack"
         case .product(let product):

@@ -166,6 +166,7 @@ private struct LayoutPass {
 
     private mutating func placeCopy(_ node: FusedNode, _ copy: CopyKernel) {
         var node = node
+        if placeChannelsLast(node) { return }
         if isChannelConcat(node, copy), node.inputs.contains(where: { blocked[$0] != nil }) {
             node.inputs = node.inputs.map { inBlocks($0) }
             var blockedCopy = copy
@@ -193,6 +194,25 @@ private struct LayoutPass {
         emit(node, .rowMajor)
     }
 
+    /// A copy between an image in blocks and pixels with all their channels, as one conversion: false
+    /// when it is none.
+    private mutating func placeChannelsLast(_ node: FusedNode) -> Bool {
+        var node = node
+        if source.movesChannelsLast(node), blocked[node.inputs[0]] != nil {
+            node.inputs = [inBlocks(node.inputs[0])]
+            node.kernel = .layout(toBlocked: false, channelsLast: true)
+            emit(node, .rowMajor)
+            return true
+        }
+        if source.movesChannelsFirst(node), isReadInBlocks(node.output) {
+            node.inputs = [inRowMajor(node.inputs[0])]
+            node.kernel = .layout(toBlocked: true, channelsLast: true)
+            emit(node, .blocked)
+            return true
+        }
+        return false
+    }
+
     /// Where the channels of a copy come from, if it puts together channels of images.
     private func imageSources(_ node: FusedNode, _ copy: CopyKernel) -> [ChannelSource]? {
         guard (node.inputs + [node.output]).allSatisfy({ source[$0].type.dtype == .float32 }),
@@ -211,6 +231,8 @@ private struct LayoutPass {
         return uses.readers[id.index].contains { reader in
             let node = source.nodes[reader]
             switch node.kernel {
+            case .convolution(let kernel) where kernel.isAffine && kernel.inputAffine == nil:
+                return isReadInBlocks(node.output, depth: depth - 1)
             case .convolution(let kernel):
                 return kernel.algorithm != .matrix
                     && (kernel.algorithm != .planar || node.inputs[0] != id)
@@ -320,7 +342,7 @@ private struct LayoutPass {
         result.nodes.append(
             FusedNode(
                 name: name,
-                kernel: .layout(toBlocked: layout == .blocked),
+                kernel: .layout(toBlocked: layout == .blocked, channelsLast: false),
                 inputs: [id],
                 output: new
             )

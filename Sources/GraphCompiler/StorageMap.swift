@@ -110,9 +110,9 @@ private struct StorageBuilder {
                 // A value that the caller gave or gets must not be two of them at once.
                 && !(graph.inputs.contains(node.inputs[0]) && uses.isGraphOutput(node.output))
                 && !(uses.isGraphOutput(node.inputs[0]) && uses.isGraphOutput(node.output))
-        case .layout(let toBlocked):
+        case .layout(let toBlocked, _):
             // One pixel: a block is its channels.
-            let shape = input.type.shape
+            let shape = graph[toBlocked ? node.output : source].type.shape
             guard shape[2] * shape[3] == 1 else { return false }
             if shape[1].isMultiple(of: lanes) { return true }
             return !toBlocked && shape[0] == 1

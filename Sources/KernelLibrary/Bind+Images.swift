@@ -74,10 +74,12 @@ extension KernelBinder {
     func bindLayout(
         _ node: FusedNode,
         toBlocked: Bool,
+        channelsLast: Bool,
         _ operands: KernelOperands
     ) -> [KernelCall] {
-        let shape = shape(node.output)
-        let pixels = plane(node.output)
+        let image = toBlocked ? node.output : node.inputs[0]
+        let shape = shape(image)
+        let pixels = plane(image)
         let dense = shape[1] * pixels
         let padded = blocks(shape[1]) * lanes * pixels
         var args = sl_layout_args()
@@ -85,6 +87,7 @@ extension KernelBinder {
         args.channels = UInt32(shape[1])
         args.pixels = pixels
         args.to_blocked = toBlocked
+        args.channels_last = channelsLast
         args.input = UnsafePointer(floats(operands.inputs[0]))
         args.in_image_stride = toBlocked ? dense : padded
         args.output = floats(operands.output)

@@ -76,7 +76,8 @@ extension KernelBinder {
             )
             args.updates = UnsafeRawPointer(operands.inputs[2].pointer)
             args.output = output
-            args.columns_per_task = share(args.width, minimum: 16)
+            // One for each worker: every task looks at all row numbers.
+            args.elements_per_task = max((args.rows * args.width + workers - 1) / workers, 16)
             return KernelCall(
                 sl_scatter,
                 UnsafeRawPointer(store.keep(args)),

@@ -87,8 +87,8 @@ package struct KernelBinder {
             return bindBinary(node, function, operands)
         case .select:
             return bindSelect(node, operands)
-        case .layout(let toBlocked):
-            return bindLayout(node, toBlocked: toBlocked, operands)
+        case .layout(let toBlocked, let channelsLast):
+            return bindLayout(node, toBlocked: toBlocked, channelsLast: channelsLast, operands)
         case .channels(let sources):
             return bindChannels(node, sources, operands)
         case .packMatrices(let packing):

@@ -148,6 +148,44 @@ struct LayoutTests {
         #expect(!plainLines.contains { $0.contains("block(") })
     }
 
+    @Test("an image becomes pixels with their channels side by side, and back, at once")
+    func channelsLast() throws {
+        let shape = [1, 8, 4, 6]
+        func tokens(_ sketch: inout GraphSketch, _ image: ValueID, then: Operator) -> ValueID {
+            let flat = sketch.node(
+                "flat",
+                .reshape(allowZero: false),
+                image,
+                sketch.integers("flat.shape", [1, 8, 24])
+            )
+            let rows = sketch.node("rows", .transpose(permutation: [0, 2, 1]), flat)
+            let middle = sketch.node("middle", then, rows)
+            let turned = sketch.node("turned", .transpose(permutation: [0, 2, 1]), middle)
+            return sketch.node(
+                "image",
+                .reshape(allowZero: false),
+                turned,
+                sketch.integers("image.shape", shape.map { Int64($0) })
+            )
+        }
+        var sketch = GraphSketch()
+        let a = sketch.convolution("a", sketch.input("x", shape), from: 8, to: 8)
+        let image = tokens(&sketch, a, then: .softmax(axis: 2, flattened: false))
+        sketch.output(sketch.convolution("y", image, from: 8, to: 8))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.contains { $0.contains("rows: float32[1x24x8] = unblock.channelsLast(a)") })
+        #expect(
+            lines.contains { $0.contains("image: float32[1x8x4x6] blocked = block.channelsLast(") }
+        )
+        #expect(!lines.contains { $0.contains("copy[") })
+
+        // Nothing there is in blocks, or wants them.
+        var plain = GraphSketch()
+        let x = plain.input("x", shape)
+        plain.output(tokens(&plain, x, then: .softmax(axis: 2, flattened: false)))
+        #expect(try !plain.fused().nodeLines.contains { $0.contains("block") })
+    }
+
     @Test("a map per channel of row-major values is done where they are")
     func mapsOfRowsStayInRows() throws {
         func scaled(then reader: (inout GraphSketch, ValueID) -> ValueID) throws -> [String] {

@@ -5,9 +5,10 @@ import Testing
 @Suite struct CopyKernelTests {
     @Test(
         "to blocked and back is the identity, padding lanes are zero",
-        arguments: KernelISA.supported
+        arguments: KernelISA.supported,
+        [false, true]
     )
-    func layoutRoundTrip(isa: KernelISA) {
+    func layoutRoundTrip(isa: KernelISA, channelsLast: Bool) {
         var random = SeededGenerator(seed: 1)
         let lanes = isa.lanes
         for channels in isa.edgeSizes {
@@ -25,6 +26,7 @@ import Testing
                 args.pixels = pixels
                 args.pixels_per_task = run
                 args.to_blocked = true
+                args.channels_last = channelsLast
                 args.input = UnsafePointer(planar.pointer)
                 args.in_image_stride = channels * pixels
                 args.output = blocked.pointer
@@ -36,7 +38,10 @@ import Testing
                     )
                     let channel = rest / lanes / pixels * lanes + rest % lanes
                     let pixel = rest / lanes % pixels
-                    let source = (image * channels + channel) * pixels + pixel
+                    let source =
+                        image * channels * pixels
+                        + (channelsLast
+                            ? pixel * channels + channel : channel * pixels + pixel)
                     return blocked.pointer[index]
                         != (channel < channels ? planar.pointer[source] : 0)
                 }

@@ -126,32 +126,75 @@ import Testing
 
     @Test("scatters join in order, skip what is outside, and do not depend on the cut")
     func scatter() {
-        let table: [Float] = [1, 2, 3, 4, 5, 6]  // [2, 3]
+        let table: [Float] = [1, 2, 3, 4, 5, 6]
         let updates: [Float] = [10, 20, 30, 40, 50, 60, 70, 80, 90]
-        let rows: [Int64] = [1, 5, 1]
-        for cut in cuts {
-            let output = GuardedBuffer([Float](repeating: -1, count: 6))
+        let rows: [Int64] = [1, 6, 1]
+        let cases: [(kind: sl_scatter_kind, width: Int, result: [Float])] = [
+            (SL_SCATTER_ADD, 3, [1, 2, 3, 84, 105, 126]),
+            (SL_SCATTER_REPLACE, 3, [1, 2, 3, 70, 80, 90]),
+            (SL_SCATTER_ADD, 1, [1, 42, 3, 4, 5, 6]),
+            (SL_SCATTER_REPLACE, 1, [1, 30, 3, 4, 5, 6]),
+        ]
+        for (kind, width, result) in cases {
+            for cut in cuts {
+                let output = GuardedBuffer([Float](repeating: -1, count: 6))
+                var args = sl_scatter_args()
+                args.kind = kind
+                args.dtype = SL_F32
+                args.rows = 6 / width
+                args.width = width
+                args.count = 3
+                args.elements_per_task = cut
+                table.withUnsafeBytes { tableBytes in
+                    updates.withUnsafeBytes { updateBytes in
+                        rows.withUnsafeBufferPointer { rowNumbers in
+                            args.table = tableBytes.baseAddress
+                            args.updates = updateBytes.baseAddress
+                            args.row_numbers = rowNumbers.baseAddress
+                            args.output = UnsafeMutableRawPointer(output.pointer)
+                            run(sl_scatter, args, tasks: sl_scatter_task_count(&args))
+                        }
+                    }
+                }
+                #expect(output.values == result)
+                #expect(output.isIntact)
+            }
+        }
+    }
+
+    @Test("scatters replace elements of every size")
+    func replaceBySize() {
+        func replaced<Element: Equatable & BitwiseCopyable>(
+            _ dtype: sl_dtype,
+            _ table: [Element],
+            _ new: Element
+        ) {
+            let output = GuardedBuffer([Element](repeating: new, count: table.count))
             var args = sl_scatter_args()
-            args.kind = SL_SCATTER_ADD
-            args.dtype = SL_F32
-            args.rows = 2
-            args.width = 3
-            args.count = 3
-            args.columns_per_task = cut
+            args.kind = SL_SCATTER_REPLACE
+            args.dtype = dtype
+            args.rows = table.count
+            args.width = 1
+            args.count = 1
+            args.elements_per_task = 2
             table.withUnsafeBytes { tableBytes in
-                updates.withUnsafeBytes { updateBytes in
-                    rows.withUnsafeBufferPointer { rowNumbers in
+                withUnsafeBytes(of: new) { updateBytes in
+                    withUnsafePointer(to: Int64(1)) { row in
                         args.table = tableBytes.baseAddress
                         args.updates = updateBytes.baseAddress
-                        args.row_numbers = rowNumbers.baseAddress
+                        args.row_numbers = row
                         args.output = UnsafeMutableRawPointer(output.pointer)
                         run(sl_scatter, args, tasks: sl_scatter_task_count(&args))
                     }
                 }
             }
-            #expect(output.values == [1, 2, 3, 84, 105, 126])
+            #expect(output.values == [table[0], new] + table[2...])
             #expect(output.isIntact)
         }
+        replaced(SL_I8, [1, 2, 3] as [Int8], 9)
+        replaced(SL_F16, [1, 2, 3] as [UInt16], 9)
+        replaced(SL_F32, [1, 2, 3] as [Float], 9)
+        replaced(SL_I64, [1, 2, 3] as [Int64], 9)
     }
 
     @Test("reductions of integers wrap, and of nothing give the limit of the type")

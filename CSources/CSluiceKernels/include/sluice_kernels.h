@@ -394,14 +394,15 @@ typedef struct {
     sl_activation activation;
 } sl_global_pool_args;
 
-// Between row-major NCHW and blocked. Going to blocked, padding lanes are set to zero. A task is a
-// run of pixels_per_task pixels of one channel block of one image; task number = (image * runs +
-// run) * blocks + block.
+// Between row-major NCHW, or NHWC, and blocked. Going to blocked, padding lanes are set to zero. A
+// task is a run of pixels_per_task pixels of one channel block of one image; task number = (image *
+// runs + run) * blocks + block.
 typedef struct {
     uint32_t images;
     uint32_t channels;
     size_t pixels;
     bool to_blocked;
+    bool channels_last;
     const float *input;
     size_t in_image_stride;  // blocked: also in/out block stride = pixels * lanes
     float *output;
@@ -720,7 +721,7 @@ typedef struct {
     const int64_t *row_numbers;
     const void *updates;
     void *output;
-    size_t columns_per_task;
+    size_t elements_per_task;
 } sl_scatter_args;
 
 // Non-maximum suppression. For every line of `scores` [lines, boxes], boxes are taken from the best

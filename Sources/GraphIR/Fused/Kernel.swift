@@ -32,8 +32,8 @@ package enum Kernel: Sendable {
     /// Inputs: x, indices.
     case gather(outer: Int, axisSize: Int, indexCount: Int, innerElements: Int)
     case cast
-    /// Between row-major and blocked.
-    case layout(toBlocked: Bool)
+    /// Between row-major and blocked; row-major [images, channels, pixels], or with the channels last.
+    case layout(toBlocked: Bool, channelsLast: Bool)
     /// Channels of blocked images of the same size in any order: those of the output, one by one.
     case channels([ChannelSource])
     /// Packs a matrix known only at run time into panels, as weights of `product`.
