@@ -3,13 +3,20 @@
 // wide tensors between them leaves the second cache.
 #pragma once
 
+// The image and the rows of a task.
+SL_INLINE sl_row_task SL_FN(bottleneck_rows)(const sl_bottleneck_args *args, size_t task) {
+    return sl_row_task_at(task, 1, args->depthwise.out_h, args->rows_per_task);
+}
+
 // Rows [rows.first, rows.end) of the wide result into `band`, where its row 0 would be, or of the
 // output from the depthwise rows at `band`.
 // The calls of their own keep frames off the stack of what is called beside them.
 static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_args *args,
                                                             const sl_bottleneck_sizes *sizes,
-                                                            bool widens, size_t image, sl_span rows,
-                                                            sl_next_read next, float *band) {
+                                                            bool widens, size_t task, sl_span rows,
+                                                            float *band) {
+    const sl_row_task own = SL_FN(bottleneck_rows)(args, task);
+    const size_t image = own.image;
     sl_conv_args conv = widens ? *args->pointwise : args->project;
     if (widens) {
         conv.input += image * conv.in_image_stride + rows.first * conv.in_row_stride;
@@ -31,7 +38,11 @@ static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_
     conv.in_h = conv.out_h = (uint32_t)count;
     conv.tiles_per_task = (uint32_t)(count * conv.out_w);
     conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
-    conv.next = next;
+    sl_next_read next = {0};
+    if (!widens && rows.end == own.rows.end) {
+        next = sl_next_of_task(&conv.next, task, sl_bottleneck_task_count(args));
+    }
+    conv.next = (sl_next_reads){.from = next.from, .floats = next.floats};
     SL_FN(sl_conv)(&conv, 0, NULL);
 }
 
@@ -72,24 +83,18 @@ static __attribute__((noinline)) void SL_FN(depthwise_rows)(const sl_bottleneck_
 static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scratch) {
     const sl_bottleneck_args *const args = raw_args;
     const sl_depthwise_args *const depthwise = &args->depthwise;
-    const size_t row_groups = sl_ceil_div(depthwise->out_h, args->rows_per_task);
-    assert(task < depthwise->images * row_groups);
-    const size_t first_row = task % row_groups * args->rows_per_task;
-    const size_t end_row = sl_min_size(depthwise->out_h, first_row + args->rows_per_task);
-    const size_t image = task / row_groups;
+    assert(task < sl_bottleneck_task_count(args));
+    const sl_row_task own = SL_FN(bottleneck_rows)(args, task);
 
     const sl_bottleneck_sizes sizes = sl_bottleneck_scratch(args, VEC_LANES);
     const sl_row_window window = sl_depthwise_window(depthwise);
-    const sl_next_read nothing = {0};
-    const sl_next_read next =
-        sl_next_share(&args->project.next, task, depthwise->images * row_groups);
     float *const wide = scratch;
     float *const deep = wide + depthwise->blocks * sizes.wide_block;
     float *const padded = deep + depthwise->blocks * sizes.deep_block;
     // Rows of the wide result that the scratch holds; those that two bands need stay.
     sl_span held = {0, 0};
-    for (size_t first = first_row; first < end_row; first += sizes.band) {
-        const sl_span rows = {first, sl_min_size(first + sizes.band, end_row)};
+    for (size_t first = own.rows.first; first < own.rows.end; first += sizes.band) {
+        const sl_span rows = {first, sl_min_size(first + sizes.band, own.rows.end)};
         const sl_span needed = sl_window_span(window, rows.first, rows.end);
         const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
         for (size_t o = 0; o < depthwise->blocks && kept > 0; o++) {
@@ -102,12 +107,11 @@ static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scrat
         float *const origin = wide - needed.first * sizes.wide_row;
         const sl_span missing = {needed.first + kept, needed.end};
         if (missing.first < missing.end && args->planar != NULL) {
-            SL_FN(planar_rows)(args, &sizes, image, missing, origin, padded);
+            SL_FN(planar_rows)(args, &sizes, own.image, missing, origin, padded);
         } else if (missing.first < missing.end) {
-            SL_FN(pointwise_rows)(args, &sizes, true, image, missing, nothing, origin);
+            SL_FN(pointwise_rows)(args, &sizes, true, task, missing, origin);
         }
         SL_FN(depthwise_rows)(args, &sizes, rows, origin, deep);
-        SL_FN(pointwise_rows)
-        (args, &sizes, false, image, rows, rows.end < end_row ? nothing : next, deep);
+        SL_FN(pointwise_rows)(args, &sizes, false, task, rows, deep);
     }
 }

@@ -432,7 +432,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     const size_t steps = args->channels / VEC_LANES * args->taps * tiles;
     carrier carrier = SL_FN(start_carrier)(&args->carried, number, task.count,
                                            steps * (task.panels.end - task.panels.first));
-    const sl_next_read next = sl_next_share(&args->next, number, task.count);
+    const sl_next_read next = sl_next_of_task(&args->next, number, task.count);
     for (size_t pass = 0; pass < passes.count; pass++) {
         const bool is_last_pass = pass + 1 == passes.count;
         cell_run run = {.first_tile = task.tiles.first + sl_tile_first(passes, pass),

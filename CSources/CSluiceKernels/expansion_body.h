@@ -63,7 +63,8 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
             conv.tiles_per_task = (uint32_t)(missing * conv.out_w);
             conv.input = input + (needed.first + kept) * conv.in_row_stride;
             conv.output = scratch + kept * row_stride;
-            conv.next = end == end_row ? next : (sl_next_read){0};
+            const size_t asked = end == end_row ? next.floats : 0;
+            conv.next = (sl_next_reads){.from = next.from, .floats = asked};
             SL_FN(sl_conv)(&conv, 0, NULL);
         }
         // Where row 0 of the result in between would be.

@@ -78,20 +78,30 @@ SL_INLINE sl_worker_share sl_worker_share_of(size_t task, size_t tasks, size_t w
     };
 }
 
+// What is read next: floats that should be brought close.
+typedef struct {
+    const float *from;
+    size_t floats;
+} sl_next_read;
+
 // What a worker reads next.
-SL_INLINE sl_next_read sl_next_of_worker(const sl_next_read *next, size_t worker) {
+SL_INLINE sl_next_read sl_next_of_worker(const sl_next_reads *next, size_t worker) {
     if (next->floats == 0) return (sl_next_read){0};
     return (sl_next_read){.from = next->from + worker * next->worker_step, .floats = next->floats};
 }
 
+// Part `part` of `parts` of what is read next.
+SL_INLINE sl_next_read sl_next_share(sl_next_read next, size_t part, size_t parts) {
+    if (next.floats == 0) return next;
+    const sl_span share = sl_group_of(next.floats, parts, part);
+    return (sl_next_read){.from = next.from + share.first, .floats = share.end - share.first};
+}
+
 // The share of one of `tasks` tasks in asking for what its worker reads next.
-SL_INLINE sl_next_read sl_next_share(const sl_next_read *next, size_t task, size_t tasks) {
+SL_INLINE sl_next_read sl_next_of_task(const sl_next_reads *next, size_t task, size_t tasks) {
     const sl_worker_share own = sl_worker_share_of(task, tasks, next->workers);
-    const sl_next_read whole = sl_next_of_worker(next, own.worker);
-    if (whole.floats == 0) return whole;
-    const sl_span share =
-        sl_group_of(whole.floats, own.tasks.end - own.tasks.first, task - own.tasks.first);
-    return (sl_next_read){.from = whole.from + share.first, .floats = share.end - share.first};
+    return sl_next_share(sl_next_of_worker(next, own.worker), task - own.tasks.first,
+                         own.tasks.end - own.tasks.first);
 }
 
 // The fixed cut of `count` pixels into tiles of at most `limit`, as even as possible, the larger

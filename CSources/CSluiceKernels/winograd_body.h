@@ -449,7 +449,7 @@ static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winogr
                 SL_FN(transform_pairs_5x1)(pair, channels, plan);
             }
             const sl_next_read share =
-                sl_next_share(&after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
+                sl_next_share(after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
             SL_FN(multiply_points)
             (plan, pair, vectors, c - group.first, channels.count, share, carrier, job);
         }
@@ -473,7 +473,7 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
                                                                  carrier *carrier) {
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
     const int32_t block_step = (int32_t)(plan->tiles * VEC_LANES);
-    const sl_conv_args product = {.taps = 1};
+    static const sl_conv_args product = {.taps = 1};
     tile_job job;
     memset(&job, 0, sizeof job);
     job.args = &product;
@@ -509,7 +509,7 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
         const sl_span later = {group.end, sl_min_size(group.end + most, conv->channels)};
         const sl_next_read next = later.first < conv->channels
                                       ? SL_FN(chunk_weights)(conv, panels.first, later.first)
-                                      : sl_next_share(&conv->next, task, tasks);
+                                      : sl_next_of_task(&conv->next, task, tasks);
         SL_FN(run_winograd_panels)(args, &plan, panels, group, next, &carrier);
         group = later;
     }

@@ -15,7 +15,7 @@ package struct KernelCall: @unchecked Sendable {
     /// Where the kernel looks for an upload that it carries; nil when it carries none.
     private let carried: UnsafeMutablePointer<sl_carried_upload>?
     /// Where the kernel looks for what is read after it; nil when it does not ask for that.
-    private let next: UnsafeMutablePointer<sl_next_read>?
+    private let next: UnsafeMutablePointer<sl_next_reads>?
     /// Floats from the weights that a worker reads first to those of the next worker; 0 when all begin
     /// with the same.
     private let weightStep: Int
@@ -26,7 +26,7 @@ package struct KernelCall: @unchecked Sendable {
         taskCount: Int,
         scratch: WorkerScratch? = nil,
         carried: UnsafeMutablePointer<sl_carried_upload>? = nil,
-        next: UnsafeMutablePointer<sl_next_read>? = nil,
+        next: UnsafeMutablePointer<sl_next_reads>? = nil,
         weightStep: Int = 0
     ) {
         self.function = function
@@ -46,7 +46,7 @@ package struct KernelCall: @unchecked Sendable {
         // A part of the second cache: the first panels.
         let most = 128 << 10
         let floats = user.weightStep == 0 ? weights.byteCount / 4 : user.weightStep
-        next?.pointee = sl_next_read(
+        next?.pointee = sl_next_reads(
             from: UnsafePointer(weights.pointer.assumingMemoryBound(to: Float.self)),
             floats: min(floats, most / 4),
             worker_step: user.weightStep,

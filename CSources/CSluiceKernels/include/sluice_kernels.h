@@ -85,7 +85,7 @@ typedef struct {
     size_t floats;
     size_t worker_step;
     size_t workers;
-} sl_next_read;
+} sl_next_reads;
 
 // What happens to input before it is multiplied: min(max(x * scale[c] + shift[c], low), high).
 // Both vectors have a whole number of channel vectors; NULL stands for ones or zeros.
@@ -163,7 +163,7 @@ typedef struct {
     sl_input_affine affine;
     bool chunks_weights;
     sl_carried_upload carried;
-    sl_next_read next;
+    sl_next_reads next;
 } sl_conv_args;
 
 // The same convolution with stride 1, by Winograd's algorithm: fewer multiplications, other
