@@ -17,7 +17,7 @@ typedef struct {
     bool input_is_flat, output_is_flat;
     // The input tiles read: the image, or what was gathered of it, where all taps are inside.
     bool is_gathered;
-    // Gathered pixel by pixel through an affine map, not row by row.
+    // Gathered pixel by pixel, through an affine map or as they are, not row by row.
     bool is_mapped;
     size_t row_stride, pixel_stride, block_stride;
     sl_gather_axis rows, columns;
@@ -39,8 +39,8 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     plan->image = image;
     plan->cut = sl_cut_tiles((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
     plan->is_gathered = args->gather_tiles > 0;
-    plan->is_mapped = args->affine.is_applied;
-    assert(plan->is_gathered || !plan->is_mapped);
+    plan->is_mapped = plan->is_gathered && sl_gathers_pixels(args, VEC_LANES);
+    assert(plan->is_gathered || !args->affine.is_applied);
     plan->rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
     plan->columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
     const bool is_pointwise = plan->rows.min_tap == 0 && plan->rows.max_tap == 0 &&
@@ -330,6 +330,26 @@ static void SL_FN(gather_rows)(const sl_conv_args *args, const cell_run *run, co
     job->image = scratch - first_row * plan->rows.stride * plan->row_stride;
 }
 
+// Copies the input of the run's tiles and channels: [channel block][pixel][lane].
+static void SL_FN(copy_pixels)(const sl_conv_args *args, const cell_run *run, const conv_plan *plan,
+                               float *scratch, tile_job *job) {
+    const size_t start = sl_tile_first(plan->cut, run->first_tile);
+    const size_t end = sl_tile_first(plan->cut, run->end_tile);
+    const float *const input = args->input + plan->image * args->in_image_stride +
+                               run->first_channel / VEC_LANES * args->in_block_stride;
+    for (size_t p = start; p < end; p++) {
+        const float *from = input + p * args->in_pixel_stride;
+        float *to = scratch + (p - start) * VEC_LANES;
+        for (size_t c = 0; c < run->channels; c += VEC_LANES) {
+            vec_store(to, vec_load(from));
+            from += args->in_block_stride;
+            to += plan->block_stride;
+        }
+    }
+    // Tiles count pixels from the image's first one.
+    job->image = scratch - start * VEC_LANES;
+}
+
 // Maps the input of the run's tiles and channels: [channel block][pixel][lane].
 static void SL_FN(map_pixels)(const sl_conv_args *args, const cell_run *run, const conv_plan *plan,
                               float *scratch, tile_job *job) {
@@ -358,8 +378,10 @@ static void SL_FN(map_pixels)(const sl_conv_args *args, const cell_run *run, con
 
 static void SL_FN(gather_input)(const sl_conv_args *args, const cell_run *run,
                                 const conv_plan *plan, float *scratch, tile_job *job) {
-    if (plan->is_mapped) {
+    if (args->affine.is_applied) {
         SL_FN(map_pixels)(args, run, plan, scratch, job);
+    } else if (plan->is_mapped) {
+        SL_FN(copy_pixels)(args, run, plan, scratch, job);
     } else {
         SL_FN(gather_rows)(args, run, plan, scratch, job);
     }

@@ -31,15 +31,18 @@ static size_t gathered_row_floats(const sl_isa *isa, const sl_conv_args *args) {
     return sl_gathered_places(columns, args->out_w) * sl_chunk_channels(args, isa->lanes);
 }
 
-// Floats of one tile of input after an affine map, all channels of a chunk.
-static size_t affine_tile_floats(const sl_isa *isa, const sl_conv_args *args) {
+// Floats of one tile of gathered pixels, all channels of a chunk.
+static size_t pixel_tile_floats(const sl_isa *isa, const sl_conv_args *args) {
     return isa->tile_pixels * sl_chunk_channels(args, isa->lanes);
 }
 
 size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t floats) {
     const size_t pixels = (size_t)args->out_h * args->out_w;
-    if (args->affine.is_applied) {
-        const size_t tiles = floats / affine_tile_floats(isa, args);
+    const size_t panels =
+        sl_min_size(sl_panel_count(args->out_channels, isa->lanes), args->panels_per_task);
+    const bool shares_sets = pixels > 1 && panels > 1 && sl_shares_cache_sets(args, isa->lanes);
+    if (args->affine.is_applied || shares_sets) {
+        const size_t tiles = floats / pixel_tile_floats(isa, args);
         return sl_min_size(tiles, sl_ceil_div(pixels, isa->tile_pixels));
     }
     // A single pixel has nothing beside it, and a plain product is read as it is.
@@ -48,8 +51,6 @@ size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t 
     if (is_pointwise && args->stride_h == 1 && args->stride_w == 1) return 0;
     const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
     const sl_gather_axis columns = sl_gather_along(args->tap_dx, args->taps, args->stride_w);
-    const size_t panels =
-        sl_min_size(sl_panel_count(args->out_channels, isa->lanes), args->panels_per_task);
     if (panels * args->taps < (size_t)LEAST_PRODUCTS * rows.stride * columns.stride) return 0;
     const size_t fit = floats / gathered_row_floats(isa, args);
     if (fit >= sl_gathered_places(rows, args->out_h)) return sl_ceil_div(pixels, isa->tile_pixels);
@@ -61,7 +62,9 @@ size_t sl_conv_gather_tiles(const sl_isa *isa, const sl_conv_args *args, size_t 
 
 size_t sl_conv_gather_floats(const sl_isa *isa, const sl_conv_args *args) {
     if (args->gather_tiles == 0) return 0;
-    if (args->affine.is_applied) return args->gather_tiles * affine_tile_floats(isa, args);
+    if (sl_gathers_pixels(args, isa->lanes)) {
+        return args->gather_tiles * pixel_tile_floats(isa, args);
+    }
     const sl_gather_axis rows = sl_gather_along(args->tap_dy, args->taps, args->stride_h);
     return sl_gathered_places(rows, sl_gather_rows(args, isa->tile_pixels)) *
            gathered_row_floats(isa, args);

@@ -169,6 +169,22 @@ SL_INLINE size_t sl_gathered_places(sl_gather_axis axis, size_t outputs) {
     return (outputs - 1) * axis.stride + (size_t)(axis.max_tap - axis.min_tap) + 1;
 }
 
+// Whether the pixels of a plain product are so far apart that those of a tile share one set of the
+// first cache, which has fewer ways than a tile has pixels: each would be read again for every
+// block of channels.
+SL_INLINE bool sl_shares_cache_sets(const sl_conv_args *args, size_t lanes) {
+    enum { SET_STRIDE_BYTES = 4096 };
+    return args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0 && args->stride_h == 1 &&
+           args->stride_w == 1 && args->in_h == args->out_h && args->in_w == args->out_w &&
+           args->channels % lanes == 0 &&
+           args->in_pixel_stride % (SET_STRIDE_BYTES / sizeof(float)) == 0;
+}
+
+// Whether what is gathered are pixels as they stand, not rows with what is beside them.
+SL_INLINE bool sl_gathers_pixels(const sl_conv_args *args, size_t lanes) {
+    return args->affine.is_applied || sl_shares_cache_sets(args, lanes);
+}
+
 // Output rows that args->gather_tiles tiles may touch, wherever they start.
 SL_INLINE size_t sl_gather_rows(const sl_conv_args *args, size_t tile_pixels) {
     const size_t pixels = args->gather_tiles * tile_pixels, width = args->out_w;

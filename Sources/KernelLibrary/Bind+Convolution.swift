@@ -183,7 +183,6 @@ extension KernelBinder {
         args.weights = UnsafePointer(context.weights)
         var start = 0
         if kernel.algorithm == .matrix {
-            args.in_pixel_stride = kernel.channels
             args.in_block_stride = lanes
             args.in_row_stride = kernel.channels * kernel.inputWidth
             args.in_image_stride = args.in_row_stride
@@ -203,7 +202,6 @@ extension KernelBinder {
             args.in_image_stride = input.image
             args.in_block_stride = input.block
             args.in_row_stride = input.row
-            args.in_pixel_stride = lanes
             args.input = UnsafePointer(
                 context.input + context.part.firstInputChannel / lanes * input.block
             )
@@ -432,6 +430,7 @@ func tileArguments(
     args.stride_h = UInt32(kernel.strideHeight)
     args.stride_w = UInt32(kernel.strideWidth)
     args.taps = UInt32(part.taps.count)
+    args.in_pixel_stride = kernel.algorithm == .matrix ? kernel.channels : Int(isa.pointee.lanes)
     args.affine.is_applied = kernel.inputAffine != nil
     let tiling = TaskTiling(
         pixels: part.outputHeight * part.outputWidth,

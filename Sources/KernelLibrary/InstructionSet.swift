@@ -133,7 +133,9 @@ package struct NativeCatalog: KernelCatalog {
                 return WorkspaceNeed(least: byteCount, best: byteCount)
             }
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
-            if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
+            if kernel.algorithm == .tile || kernel.algorithm == .matrix {
+                return gatherWorkspace(kernel)
+            }
         }
         let byteCount = fixedWorkspaceByteCount(of: node)
         return WorkspaceNeed(least: byteCount, best: byteCount)

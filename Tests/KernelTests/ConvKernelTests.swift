@@ -41,6 +41,11 @@ private struct ConvCase {
         // Now and then long enough for the sum to be computed in chunks.
         args.channels = UInt32(random.chance(8) ? random.int(400...700) : random.int(1...37))
         args.out_channels = UInt32(random.int(1...70))
+        // Now and then rows whose starts share the sets of a cache.
+        let isSpread = isMatrix && seed.isMultiple(of: 2)
+        if isSpread {
+            args.channels = (args.channels + isa.pointee.lanes - 1) & ~(isa.pointee.lanes - 1)
+        }
         args.stride_h = UInt32(isMatrix ? 1 : random.int(1...2))
         args.stride_w = UInt32(isMatrix ? 1 : random.int(1...2))
         args.in_h = UInt32(isMatrix ? 1 : random.int(1...11))
@@ -72,7 +77,7 @@ private struct ConvCase {
         let inHeight = Int(args.in_h), inWidth = Int(args.in_w)
         let outHeight = Int(args.out_h), outWidth = Int(args.out_w)
         let channels = Int(args.channels), outChannels = Int(args.out_channels)
-        args.in_pixel_stride = isMatrix ? channels : lanes
+        args.in_pixel_stride = isSpread ? 1024 : isMatrix ? channels : lanes
         args.in_row_stride = inWidth * args.in_pixel_stride
         args.in_block_stride = isMatrix ? lanes : inHeight * args.in_row_stride
         args.in_image_stride =
