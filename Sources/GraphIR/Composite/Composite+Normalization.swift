@@ -12,7 +12,12 @@ extension Expansion {
             try groupNormalization(x, groups: groups, epsilon: epsilon, perGroup: perGroup)
         case .layerNormalization(let axis, let epsilon):
             let axes = Array(try resolveAxis(axis, rank: rank)..<rank)
-            let (result, mean, inverse) = try standardize(x, axes: axes, epsilon: Double(epsilon))
+            let (result, mean, inverse) = try standardize(
+                x,
+                axes: axes,
+                epsilon: Double(epsilon),
+                inRows: true
+            )
             var y = try binary(.multiply, result, input(1, "scale"))
             if let bias = optional(2) { y = try binary(.add, y, bias) }
             outputs = [y, mean, inverse]
@@ -95,7 +100,12 @@ extension Expansion {
         }
         let rest = sizes[1...].reduce(1, *) / groups
         let grouped = try reshape(x, [sizes[0], groups, rest])
-        let result = try standardize(grouped, axes: [2], epsilon: Double(epsilon)).result
+        let result = try standardize(
+            grouped,
+            axes: [2],
+            epsilon: Double(epsilon),
+            inRows: true
+        ).result
         let (scale, bias) = (try input(1, "scale"), try input(2, "bias"))
         if perGroup {
             let y = try binary(.multiply, result, reshape(scale, [groups, 1]))

@@ -127,14 +127,22 @@ extension Expansion {
     }
 
     /// (x - mean) / sqrt(variance + epsilon) over `axes`, with the mean and 1 / deviation.
+    ///
+    /// What is `inRows`, not in images, is squared while it is summed; a sum of squares of a half would
+    /// overflow.
     mutating func standardize(
         _ x: Slot,
         axes: [Int],
-        epsilon: Double
+        epsilon: Double,
+        inRows: Bool = false
     ) throws(ShapeError) -> (result: Slot, mean: Slot, inverse: Slot) {
         let mean = try reduce(.mean, x, axes: axes)
         let centred = try binary(.subtract, x, mean)
-        let variance = try reduce(.mean, binary(.multiply, centred, centred), axes: axes)
+        let count = axes.map { shape(x)[$0] }.reduce(1, *)
+        let variance =
+            inRows && dtype(x) == .float32
+            ? try binary(.divide, reduce(.sumOfSquares, centred, axes: axes), Double(count))
+            : try reduce(.mean, binary(.multiply, centred, centred), axes: axes)
         let deviation = try unary(.sqrt, binary(.add, variance, epsilon))
         let inverse = try unary(.reciprocal, deviation)
         return (try binary(.multiply, centred, inverse), mean, inverse)
