@@ -18,34 +18,15 @@ extension CopyKernel {
 
     /// Whether the copy moves all elements as that transposition does, however their axes are joined.
     func isTransposition(of shape: [Int], _ permutation: [Int]) -> Bool {
-        let other = CopyKernel.transposition(of: shape, permutation)
-        return fill == nil && boxes.map(\.joined) == other.boxes.map(\.joined)
+        guard fill == nil, boxes.count == 1, boxes[0].inputOffset == 0, boxes[0].outputOffset == 0
+        else { return false }
+        return boxes[0].loops == CopyKernel.transposition(of: shape, permutation).boxes[0].loops
     }
 }
 
 extension StridedBox {
-    /// The same box with as few axes as it takes.
-    fileprivate var joined: StridedBox {
-        var box = self
-        box.dimensions = []
-        box.inputStrides = []
-        box.outputStrides = []
-        for axis in dimensions.indices where dimensions[axis] != 1 {
-            let size = dimensions[axis]
-            let (from, to) = (inputStrides[axis], outputStrides[axis])
-            if let last = box.dimensions.indices.last, box.inputStrides[last] == from * size,
-                box.outputStrides[last] == to * size
-            {
-                box.dimensions[last] *= size
-                box.inputStrides[last] = from
-                box.outputStrides[last] = to
-            } else {
-                box.dimensions.append(size)
-                box.inputStrides.append(from)
-                box.outputStrides.append(to)
-            }
-        }
-        return box
+    fileprivate var loops: LoopNest {
+        LoopNest(dimensions: dimensions, strides: [inputStrides, outputStrides])
     }
 }
 
