@@ -231,7 +231,8 @@ private struct LayoutPass {
         return uses.readers[id.index].contains { reader in
             let node = source.nodes[reader]
             switch node.kernel {
-            case .convolution(let kernel) where kernel.isAffine && kernel.inputAffine == nil:
+            case .convolution(let kernel)
+            where kernel.channelMap != nil && kernel.inputAffine == nil:
                 return isReadInBlocks(node.output, depth: depth - 1)
             case .convolution(let kernel):
                 return kernel.algorithm != .matrix
