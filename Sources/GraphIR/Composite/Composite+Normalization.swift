@@ -23,13 +23,13 @@ extension Expansion {
             outputs = [y, mean, inverse]
         case .rmsNormalization(let axis, let epsilon):
             let axes = Array(try resolveAxis(axis, rank: rank)..<rank)
-            let square = try reduce(.mean, binary(.multiply, x, x), axes: axes)
+            let square = try meanOfSquares(x, axes: axes, inRows: true)
             let root = try unary(.sqrt, binary(.add, square, Double(epsilon)))
             outputs = [try binary(.multiply, binary(.divide, x, root), input(1, "scale"))]
         case .meanVarianceNormalization(let axes):
             let mean = try reduce(.mean, x, axes: axes)
             let centred = try binary(.subtract, x, mean)
-            let variance = try reduce(.mean, binary(.multiply, centred, centred), axes: axes)
+            let variance = try meanOfSquares(centred, axes: axes)
             let deviation = try binary(.add, unary(.sqrt, variance), 1e-9)
             outputs = [try binary(.divide, centred, deviation)]
         case .lpNormalization(let axis, let order):
@@ -150,7 +150,7 @@ extension Expansion {
         let axes = [0] + Array(2..<rank)
         let (result, mean, _) = try standardize(x, axes: axes, epsilon: Double(epsilon))
         let centred = try binary(.subtract, x, mean)
-        let variance = try reduce(.mean, binary(.multiply, centred, centred), axes: axes)
+        let variance = try meanOfSquares(centred, axes: axes)
         outputs = [try scaled(result, by: channels(input(1, "scale"), rank), optional(2))]
         for (index, now) in [(3, mean), (4, variance)] {
             let old = try binary(.multiply, input(index, "statistics"), momentum)

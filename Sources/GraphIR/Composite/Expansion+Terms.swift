@@ -126,10 +126,21 @@ extension Expansion {
         try add(.softmax(axis: axis, flattened: false), [x])
     }
 
-    /// (x - mean) / sqrt(variance + epsilon) over `axes`, with the mean and 1 / deviation.
-    ///
     /// What is `inRows`, not in images, is squared while it is summed; a sum of squares of a half would
     /// overflow.
+    mutating func meanOfSquares(
+        _ x: Slot,
+        axes: [Int],
+        inRows: Bool = false
+    ) throws(ShapeError) -> Slot {
+        guard inRows, dtype(x) == .float32 else {
+            return try reduce(.mean, binary(.multiply, x, x), axes: axes)
+        }
+        let count = axes.map { shape(x)[$0] }.reduce(1, *)
+        return try binary(.divide, reduce(.sumOfSquares, x, axes: axes), Double(count))
+    }
+
+    /// (x - mean) / sqrt(variance + epsilon) over `axes`, with the mean and 1 / deviation.
     mutating func standardize(
         _ x: Slot,
         axes: [Int],
@@ -138,11 +149,7 @@ extension Expansion {
     ) throws(ShapeError) -> (result: Slot, mean: Slot, inverse: Slot) {
         let mean = try reduce(.mean, x, axes: axes)
         let centred = try binary(.subtract, x, mean)
-        let count = axes.map { shape(x)[$0] }.reduce(1, *)
-        let variance =
-            inRows && dtype(x) == .float32
-            ? try binary(.divide, reduce(.sumOfSquares, centred, axes: axes), Double(count))
-            : try reduce(.mean, binary(.multiply, centred, centred), axes: axes)
+        let variance = try meanOfSquares(centred, axes: axes, inRows: inRows)
         let deviation = try unary(.sqrt, binary(.add, variance, epsilon))
         let inverse = try unary(.reciprocal, deviation)
         return (try binary(.multiply, centred, inverse), mean, inverse)
