@@ -372,6 +372,26 @@ struct ConvKernelTests {
         }
     }
 
+    @Test("a task begins to read its weights where it says", arguments: convTestISAs, 0..<20)
+    func firstWeights(name: String, seed: UInt64) throws {
+        let isa = try convTestISA(name)
+        let conv = ConvCase(isa: isa, seed: seed)
+        let packed = conv.packed(isa)
+        let plain = conv.runNative(isa, packed: packed, cut: .init())
+        // What lies before changes nothing; the first number is a bias, which every pixel adds.
+        for poisonsFirst in [false, true] {
+            let cut = ConvCase.Cut(tilesPerTask: 2, panelsPerTask: 1)
+            let output = conv.run(isa, packed: packed, cut: cut) { args, number in
+                let copy = ConvBuffer((0..<packed.count).map { packed[$0] })
+                let first = sl_conv_first_weight(isa, &args, number)
+                for place in 0..<(first + (poisonsFirst ? 1 : 0)) { copy[place] = .nan }
+                args.weights = UnsafePointer(copy.base)
+                conv.runNative(isa, &args, number)
+            }
+            #expect((conv.differences(plain, output) == 0) == !poisonsFirst)
+        }
+    }
+
     @Test("copies the weights of a single pixel in chunks", arguments: convTestISAs, 0..<20)
     func chunksWeights(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
