@@ -28,12 +28,16 @@ extension KernelBinder {
         let panels = (Int(args.depthwise.blocks) + 1) / 2
         let rows = depthwise.part.outputHeight
         if args.depthwise.kernel_h == 1 {
-            args.depthwise.rows_per_task = rowsPerTask(
+            let shared = rowsPerTask(
                 images: kernel.images,
                 planes: panels,
                 height: rows,
                 width: depthwise.part.outputWidth
             )
+            // No row is computed twice, so all panels can follow one another on rows that stay close.
+            let rowFloats = kernel.channels * kernel.inputWidth * Int(args.depthwise.stride_h)
+            let close = max(Int(isa.pointee.pass_floats) / rowFloats, 1)
+            args.depthwise.rows_per_task = min(shared, UInt32(close))
         } else if workers > 1, kernel.images * panels < workers * 4 {
             // Rows under two tasks are computed twice: only where there are too few panels.
             let pieces = workers * 4 / (kernel.images * panels) + 1
