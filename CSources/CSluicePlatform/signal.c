@@ -45,14 +45,21 @@ void sl_signal_advance(sl_signal *signal) {
     }
 }
 
-void sl_signal_wait(sl_signal *signal, uint32_t seen, uint32_t spins) {
+// Whether the counter has come to `target`; it may have gone round since.
+static bool has_reached(uint32_t value, uint32_t target) {
+    return (int32_t)(value - target) >= 0;
+}
+
+void sl_signal_wait(sl_signal *signal, uint32_t target, uint32_t spins) {
     for (uint32_t round = 0; round < spins; round++) {
-        if (atomic_load_explicit(&signal->value, memory_order_acquire) != seen) return;
+        if (has_reached(sl_signal_value(signal), target)) return;
         relax();
     }
     atomic_fetch_add(&signal->sleepers, 1);
-    while (atomic_load(&signal->value) == seen) {
-        syscall(SYS_futex, &signal->value, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    uint32_t value = atomic_load(&signal->value);
+    while (!has_reached(value, target)) {
+        syscall(SYS_futex, &signal->value, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+        value = atomic_load(&signal->value);
     }
     atomic_fetch_sub(&signal->sleepers, 1);
 }

@@ -107,7 +107,7 @@ package struct Job: ~Copyable {
             }
         }
 
-        /// Called by one thread when all have left the phase.
+        /// Called by the caller's thread when all have left the phase.
         func end(phase index: Int) {
             let time = now()
             times[index + 1] = time

@@ -22,12 +22,15 @@ package final class WorkerPool: Sendable {
 
     private let lock = Lock()
     private let state = State()
-    private let phaseDone: Signal
-    private let arrived = Atomic<Int>(0)
+    /// How often workers have come to the end of a phase, in all jobs.
+    ///
+    /// Who waits for the others waits for this count: the last to arrive lets all go on by arriving.
+    private let arrivals: Signal
     /// The processors that workers of the current job started on: bit n for number n.
     private let occupied = Atomic<UInt64>(0)
-    /// The address of the job being run.
+    /// The address of the job being run, and how many arrivals there were before it.
     private let current = Atomic<UInt>(0)
+    private let arrivalsBefore = Atomic<UInt32>(0)
 
     /// What the lock protects.
     private final class State: @unchecked Sendable {
@@ -37,7 +40,7 @@ package final class WorkerPool: Sendable {
     }
 
     private init() {
-        phaseDone = Signal()
+        arrivals = Signal()
     }
 
     /// Runs `job` on its number of threads, the calling one included, and returns when it is done.
@@ -59,8 +62,8 @@ package final class WorkerPool: Sendable {
                 startThread(number: state.starts.count, start: signal)
             }
             job.prepare()
-            arrived.store(0, ordering: .relaxed)
             occupied.store(currentProcessor, ordering: .relaxed)
+            arrivalsBefore.store(arrivals.value, ordering: .relaxed)
             withUnsafePointer(to: job) { pointer in
                 // Each worker reads the job before it arrives at the first phase, so before the
                 // caller can leave.
@@ -128,8 +131,8 @@ package final class WorkerPool: Sendable {
         _ = sl_denormals_flush()
         var seen: UInt32 = 0
         while true {
-            start.wait(whileAt: seen, spins: Self.spins)
             seen &+= 1
+            start.wait(until: seen, spins: Self.spins)
             let address = current.load(ordering: .acquiring)
             guard let pointer = UnsafePointer<Job.Shared>(bitPattern: address) else { continue }
             occupyProcessor()
@@ -155,17 +158,14 @@ package final class WorkerPool: Sendable {
 
     /// Takes part in every phase of the job.
     private func walk(_ job: Job.Shared, worker: Int) {
-        let workers = job.workers
+        var target = arrivalsBefore.load(ordering: .relaxed)
         for phase in 0..<job.phaseCount {
-            let seen = phaseDone.value
             job.takeTasks(phase: phase, worker: worker)
-            // The last to arrive opens the next phase for all.
-            if arrived.add(1, ordering: .acquiringAndReleasing).newValue == workers * (phase + 1) {
-                job.end(phase: phase)
-                phaseDone.advance()
-            } else {
-                phaseDone.wait(whileAt: seen, spins: Self.phaseSpins)
-            }
+            arrivals.advance()
+            target &+= UInt32(job.workers)
+            arrivals.wait(until: target, spins: Self.phaseSpins)
+            // Others may still be here when the caller leaves, and the job with it.
+            if worker == 0 { job.end(phase: phase) }
         }
     }
 }
@@ -183,7 +183,7 @@ private final class Signal: @unchecked Sendable {
 
     var value: UInt32 { sl_signal_value(signal) }
     func advance() { sl_signal_advance(signal) }
-    func wait(whileAt seen: UInt32, spins: UInt32) { sl_signal_wait(signal, seen, spins) }
+    func wait(until target: UInt32, spins: UInt32) { sl_signal_wait(signal, target, spins) }
 }
 
 private final class WorkerStart: Sendable {

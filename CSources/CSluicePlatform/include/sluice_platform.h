@@ -17,9 +17,9 @@ uint32_t sl_signal_value(const sl_signal *_Nonnull signal);
 // Adds one and wakes every thread that sleeps on the signal. Everything the caller wrote before is
 // visible to threads that see the new value.
 void sl_signal_advance(sl_signal *_Nonnull signal);
-// Returns when the value differs from `seen`, after at most `spins` rounds of busy waiting and
-// then asleep.
-void sl_signal_wait(sl_signal *_Nonnull signal, uint32_t seen, uint32_t spins);
+// Returns when the value has come to `target`, which is less than 2^31 ahead, after at most `spins`
+// rounds of busy waiting and then asleep.
+void sl_signal_wait(sl_signal *_Nonnull signal, uint32_t target, uint32_t spins);
 
 // Locks the mutex; false when another thread still holds it at `deadline`, in nanoseconds of
 // CLOCK_MONOTONIC.
