@@ -20,8 +20,8 @@ import numpy as np
 
 from peers import FIVE, INPUTS, MIB, ROOT, call_sluice, machine
 
-FUSIONS = ["image", "pad", "view", "affine", "silu", "residual", "activation", "pool", "depthwise",
-           "projection", "input", "channel"]
+FUSIONS = ["image", "pad", "view", "affine", "silu", "pixel", "residual", "activation", "pool",
+           "depthwise", "projection", "input", "channel"]
 
 
 def variants():

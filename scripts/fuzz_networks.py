@@ -448,15 +448,23 @@ class Network:
         return self.add("Transpose", [y], [n, c, h, w], perm=[0, 3, 1, 2])
 
     def tokens(self, x):
-        """Through [N, H * W, C], as attention sees images; sometimes normalized there."""
+        """Through [N, H * W, C], as attention sees images; normalized or multiplied there."""
         n, c, h, w = self.shapes[x]
         y = self.add("Reshape", [x, self.integers([0, c, -1])], [n, c, h * w])
         y = self.add("Transpose", [y], [n, h * w, c], perm=[0, 2, 1])
         if self.opset >= 17 and c >= 4 and self.chance(0.7):
             scale, bias = self.uniform([c], 0.5, 1.5), self.uniform([c], -1, 1)
             y = self.add("LayerNormalization", [y, scale, bias], [n, h * w, c], epsilon=0.01)
-        else:
+        elif self.chance(0.5):
             y = self.add("Mul", [y, self.uniform([c], 0.5, 1.5)], [n, h * w, c])
+        for _ in range(self.between(0, 2)):
+            k, c = c, self.between(2, 40)
+            if self.chance(0.4):
+                y = self.add(self.pick(["Relu", "Sigmoid"]), [y], [n, h * w, k])
+            bound = k ** -0.5
+            y = self.add("MatMul", [y, self.uniform([k, c], -bound, bound)], [n, h * w, c])
+            if self.chance(0.5):
+                y = self.add("Add", [self.uniform([c], -1, 1), y], [n, h * w, c])
         y = self.add("Transpose", [y], [n, c, h * w], perm=[0, 2, 1])
         return self.add("Reshape", [y, self.integers([n, c, h, w])], [n, c, h, w])
 

@@ -87,7 +87,7 @@ func joinChannelCopies(in graph: FusedGraph) -> FusedGraph {
 }
 
 extension FusedGraph {
-    fileprivate func isImage(_ id: ValueID) -> Bool {
+    func isImage(_ id: ValueID) -> Bool {
         self[id].type.shape.count == 4 && self[id].type.dtype == .float32
             && self[id].constant == nil
     }
@@ -200,7 +200,7 @@ private func composeChannelCopies(in graph: FusedGraph) -> FusedGraph {
 
 extension FusedGraph {
     /// Without the copies whose results nobody reads any more.
-    fileprivate func withoutUnread() -> FusedGraph {
+    func withoutUnread() -> FusedGraph {
         var result = self
         let uses = GraphUses(of: self)
         result.nodes = nodes.filter { node in

@@ -60,6 +60,8 @@ extension Kernel {
                     + "\(kernel.kernelWidth) \(kernel.channels * kernel.group)->"
                     + "\(kernel.outputChannels) stride \(kernel.strideHeight)x"
                     + "\(kernel.strideWidth) group \(kernel.group) parts \(kernel.parts.count)]"
+                    + (kernel.readsPixels ? "+from pixels" : "")
+                    + (kernel.writesPixels ? "+to pixels" : "")
                     + (kernel.pool.map { "+" + Kernel.pool($0.kernel).summary } ?? "")
                     + (kernel.depthwise?.summary ?? "")
                     + (kernel.projection?.summary ?? "")

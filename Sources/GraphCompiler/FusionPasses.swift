@@ -15,6 +15,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "view", apply: moveViews),
     FusionPass(name: "affine", apply: foldAffines),
     FusionPass(name: "silu", apply: recognizeSiLU),
+    FusionPass(name: "pixel", apply: joinPixels),
     FusionPass(name: "residual", apply: fuseResiduals),
     FusionPass(name: "activation", apply: fuseActivations),
     FusionPass(name: "pool", apply: fusePools),
@@ -25,7 +26,7 @@ package let fusionPasses: [FusionPass] = [
 ]
 
 /// Nodes of a graph while a pass removes some and replaces others.
-private struct Editor {
+struct Editor {
     var graph: FusedGraph
     var nodes: [FusedNode?]
     let uses: GraphUses
@@ -124,7 +125,7 @@ private func moveViews(in graph: FusedGraph) -> FusedGraph {
             else { continue }
             // The value between the two now has the shape of the product.
             let between = view.output
-            editor.graph[between].type = graph[view.inputs[0]].type
+            editor.graph[between].type = editor.graph[view.inputs[0]].type
             editor.nodes[viewIndex] = FusedNode(
                 name: node.name,
                 kernel: node.kernel,
@@ -419,6 +420,7 @@ private func fuseProjections(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
         guard case .convolution(let pointwise) = node.kernel, pointwise.mapsInput,
+            !pointwise.writesPixels,
             pointwise.outputWidth > 1, let before = editor.onlyProducer(of: node.inputs[0]),
             let producer = editor.nodes[before], case .convolution(var first) = producer.kernel,
             let depthwise = first.depthwise, first.projection == nil,
@@ -452,7 +454,8 @@ private func fuseInputAffines(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
         guard case .convolution(var kernel) = node.kernel,
-            kernel.mapsInput || (kernel.algorithm == .planar && kernel.inputAffine == nil),
+            (kernel.mapsInput && !kernel.readsPixels)
+                || (kernel.algorithm == .planar && kernel.inputAffine == nil),
             let before = editor.onlyProducer(of: node.inputs[0]),
             let producer = editor.nodes[before],
             let map = inputMap(of: producer, in: editor.graph)
@@ -556,7 +559,7 @@ extension ConvolutionKernel {
     /// A band of a pointwise one must not be a single pixel, whose sums have other bits.
     fileprivate var takesDepthwise: Bool {
         guard !hasResidual, depthwise == nil else { return false }
-        return algorithm == .planar ? pool == nil : mapsInput && outputWidth > 1
+        return algorithm == .planar ? pool == nil : mapsInput && !writesPixels && outputWidth > 1
     }
 }
 

@@ -40,25 +40,22 @@ private struct LayoutPass {
         var node = node
         switch node.kernel {
         case .convolution(let kernel):
-            if kernel.algorithm == .matrix {
-                node.inputs = node.inputs.map { inRowMajor($0) }
-                emit(node, .rowMajor)
-                return
-            }
-            if blocked[node.inputs[0]] == nil, !isReadInBlocks(node.output),
+            if blocked[node.inputs[0]] == nil, !source.isReadInBlocks(node.output, uses),
                 placeAffineInRows(node, kernel)
             {
                 return
             }
             node.inputs[0] =
-                kernel.algorithm == .planar
+                kernel.algorithm == .planar || kernel.readsPixels
                 ? inRowMajor(node.inputs[0]) : inBlocks(node.inputs[0])
             // The residual, and factors per channel that are no constants.
             for place in 1..<max(1, node.inputs.count)
             where source[node.inputs[place]].constant == nil {
-                node.inputs[place] = inBlocks(node.inputs[place])
+                node.inputs[place] =
+                    kernel.writesPixels
+                    ? inRowMajor(node.inputs[place]) : inBlocks(node.inputs[place])
             }
-            emit(node, .blocked)
+            emit(node, kernel.writesPixels ? .rowMajor : .blocked)
         case .globalPool(let isAverage)
         where blocked[node.inputs[0]] == nil && node.activation == .none:
             let shape = source[node.inputs[0]].type.shape
@@ -175,7 +172,7 @@ private struct LayoutPass {
             emit(node, .blocked)
             return
         }
-        if copiesWholeImages(node, copy), isReadInBlocks(node.output),
+        if copiesWholeImages(node, copy), source.isReadInBlocks(node.output, uses),
             node.inputs.contains(where: { blocked[$0] != nil })
         {
             node.inputs = node.inputs.map { source[$0].constant == nil ? inBlocks($0) : $0 }
@@ -183,7 +180,7 @@ private struct LayoutPass {
             return
         }
         if node.inputs.contains(where: { blocked[$0] != nil }),
-            let sources = imageSources(node, copy), isReadInBlocks(node.output)
+            let sources = imageSources(node, copy), source.isReadInBlocks(node.output, uses)
         {
             node.inputs = node.inputs.map { inBlocks($0) }
             node.kernel = .channels(sources)
@@ -204,7 +201,7 @@ private struct LayoutPass {
             emit(node, .rowMajor)
             return true
         }
-        if source.movesChannelsFirst(node), isReadInBlocks(node.output) {
+        if source.movesChannelsFirst(node), source.isReadInBlocks(node.output, uses) {
             node.inputs = [inRowMajor(node.inputs[0])]
             node.kernel = .layout(toBlocked: true, channelsLast: true)
             emit(node, .blocked)
@@ -223,26 +220,6 @@ private struct LayoutPass {
             inputs: node.inputs.map { source[$0].type.shape },
             output: source[node.output].type.shape
         )
-    }
-
-    /// Whether something that needs blocks reads a value, or what is made of it element by element.
-    private func isReadInBlocks(_ id: ValueID, depth: Int = 4) -> Bool {
-        guard depth > 0, source[id].type.shape.count == 4 else { return false }
-        return uses.readers[id.index].contains { reader in
-            let node = source.nodes[reader]
-            switch node.kernel {
-            case .convolution(let kernel)
-            where kernel.channelMap != nil && kernel.inputAffine == nil:
-                return isReadInBlocks(node.output, depth: depth - 1)
-            case .convolution(let kernel):
-                return kernel.algorithm != .matrix
-                    && (kernel.algorithm != .planar || node.inputs[0] != id)
-            case .pool, .globalPool: return true
-            case .unary, .binary, .resize, .copy:
-                return isReadInBlocks(node.output, depth: depth - 1)
-            default: return false
-            }
-        }
     }
 
     /// Whether the node joins images along channels at boundaries of channel blocks.

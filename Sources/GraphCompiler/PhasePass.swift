@@ -100,6 +100,7 @@ private func joinedPhases(
     catalog: some KernelCatalog
 ) -> (ConvolutionKernel, step: (y: Int, x: Int))? {
     guard kernel.algorithm == .tile, kernel.group == 1, !kernel.hasResidual,
+        !kernel.readsPixels, !kernel.writesPixels,
         kernel.inputAffine == nil, kernel.depthwise == nil, kernel.outputChannels < catalog.lanes
     else { return nil }
     if kernel.parts.count > 1 {

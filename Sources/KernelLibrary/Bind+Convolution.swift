@@ -181,18 +181,11 @@ extension KernelBinder {
         args.activation = context.node.activation.code
         if let affine = context.affine { args.affine = affine }
         args.weights = UnsafePointer(context.weights)
-        var start = 0
-        if kernel.algorithm == .matrix {
+        if kernel.readsPixels {
             args.in_block_stride = lanes
             args.in_row_stride = kernel.channels * kernel.inputWidth
-            args.in_image_stride = args.in_row_stride
-            args.out_pixel_stride = kernel.outputChannels
-            args.out_block_stride = lanes
-            args.out_row_stride = kernel.outputChannels * kernel.outputWidth
-            args.out_image_stride = args.out_row_stride
-            args.mask_tail = true
+            args.in_image_stride = args.in_row_stride * kernel.inputHeight
             args.input = UnsafePointer(context.input)
-            start = context.firstOutput
         } else {
             let input = blockedStrides(
                 channels: kernel.channels * kernel.group,
@@ -205,6 +198,16 @@ extension KernelBinder {
             args.input = UnsafePointer(
                 context.input + context.part.firstInputChannel / lanes * input.block
             )
+        }
+        var start = 0
+        if kernel.writesPixels {
+            args.out_pixel_stride = kernel.outputChannels
+            args.out_block_stride = lanes
+            args.out_row_stride = kernel.outputChannels * kernel.outputWidth
+            args.out_image_stride = args.out_row_stride * kernel.outputHeight
+            args.mask_tail = true
+            start = context.firstOutput
+        } else {
             let output = blockedStrides(
                 channels: kernel.outputChannels,
                 height: kernel.outputHeight,
@@ -430,7 +433,7 @@ func tileArguments(
     args.stride_h = UInt32(kernel.strideHeight)
     args.stride_w = UInt32(kernel.strideWidth)
     args.taps = UInt32(part.taps.count)
-    args.in_pixel_stride = kernel.algorithm == .matrix ? kernel.channels : Int(isa.pointee.lanes)
+    args.in_pixel_stride = kernel.readsPixels ? kernel.channels : Int(isa.pointee.lanes)
     args.affine.is_applied = kernel.inputAffine != nil
     let tiling = TaskTiling(
         pixels: part.outputHeight * part.outputWidth,

@@ -329,6 +329,60 @@ func tokens() throws -> TestNetwork {
     return try net.finish("tokens")
 }
 
+/// Products between images: what expands reads pixels and is read by a depthwise convolution, what
+/// projects reads an image and writes pixels; one reads and one writes two.
+func perceptrons() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 9)
+    let (images, height, width) = (2, 6, 7)
+    func turned(_ name: String, _ x: ValueID, _ channels: Int, toPixels: Bool) -> ValueID {
+        let flat = [Int64(images), Int64(channels), Int64(height * width)]
+        let image = [Int64(images), Int64(channels), Int64(height), Int64(width)]
+        let source =
+            toPixels
+            ? net.node(
+                name + ".flat",
+                .reshape(allowZero: false),
+                [x, net.integers(name + ".f", flat)]
+            )
+            : x
+        let turn = net.node(name, .transpose(permutation: [0, 2, 1]), [source])
+        return toPixels
+            ? turn
+            : net.node(
+                name + ".image",
+                .reshape(allowZero: false),
+                [turn, net.integers(name + ".i", image)]
+            )
+    }
+    func product(_ name: String, _ x: ValueID, _ k: Int, _ n: Int) -> ValueID {
+        let sums = net.node(name + ".sums", .matmul, [x, net.weights(name + ".w", [k, n])])
+        return net.node(name, .binary(.add), [sums, net.weights(name + ".b", [n], in: -1...1)])
+    }
+    let gelu = Operator.unary(.gelu(tanhApproximation: false))
+    let x = net.convolution("stem", net.input("x", [images, 20, height, width]), [24, 20, 3, 3])
+    let rows = turned("rows", x, 24, toPixels: true)
+    let shares = net.node("shares", .softmax(axis: 2, flattened: false), [rows])
+    let wide = turned("wide", product("expand", shares, 24, 37), 37, toPixels: false)
+    let deep = net.convolution("deep", wide, [37, 1, 3, 3], group: 37)
+    let active = net.node("active", gelu, [turned("deep.rows", deep, 37, toPixels: true)])
+    let narrow = product("project", active, 37, 24)
+    let sum = net.node("sum", .binary(.add), [shares, narrow])
+    // Images on both sides, and a residual there.
+    let both = turned(
+        "both",
+        product("mix", turned("mix.rows", deep, 37, toPixels: true), 37, 24),
+        24,
+        toPixels: false
+    )
+    let last = net.convolution(
+        "last",
+        net.node("joined", .binary(.add), [both, x]),
+        [8, 24, 3, 3]
+    )
+    net.graph.outputs = [sum, last]
+    return try net.finish("perceptrons")
+}
+
 /// Convolutions and pools of one axis, with gates, slices, joins and sums of lines between them.
 func lines() throws -> TestNetwork {
     var net = NetworkBuilder(seed: 7)
@@ -476,8 +530,8 @@ func pyramid() throws -> TestNetwork {
 
 func testNetworks() throws -> [TestNetwork] {
     [
-        try classifier(), try detector(), try attention(), try pyramid(), try tokens(), try lines(),
-        try volumes(), try slices(),
+        try classifier(), try detector(), try attention(), try pyramid(), try tokens(),
+        try perceptrons(), try lines(), try volumes(), try slices(),
     ]
 }
 

@@ -219,7 +219,7 @@ package struct ConvolutionKernel: Sendable {
         case tile
         /// Winograd's algorithm on blocked tensors: fewer multiplications, other roundings.
         case winograd
-        /// The tile kernel on row-major matrices: images are rows, pixels are rows of the matrix.
+        /// The tile kernel on row-major matrices: their rows are pixels of one image of one row.
         case matrix
         /// Few channels, read from row-major NCHW.
         case planar
@@ -250,6 +250,10 @@ package struct ConvolutionKernel: Sendable {
     /// Output pixels of a part are this far apart (the stride of a transposed convolution).
     package var outputStep: (y: Int, x: Int)
     package var parts: [ConvolutionPart]
+    /// Whether the input, or the output and the residual, are row-major pixels with all their channels
+    /// side by side and not an image in blocks; of a tile kernel with one tap.
+    package var readsPixels: Bool
+    package var writesPixels: Bool
     package var hasResidual: Bool
     package var inputAffine: InputAffine?
     /// What a planar convolution does to its result while that is in cache; only what is pooled is
@@ -296,7 +300,9 @@ package struct ConvolutionKernel: Sendable {
         self.padLeft = pad.left
         self.outputStep = outputStep
         self.parts = parts
-        self.hasResidual = false
+        readsPixels = algorithm == .matrix
+        writesPixels = algorithm == .matrix
+        hasResidual = false
     }
 
     package var order: PackOrder {
