@@ -158,6 +158,43 @@ static void SL_FN(resize_plane_row)(const SL_FN(resize_line) * line, float *rest
     }
 }
 
+// Pixels of one float of one row of the source, as sums over column taps. Neighbours are computed
+// side by side; a constant number of taps lets the compiler gather them.
+SL_INLINE void SL_FN(resize_across)(const sl_resize_args *args, const size_t taps, size_t first,
+                                    size_t count, const float *row, float *restrict across) {
+    const int32_t *const columns = args->column_index + first * taps;
+    const float *const weights = args->column_weight + first * taps;
+    const float outside = args->extrapolation;
+    for (size_t x = 0; x < count; x++) {
+        float sum = 0.0f;
+        for (size_t j = 0; j < taps; j++) {
+            const int32_t column = columns[x * taps + j];
+            sum += weights[x * taps + j] * (row && column >= 0 ? row[column] : outside);
+        }
+        across[x] = sum;
+    }
+}
+
+// Pixels of one float, any number of taps.
+static void SL_FN(resize_plane_taps)(const SL_FN(resize_line) * line, float *restrict output) {
+    enum { TOGETHER = 32, CUBIC = 4 };
+    const sl_resize_args *const args = line->args;
+    for (size_t first = 0; first < args->out_w; first += TOGETHER) {
+        const size_t count = sl_min_size(args->out_w - first, TOGETHER);
+        float total[TOGETHER] = {0}, across[TOGETHER];
+        for (size_t i = 0; i < args->taps_h; i++) {
+            const float *const row = SL_FN(resize_source)(line, i);
+            if (args->taps_w == CUBIC) {
+                SL_FN(resize_across)(args, CUBIC, first, count, row, across);
+            } else {
+                SL_FN(resize_across)(args, args->taps_w, first, count, row, across);
+            }
+            for (size_t x = 0; x < count; x++) total[x] += line->weight[i] * across[x];
+        }
+        memcpy(output + first, total, count * sizeof(float));
+    }
+}
+
 static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
     const sl_resize_args *const args = line->args;
     const size_t vectors = args->vectors;
@@ -168,6 +205,8 @@ static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
         SL_FN(resize_vector_row)(line, vectors, output);
     } else if (vectors == 1 && is_common) {
         SL_FN(resize_plane_row)(line, output);
+    } else if (vectors == 1) {
+        SL_FN(resize_plane_taps)(line, output);
     } else {
         for (size_t ox = 0; ox < args->out_w; ox++) {
             for (size_t part = 0; part < vectors; part++) {
