@@ -79,6 +79,8 @@ SL_INLINE vec vec_select(vmask mask, vec if_true, vec if_false) {
 #if !defined(SL_SIMULATES_AVX512)
 #define SL_FINISH_FIRST(v) __asm__ volatile("" : "+v"(v) : : "memory")
 #define SL_KEEP_IN_REGISTER(p) __asm__("" : "+r"(p))
+// p * 2^n, one instruction.
+#define SL_SCALE(p, n) _mm512_scalef_ps(p, n)
 #endif
 
 // The first n < VEC_LANES floats, zeros after them; touches no other byte.

@@ -10,10 +10,30 @@ SL_INLINE vec vec_clamp(vec x, vec low, vec high) {
     return vec_min(high, vec_max(low, x));
 }
 
+// p * 2^n for whole n, where 2^n is a normal float, and where it need not be.
+SL_INLINE vec vec_scale_normal(vec p, vec n) {
+#ifdef SL_SCALE
+    return SL_SCALE(p, n);
+#else
+    return vec_mul(p, vec_power_of_two(n));
+#endif
+}
+SL_INLINE vec vec_scale(vec p, vec n) {
+#ifdef SL_SCALE
+    return SL_SCALE(p, n);
+#else
+    // In two factors: for n = 128 there is no float.
+    const vec half = vec_floor(vec_mul(n, vec_splat(0.5f)));
+    return vec_mul(vec_mul(p, vec_power_of_two(half)), vec_power_of_two(vec_sub(n, half)));
+#endif
+}
+
 // e^x = p * 2^n for x in [-88, 89]: the factor p, near one.
 SL_INLINE vec vec_exp_parts(vec x, vec *n) {
-    // x = n ln 2 + r; ln 2 in two parts, the first exact in few bits.
-    *n = vec_round_even(vec_mul(x, vec_splat(1.44269504f)));
+    // x = n ln 2 + r; ln 2 in two parts, the first exact in few bits. Floats as large as the one
+    // that is added and taken away have no fraction.
+    const vec whole = vec_splat(12582912.0f);
+    *n = vec_sub(vec_fma(x, vec_splat(1.44269504f), whole), whole);
     vec r = vec_fnma(*n, vec_splat(0.693359375f), x);
     r = vec_fnma(*n, vec_splat(-2.12194440e-4f), r);
     vec p = vec_splat(1.99199215e-4f);
@@ -29,18 +49,14 @@ SL_INLINE vec vec_exp_parts(vec x, vec *n) {
 SL_INLINE vec vec_exp_limited(vec x) {
     vec n;
     const vec p = vec_exp_parts(vec_clamp(x, vec_splat(-87.0f), vec_splat(88.0f)), &n);
-    return vec_mul(p, vec_power_of_two(n));
+    return vec_scale_normal(p, n);
 }
 
 // e^x. Below the smallest normal result it is zero, above the largest infinity.
 SL_INLINE vec vec_exp(vec x) {
     vec n;
     const vec p = vec_exp_parts(vec_clamp(x, vec_splat(-88.0f), vec_splat(89.0f)), &n);
-    // 2^n in two factors, since n may be 128, which has no float of its own.
-    const vec half = vec_floor(vec_mul(n, vec_splat(0.5f)));
-    const vec scaled =
-        vec_mul(vec_mul(p, vec_power_of_two(half)), vec_power_of_two(vec_sub(n, half)));
-    return vec_select(vec_less(x, vec_splat(-87.3365447f)), vec_zero(), scaled);
+    return vec_select(vec_less(x, vec_splat(-87.3365447f)), vec_zero(), vec_scale(p, n));
 }
 
 // Natural logarithm: -inf at zero, NaN below.
