@@ -76,10 +76,12 @@ extension Expansion {
                 number: number,
                 batch: batch
             )
+            // What the inputs contribute depends on no state: one product for all steps.
+            let given = try biased(matmul(x, cell.weights), cell.inputBias)
             var steps = [Slot?](repeating: nil, count: time)
             for index in 0..<time {
                 let t = isReversed ? time - 1 - index : index
-                let result = try step(&cell, pick(x, axis: 0, t), at: t)
+                let result = try step(&cell, pick(given, axis: 0, t), at: t)
                 steps[t] = try reshape(result, [1, batch, hidden])
             }
             let all = steps.compactMap { $0 }
@@ -187,13 +189,12 @@ extension Expansion {
         return try binary(.add, x, bias)
     }
 
-    /// Advances the state by the input of time `t`; gives that step's output.
+    /// Advances the state by what the input of time `t` contributes; gives that step's output.
     private mutating func step(
         _ cell: inout Cell,
-        _ x: Slot,
+        _ given: Slot,
         at t: Int
     ) throws(ShapeError) -> Slot {
-        let given = try biased(matmul(x, cell.weights), cell.inputBias)
         let new: (hidden: Slot, memory: Slot)
         switch cell.layer.cell {
         case .simple:
