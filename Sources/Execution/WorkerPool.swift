@@ -158,13 +158,14 @@ package final class WorkerPool: Sendable {
 
     /// Takes part in every phase of the job.
     private func walk(_ job: Job.Shared, worker: Int) {
+        let workers = UInt32(job.workers)
         var target = arrivalsBefore.load(ordering: .relaxed)
         for phase in 0..<job.phaseCount {
             job.takeTasks(phase: phase, worker: worker)
+            target &+= workers
+            // When all have arrived at the last one, the caller may leave, and the job with it.
             arrivals.advance()
-            target &+= UInt32(job.workers)
             arrivals.wait(until: target, spins: Self.phaseSpins)
-            // Others may still be here when the caller leaves, and the job with it.
             if worker == 0 { job.end(phase: phase) }
         }
     }

@@ -364,7 +364,8 @@ func perceptrons() throws -> TestNetwork {
     let shares = net.node("shares", .softmax(axis: 2, flattened: false), [rows])
     let wide = turned("wide", product("expand", shares, 24, 37), 37, toPixels: false)
     let deep = net.convolution("deep", wide, [37, 1, 3, 3], group: 37)
-    let active = net.node("active", gelu, [turned("deep.rows", deep, 37, toPixels: true)])
+    let again = net.convolution("again", deep, [37, 1, 3, 3], group: 37)
+    let active = net.node("active", gelu, [turned("again.rows", again, 37, toPixels: true)])
     let narrow = product("project", active, 37, 24)
     let sum = net.node("sum", .binary(.add), [shares, narrow])
     // Images on both sides, and a residual there.
