@@ -1,3 +1,4 @@
+import Glibc
 import GraphIR
 import Testing
 
@@ -154,5 +155,51 @@ import Testing
     /// Small whole numbers, whose sums are exact.
     private func counted(_ shape: [Int]) -> DenseTensor {
         floats(shape, (0..<shape.reduce(1, *)).map { Float($0 * 7 % 11 - 5) })
+    }
+
+    @Test("a recurrent layer does every step in turn, both ways, whatever is multiplied at once")
+    func recurrentLayer() throws {
+        // 7 steps of 100 entries are multiplied in four runs.
+        let (time, batch, features) = (7, 100, 3)
+        func drawn(_ shape: [Int], _ step: Float) -> DenseTensor {
+            floats(
+                shape,
+                (0..<shape.reduce(1, *)).map { ((Float($0) * step).remainder(dividingBy: 2)) }
+            )
+        }
+        let x = drawn([time, batch, features], 0.37)
+        let w = drawn([2, 1, features], 0.71), r = floats([2, 1, 1], [0.6, -0.4])
+        let bias = floats([2, 2], [0.1, 0.2, -0.3, 0.05])
+        let layer = Recurrence(
+            cell: .simple,
+            direction: .both,
+            hiddenSize: 1,
+            activations: [],
+            clip: nil,
+            linearBeforeReset: false,
+            inputForget: false,
+            batchFirst: false
+        )
+        let y = try evaluate(.composite(.recurrent(layer)), x, w, r, bias)
+        #expect(y.shape == [time, 2, batch, 1])
+        let (input, weights, recurrent) = (x.doubles, w.doubles, r.doubles)
+        let biases = bias.doubles
+        for direction in 0..<2 {
+            for entry in 0..<batch {
+                var hidden = 0.0
+                for index in 0..<time {
+                    let t = direction == 0 ? index : time - 1 - index
+                    var sum = biases[2 * direction] + biases[2 * direction + 1]
+                    for f in 0..<features {
+                        sum +=
+                            input[(t * batch + entry) * features + f]
+                            * weights[direction * features + f]
+                    }
+                    hidden = tanh(sum + recurrent[direction] * hidden)
+                    let found = y.doubles[(t * 2 + direction) * batch + entry]
+                    #expect(abs(found - hidden) < 1e-5)
+                }
+            }
+        }
     }
 }

@@ -76,12 +76,21 @@ extension Expansion {
                 number: number,
                 batch: batch
             )
-            // What the inputs contribute depends on no state: one product for all steps.
-            let given = try biased(matmul(x, cell.weights), cell.inputBias)
+            // What the inputs contribute depends on no state: one product for a run of steps, with
+            // rows enough to be fast and few enough to need little memory.
+            let length = max(1, 256 / max(batch, 1))
+            var run = 0..<0
+            var given = x
             var steps = [Slot?](repeating: nil, count: time)
             for index in 0..<time {
                 let t = isReversed ? time - 1 - index : index
-                let result = try step(&cell, pick(given, axis: 0, t), at: t)
+                if !run.contains(t) {
+                    let first = t / length * length
+                    run = first..<min(first + length, time)
+                    given = try biased(matmul(slice(x, axis: 0, run), cell.weights), cell.inputBias)
+                }
+                let own = try pick(given, axis: 0, t - run.lowerBound)
+                let result = try step(&cell, own, at: t)
                 steps[t] = try reshape(result, [1, batch, hidden])
             }
             let all = steps.compactMap { $0 }
