@@ -334,25 +334,17 @@ func tokens() throws -> TestNetwork {
 func perceptrons() throws -> TestNetwork {
     var net = NetworkBuilder(seed: 9)
     let (images, height, width) = (2, 6, 7)
-    func turned(_ name: String, _ x: ValueID, _ channels: Int, toPixels: Bool) -> ValueID {
-        let flat = [Int64(images), Int64(channels), Int64(height * width)]
-        let image = [Int64(images), Int64(channels), Int64(height), Int64(width)]
-        let source =
-            toPixels
-            ? net.node(
-                name + ".flat",
-                .reshape(allowZero: false),
-                [x, net.integers(name + ".f", flat)]
-            )
-            : x
-        let turn = net.node(name, .transpose(permutation: [0, 2, 1]), [source])
-        return toPixels
-            ? turn
-            : net.node(
-                name + ".image",
-                .reshape(allowZero: false),
-                [turn, net.integers(name + ".i", image)]
-            )
+    func reshaped(_ name: String, _ x: ValueID, _ sizes: [Int]) -> ValueID {
+        let shape = net.integers(name + ".shape", sizes.map { Int64($0) })
+        return net.node(name, .reshape(allowZero: false), [x, shape])
+    }
+    func pixels(_ name: String, of image: ValueID, _ channels: Int) -> ValueID {
+        let flat = reshaped(name + ".flat", image, [images, channels, height * width])
+        return net.node(name, .transpose(permutation: [0, 2, 1]), [flat])
+    }
+    func image(_ name: String, of pixels: ValueID, _ channels: Int) -> ValueID {
+        let turned = net.node(name + ".turned", .transpose(permutation: [0, 2, 1]), [pixels])
+        return reshaped(name, turned, [images, channels, height, width])
     }
     func product(_ name: String, _ x: ValueID, _ k: Int, _ n: Int) -> ValueID {
         let sums = net.node(name + ".sums", .matmul, [x, net.weights(name + ".w", [k, n])])
@@ -360,21 +352,16 @@ func perceptrons() throws -> TestNetwork {
     }
     let gelu = Operator.unary(.gelu(tanhApproximation: false))
     let x = net.convolution("stem", net.input("x", [images, 20, height, width]), [24, 20, 3, 3])
-    let rows = turned("rows", x, 24, toPixels: true)
+    let rows = pixels("rows", of: x, 24)
     let shares = net.node("shares", .softmax(axis: 2, flattened: false), [rows])
-    let wide = turned("wide", product("expand", shares, 24, 37), 37, toPixels: false)
+    let wide = image("wide", of: product("expand", shares, 24, 37), 37)
     let deep = net.convolution("deep", wide, [37, 1, 3, 3], group: 37)
     let again = net.convolution("again", deep, [37, 1, 3, 3], group: 37)
-    let active = net.node("active", gelu, [turned("again.rows", again, 37, toPixels: true)])
+    let active = net.node("active", gelu, [pixels("again.rows", of: again, 37)])
     let narrow = product("project", active, 37, 24)
     let sum = net.node("sum", .binary(.add), [shares, narrow])
     // Images on both sides, and a residual there.
-    let both = turned(
-        "both",
-        product("mix", turned("mix.rows", deep, 37, toPixels: true), 37, 24),
-        24,
-        toPixels: false
-    )
+    let both = image("both", of: product("mix", pixels("mix.rows", of: deep, 37), 37, 24), 24)
     let last = net.convolution(
         "last",
         net.node("joined", .binary(.add), [both, x]),
