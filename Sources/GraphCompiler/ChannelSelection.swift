@@ -86,6 +86,20 @@ func joinChannelCopies(in graph: FusedGraph) -> FusedGraph {
     composeChannelCopies(in: absorbReshapes(in: graph))
 }
 
+extension CopyKernel {
+    /// Whether the pixels of an image of this shape, in the order of its rows, follow one another with
+    /// all their channels in the result.
+    func movesChannelsLast(from image: [Int]) -> Bool {
+        image[1] > 1 && image[2] * image[3] > 1 && isTransposition(of: image, [0, 2, 3, 1])
+    }
+
+    /// Whether the result is an image of this shape, and the operand its pixels.
+    func movesChannelsFirst(to image: [Int]) -> Bool {
+        image[1] > 1 && image[2] * image[3] > 1
+            && isTransposition(of: [image[0], image[2], image[3], image[1]], [0, 3, 1, 2])
+    }
+}
+
 extension FusedGraph {
     func isImage(_ id: ValueID) -> Bool {
         self[id].type.shape.count == 4 && self[id].type.dtype == .float32
@@ -94,22 +108,18 @@ extension FusedGraph {
 
     /// Whether a copy turns an image into pixels with all their channels side by side.
     func movesChannelsLast(_ node: FusedNode) -> Bool {
-        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1,
-            isImage(node.inputs[0])
+        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1
         else { return false }
-        let shape = self[node.inputs[0]].type.shape
-        return shape[1] > 1 && shape[2] * shape[3] > 1
-            && copy.isTransposition(of: shape, [0, 2, 3, 1])
+        return isImage(node.inputs[0])
+            && copy.movesChannelsLast(from: self[node.inputs[0]].type.shape)
     }
 
     /// Whether a copy turns pixels with all their channels side by side into an image.
     func movesChannelsFirst(_ node: FusedNode) -> Bool {
-        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1,
-            isImage(node.output), self[node.inputs[0]].constant == nil
+        guard case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1
         else { return false }
-        let shape = self[node.output].type.shape
-        return shape[1] > 1 && shape[2] * shape[3] > 1
-            && copy.isTransposition(of: [shape[0], shape[2], shape[3], shape[1]], [0, 3, 1, 2])
+        return isImage(node.output) && self[node.inputs[0]].constant == nil
+            && copy.movesChannelsFirst(to: self[node.output].type.shape)
     }
 
     fileprivate func channelSources(of node: FusedNode) -> [ChannelSource]? {

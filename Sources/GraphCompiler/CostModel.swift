@@ -36,7 +36,7 @@ package struct CostModel: Sendable {
                 case .grouped: profile.operationsPerSecond * 2 / 3
                 case .depthwise: profile.operationsPerSecond / 4
                 case .winograd: profile.operationsPerSecond * 2
-                case .tile, .matrix, .planar: profile.operationsPerSecond
+                case .tile, .planar: profile.operationsPerSecond
                 }
             let contents = kernel.parts.indices.flatMap { kernel.packedWeights(of: $0) }
             // Depthwise rows run at a fourth of the rate, whatever they follow.

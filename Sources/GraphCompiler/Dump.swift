@@ -53,7 +53,7 @@ extension Kernel {
                 (kernel.inputAffine == nil ? "" : "+input")
                 + (kernel.hasResidual ? "+residual" : "")
             switch kernel.algorithm {
-            case .matrix:
+            case .tile where kernel.isMatrixProduct:
                 return "matrix\(residual)[\(kernel.channels)->\(kernel.outputChannels)]"
             default:
                 return "conv.\(kernel.algorithm)\(residual)[\(kernel.kernelHeight)x"

@@ -69,7 +69,7 @@ private func foldPadding(in graph: FusedGraph) -> FusedGraph {
         let readers = editor.uses.readers[pad.output.index]
         let padded = readers.compactMap { reader -> ConvolutionKernel? in
             guard case .convolution(let kernel) = graph.nodes[reader].kernel,
-                kernel.algorithm != .matrix, graph.nodes[reader].inputs.count == 1
+                !kernel.readsPixels, graph.nodes[reader].inputs.count == 1
             else { return nil }
             return kernel.reading(inner, setInto: outer, at: box.outputOffset)
         }
@@ -113,7 +113,7 @@ private func moveViews(in graph: FusedGraph) -> FusedGraph {
     // Nodes whose results are products' results, or made of them element by element.
     var products: Set<Int> = []
     for (index, node) in graph.nodes.enumerated() {
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .matrix {
+        if case .convolution(let kernel) = node.kernel, kernel.isMatrixProduct {
             products.insert(index)
         }
         for side in node.inputs.indices {

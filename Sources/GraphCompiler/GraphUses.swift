@@ -36,25 +36,3 @@ package struct GraphUses {
 
     package func isGraphOutput(_ id: ValueID) -> Bool { isOutput[id.index] }
 }
-
-extension FusedGraph {
-    /// Whether something that needs blocks reads a value, or what is made of it element by element.
-    func isReadInBlocks(_ id: ValueID, _ uses: GraphUses, depth: Int = 4) -> Bool {
-        guard depth > 0, self[id].type.shape.count == 4 else { return false }
-        return uses.readers[id.index].contains { reader in
-            let node = nodes[reader]
-            switch node.kernel {
-            case .convolution(let kernel)
-            where kernel.channelMap != nil && kernel.inputAffine == nil:
-                return isReadInBlocks(node.output, uses, depth: depth - 1)
-            case .convolution(let kernel):
-                return node.inputs[0] == id
-                    ? !kernel.readsPixels && kernel.algorithm != .planar : !kernel.writesPixels
-            case .pool, .globalPool: return true
-            case .unary, .binary, .resize, .copy:
-                return isReadInBlocks(node.output, uses, depth: depth - 1)
-            default: return false
-            }
-        }
-    }
-}

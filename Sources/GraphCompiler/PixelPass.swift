@@ -48,7 +48,7 @@ private func activateImages(in graph: FusedGraph) -> FusedGraph {
 private func multiplyImages(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
-        guard case .convolution(var kernel) = node.kernel, kernel.algorithm == .matrix,
+        guard case .convolution(var kernel) = node.kernel, kernel.isMatrixProduct,
             kernel.inputAffine == nil, !kernel.hasResidual
         else { continue }
         var product = node
@@ -85,7 +85,6 @@ extension ConvolutionKernel {
     /// A product of matrices as a convolution of images of [count, height, width].
     fileprivate func onImages(_ size: [Int]) -> ConvolutionKernel {
         var result = self
-        result.algorithm = .tile
         result.images = size[0]
         (result.inputHeight, result.inputWidth) = (size[1], size[2])
         (result.outputHeight, result.outputWidth) = (size[1], size[2])
@@ -118,9 +117,7 @@ extension Editor {
             way.image = node.inputs[0]
         }
         guard let turn, graph.isImage(way.image) else { return nil }
-        let shape = graph[way.image].type.shape
-        return shape[1] > 1 && shape[2] * shape[3] > 1
-            && turn.isTransposition(of: shape, [0, 2, 3, 1]) ? way : nil
+        return turn.movesChannelsLast(from: graph[way.image].type.shape) ? way : nil
     }
 
     /// The way from pixels at `id` to an image, all of it read by nothing else.
@@ -139,10 +136,7 @@ extension Editor {
             way.image = node.output
         }
         guard let turn, graph.isImage(way.image) else { return nil }
-        let shape = graph[way.image].type.shape
-        return shape[1] > 1 && shape[2] * shape[3] > 1
-            && turn.isTransposition(of: [shape[0], shape[2], shape[3], shape[1]], [0, 3, 1, 2])
-            ? way : nil
+        return turn.movesChannelsFirst(to: graph[way.image].type.shape) ? way : nil
     }
 
     /// Whether all that reads a value, or a view of it, are products of its rows.

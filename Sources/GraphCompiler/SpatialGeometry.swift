@@ -205,8 +205,8 @@ extension ConvolutionKernel {
             outputHeight: 1,
             outputWidth: m
         )
-        return ConvolutionKernel(
-            algorithm: .matrix,
+        var kernel = ConvolutionKernel(
+            algorithm: .tile,
             images: 1,
             channels: k,
             group: 1,
@@ -219,6 +219,9 @@ extension ConvolutionKernel {
             pad: (0, 0),
             parts: [part]
         )
+        kernel.readsPixels = true
+        kernel.writesPixels = true
+        return kernel
     }
 
     /// The factor and offset per channel of `affine`; nil for other kernels, weights of one tap included.

@@ -40,7 +40,7 @@ extension KernelBinder {
         if let projection = kernel.projection { return [bindBottleneck(context, projection)] }
         switch kernel.algorithm {
         case .tile where kernel.depthwise != nil: return [bindExpansion(context)]
-        case .tile, .matrix:
+        case .tile:
             guard let regions = catalog.outputRegions(of: kernel, part: number) else {
                 return [bindTile(context)]
             }

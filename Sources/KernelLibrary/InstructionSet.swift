@@ -83,7 +83,7 @@ package struct NativeCatalog: KernelCatalog {
     /// A single pixel reads each weight once, so no block has to wait for another use.
     package func chunkByteCount(of node: FusedNode) -> Int? {
         guard gemm == .native, case .convolution(let kernel) = node.kernel,
-            kernel.algorithm == .tile || kernel.algorithm == .matrix, kernel.images == 1,
+            kernel.algorithm == .tile, kernel.images == 1,
             kernel.parts.allSatisfy({ $0.outputHeight == 1 && $0.outputWidth == 1 })
         else { return nil }
         return 2 * lanes * lanes * 4
@@ -105,7 +105,7 @@ package struct NativeCatalog: KernelCatalog {
             steps = kernel.channels / lanes * region.taps.count
         }
         switch kernel.algorithm {
-        case .tile, .matrix: break
+        case .tile: break
         case .winograd:
             let args = winogradArguments(kernel, part: shape)
             let points: Int
@@ -133,9 +133,7 @@ package struct NativeCatalog: KernelCatalog {
                 return WorkspaceNeed(least: byteCount, best: byteCount)
             }
             if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
-            if kernel.algorithm == .tile || kernel.algorithm == .matrix {
-                return gatherWorkspace(kernel)
-            }
+            if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
         }
         let byteCount = fixedWorkspaceByteCount(of: node)
         return WorkspaceNeed(least: byteCount, best: byteCount)
@@ -186,7 +184,7 @@ package struct NativeCatalog: KernelCatalog {
     private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {
         switch node.kernel {
         case .convolution(let kernel)
-        where gemm == .openblas && (kernel.algorithm == .tile || kernel.algorithm == .matrix):
+        where gemm == .openblas && kernel.algorithm == .tile:
             return kernel.parts.reduce(0) { most, part in
                 withTaps(part.taps) { dy, dx in
                     var args = tileArguments(

@@ -29,14 +29,16 @@ struct FixedCatalog: KernelCatalog {
     }
 
     func chunkByteCount(of node: FusedNode) -> Int? {
-        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .matrix,
+        guard case .convolution(let kernel) = node.kernel, kernel.isMatrixProduct,
             kernel.images * kernel.outputHeight * kernel.outputWidth == 1
         else { return nil }
         return 64
     }
 
     func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
-        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .tile else {
+        guard case .convolution(let kernel) = node.kernel, kernel.algorithm == .tile,
+            !kernel.isMatrixProduct
+        else {
             return 0
         }
         return kernel.outputHeight * kernel.outputWidth * kernel.channels

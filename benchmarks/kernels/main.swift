@@ -23,7 +23,8 @@ struct KernelBenchmark: ParsableCommand {
             measured between the runs. Rounds in which a neighbour took issue slots of the core \
             (fewer no-operations a cycle than in the best round) are dropped and counted. \
             Carried is the time over the warm one when weights come from memory block by block, \
-            each copied to a slot while the one before it is multiplied, as streamed weights are.
+            each copied to a slot while the one before it is multiplied, as streamed weights are. \
+            Layers marked <px read, and those marked >px write row-major pixels and no image.
             """
     )
 
@@ -99,7 +100,7 @@ struct KernelBenchmark: ParsableCommand {
         for (key, index) in order where only.map({ key.contains($0) }) ?? true {
             let node = graph.nodes[index]
             guard case .convolution(let kernel) = node.kernel else { continue }
-            let usesGemm = [.tile, .winograd, .matrix].contains(kernel.algorithm)
+            let usesGemm = [.tile, .winograd].contains(kernel.algorithm)
             guard
                 let warm = try LayerBench(node, in: graph, catalog: native, weights: .warm),
                 let cold = try LayerBench(
@@ -159,7 +160,7 @@ struct KernelBenchmark: ParsableCommand {
     private func describe(_ node: FusedNode, in graph: FusedGraph) -> String? {
         guard case .convolution(let kernel) = node.kernel else { return nil }
         let residual = kernel.hasResidual ? "+r" : ""
-        if kernel.algorithm == .matrix {
+        if kernel.isMatrixProduct {
             return "matrix\(residual) \(kernel.outputWidth)x\(kernel.channels)x"
                 + "\(kernel.outputChannels)"
         }
@@ -169,6 +170,7 @@ struct KernelBenchmark: ParsableCommand {
         return "\(kernel.algorithm)\(residual)\(after) \(kernel.kernelHeight)x\(kernel.kernelWidth)"
             + " s\(kernel.strideHeight) \(kernel.channels * kernel.group)->"
             + "\(kernel.outputChannels)\(group) @\(kernel.inputHeight)x\(kernel.inputWidth)"
+            + (kernel.readsPixels ? " <px" : "") + (kernel.writesPixels ? " >px" : "")
     }
 
     /// Bytes of weights, which come from memory in a cold run.

@@ -215,12 +215,10 @@ package struct InputAffine: Hashable, Sendable {
 /// The shape and weights of a convolution or of a product with a constant matrix.
 package struct ConvolutionKernel: Sendable {
     package enum Algorithm: Hashable, Sendable {
-        /// The strided tile kernel on blocked tensors.
+        /// The strided tile kernel.
         case tile
         /// Winograd's algorithm on blocked tensors: fewer multiplications, other roundings.
         case winograd
-        /// The tile kernel on row-major matrices: their rows are pixels of one image of one row.
-        case matrix
         /// Few channels, read from row-major NCHW.
         case planar
         case depthwise
@@ -252,8 +250,8 @@ package struct ConvolutionKernel: Sendable {
     package var parts: [ConvolutionPart]
     /// Whether the input, or the output and the residual, are row-major pixels with all their channels
     /// side by side and not an image in blocks; of a tile kernel with one tap.
-    package var readsPixels: Bool
-    package var writesPixels: Bool
+    package var readsPixels = false
+    package var writesPixels = false
     package var hasResidual: Bool
     package var inputAffine: InputAffine?
     /// What a planar convolution does to its result while that is in cache; only what is pooled is
@@ -300,14 +298,15 @@ package struct ConvolutionKernel: Sendable {
         self.padLeft = pad.left
         self.outputStep = outputStep
         self.parts = parts
-        readsPixels = algorithm == .matrix
-        writesPixels = algorithm == .matrix
-        hasResidual = false
+        self.hasResidual = false
     }
+
+    /// A product of row-major matrices: rows are pixels of one image of one row.
+    package var isMatrixProduct: Bool { readsPixels && writesPixels }
 
     package var order: PackOrder {
         switch algorithm {
-        case .tile, .winograd, .matrix: .blocked
+        case .tile, .winograd: .blocked
         case .planar: .planar
         case .depthwise: .depthwise
         case .grouped: .grouped
