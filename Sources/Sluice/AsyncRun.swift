@@ -8,8 +8,8 @@ extension InferenceSession {
     ///
     /// Asynchronous runs of all sessions form one queue and start in the order in which they were
     /// asked for; a thread of their own waits and computes for them, together with the workers of
-    /// the plan. Cancelling the task ends a run that waits at once, one that computes at its next
-    /// step: the error is then of kind `cancelled`. The session can run again at once.
+    /// the plan. Cancelling the task gives its error at once, of kind `cancelled`; what computes
+    /// for it stops at its next step, and the session can run again.
     ///
     /// At `deadline` the run gives up in the same way: the error is then of kind
     /// `deadlineExceeded`.
@@ -18,81 +18,82 @@ extension InferenceSession {
         deadline: ContinuousClock.Instant? = nil
     ) async throws(SluiceError) -> [String: Tensor] {
         let control = RunControl(deadline)
-        let place = WaitingRun(control)
+        let pending = PendingRun(control)
         return try await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                place.enter(continuation)
-                waitingRuns.async {
-                    place.start { () throws(SluiceError) in try self.run(inputs, control) }
+                pending.enter(continuation)
+                pendingRuns.async {
+                    pending.run { () throws(SluiceError) in try self.run(inputs, control) }
                 }
             }
         } onCancel: {
             control.cancel()
-            place.leave()
+            pending.giveUp()
         }.get()
     }
 }
 
 /// The asynchronous runs of the process: one at a time, since the pool runs one at a time.
-private let waitingRuns = DispatchQueue(label: "sluice.runs")
+private let pendingRuns = DispatchQueue(label: "sluice.runs")
 
-/// A run's place in the queue, which it leaves when it starts or when its control stops it.
-private final class WaitingRun: Sendable {
+/// A run that somebody waits for: its outcome is that of its body, or of what stopped its control
+/// before.
+private final class PendingRun: Sendable {
     typealias Outcome = Result<[String: Tensor], SluiceError>
     typealias Continuation = CheckedContinuation<Outcome, Never>
 
     private let control: RunControl
-    private let place = Mutex(Place())
+    private let state = Mutex(State())
 
-    private struct Place {
+    private struct State {
         var continuation: Continuation?
         var timer: (any DispatchSourceTimer)?
     }
 
     init(_ control: RunControl) { self.control = control }
 
-    /// Takes a place for a run whose outcome `continuation` waits for.
+    /// Begins to wait: `continuation` gets the outcome.
     func enter(_ continuation: Continuation) {
-        place.withLock { $0.continuation = continuation }
+        state.withLock { $0.continuation = continuation }
         // The task may have been cancelled before.
-        if control.interruption != nil { return leave() }
+        if control.interruption != nil { return giveUp() }
         guard control.deadline != .max else { return }
-        place.withLock { place in
-            guard place.continuation != nil else { return }
+        state.withLock { state in
+            guard state.continuation != nil else { return }
             let timer = DispatchSource.makeTimerSource()
             timer.schedule(deadline: DispatchTime(uptimeNanoseconds: control.deadline))
             timer.setEventHandler {
                 self.control.check(self.control.deadline)
-                self.leave()
+                self.giveUp()
             }
             timer.activate()
-            place.timer = timer
+            state.timer = timer
         }
     }
 
-    /// Runs `body` when its turn has come, unless it left before.
-    func start(_ body: () throws(SluiceError) -> [String: Tensor]) {
-        guard let continuation = takeContinuation() else { return }
-        continuation.resume(returning: Result(catching: body))
+    /// Runs `body`, unless nobody waits for it any more.
+    func run(_ body: () throws(SluiceError) -> [String: Tensor]) {
+        if control.interruption == nil { finish(Result(catching: body)) }
     }
 
-    /// Gives up the place, after the control was stopped; does nothing once the run has started.
-    func leave() {
-        guard let continuation = takeContinuation() else { return }
-        continuation.resume(
-            returning: Result { () throws(SluiceError) in
+    /// Ends the waiting after the control was stopped, whether or not the body runs.
+    func giveUp() {
+        finish(
+            Result { () throws(SluiceError) in
                 try control.requireCompletion()
-                preconditionFailure("a run leaves the queue when its control is stopped")
+                preconditionFailure("a run gives up when its control is stopped")
             }
         )
     }
 
-    private func takeContinuation() -> Continuation? {
-        place.withLock { place in
-            place.timer?.cancel()
-            defer { place = Place() }
-            return place.continuation
+    /// Gives the outcome to whoever waits; the first one counts.
+    private func finish(_ outcome: Outcome) {
+        let continuation = state.withLock { state in
+            state.timer?.cancel()
+            defer { state = State() }
+            return state.continuation
         }
+        continuation?.resume(returning: outcome)
     }
 }
 

@@ -69,6 +69,12 @@ struct RunControlTests {
             }
         }
         waitBlocking(isTaken)
+        // The first one in the queue waits for the session, the others for their turn in the queue.
+        let leading = Task { try await session.run(inputs) }
+        try await Task.sleep(for: .milliseconds(20))
+        leading.cancel()
+        let early = await #expect(throws: SluiceError.self) { try await leading.value }
+        #expect(early?.kind == .cancelled)
         let first = Task { try await session.run(inputs) }
         let cancelled = Task { try await session.run(inputs) }
         let late = await #expect(throws: SluiceError.self) {
