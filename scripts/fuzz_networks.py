@@ -24,6 +24,7 @@ class Network:
         self.opset = int(self.pick(OPSETS))
         self.nodes, self.initializers, self.inputs = [], [], []
         self.shapes = {}
+        self.weights = {}     # Names of weights, by shape.
         self.images = []      # Names of values [N, C, H, W], oldest first.
         self.matrices = []    # Names of values [N, K].
         self.count = 0
@@ -60,9 +61,14 @@ class Network:
         return self.store(np.array(value, dtype=np.float32), "f")
 
     def weight(self, shape, fan_in):
+        # Layers may share weights, as the heads of a detector do.
+        known = self.weights.setdefault(tuple(shape), [])
+        if known and self.chance(0.3):
+            return self.pick(known)
         scale = math.sqrt(2.0 / max(fan_in, 1))
-        return self.store(
-            self.random.standard_normal(shape, dtype=np.float32) * np.float32(scale), "w")
+        known.append(self.store(
+            self.random.standard_normal(shape, dtype=np.float32) * np.float32(scale), "w"))
+        return known[-1]
 
     def uniform(self, shape, low, high):
         return self.store(self.random.uniform(low, high, shape).astype(np.float32), "u")

@@ -155,12 +155,13 @@ private func packWeights(
                 } else {
                     try packer.store(constant, as: type, to: hostRegion)
                 }
-            case .packed(let node, let part):
-                guard case .convolution(let kernel) = program.graph.nodes[node].kernel else {
+            case .packed:
+                let reader = item.readers[0]
+                guard case .convolution(let kernel) = program.graph.nodes[reader.node].kernel else {
                     preconditionFailure("packed weights belong to a convolution")
                 }
-                try packer.pack(kernel, part: part, units: 0..<resident, to: deviceRegion)
-                try packer.pack(kernel, part: part, units: streamed, to: hostRegion)
+                try packer.pack(kernel, part: reader.part, units: 0..<resident, to: deviceRegion)
+                try packer.pack(kernel, part: reader.part, units: streamed, to: hostRegion)
             }
         } catch {
             throw .constant(error, item: item.name)

@@ -32,8 +32,10 @@ struct PlacementSearch {
     private let nodeSeconds: [Double]
     /// Seconds of compute that every block of an item after the first costs again.
     private let repeatedSeconds: [Double]
+    /// Bytes of an upload that the computation of a reader carries for each unit of its weights.
+    private let carriedByteCounts: [WeightItem.Reader: Int]
     /// For each node, the item with which the node computes that runs before it, if it has one.
-    private let itemBefore: [Int?]
+    private let itemBefore: [(item: Int, reader: WeightItem.Reader)?]
 
     /// A thread's share of a block is not made larger than this: it should stay in its core's cache.
     private static let largestShare = 384 << 10
@@ -45,23 +47,30 @@ struct PlacementSearch {
         storage: StorageMap,
         items: [WeightItem],
         cost: CostModel,
-        workspaces: [WorkspaceNeed]
+        workspaces: [WorkspaceNeed],
+        carriedByteCounts: [WeightItem.Reader: Int]
     ) {
         self.graph = graph
         self.storage = storage
         self.items = items
         self.cost = cost
         self.workspaces = workspaces
-        var lastItem: [Int: Int] = [:]
-        for (index, item) in items.enumerated() {
-            if case .packed(let node, _) = item.content { lastItem[node] = index }
+        self.carriedByteCounts = carriedByteCounts
+        var lastItem: [Int: (item: Int, reader: WeightItem.Reader)] = [:]
+        for (index, item) in items.enumerated() where item.isPacked {
+            for reader in item.readers where reader.part >= lastItem[reader.node]?.reader.part ?? 0
+            {
+                lastItem[reader.node] = (index, reader)
+            }
         }
         var before: Int?
         itemBefore = graph.nodes.indices.map { node in
             defer { if !storage.isElided[node] { before = node } }
             return before.flatMap { lastItem[$0] }
         }
-        repeatedSeconds = items.map { cost.repeatedSeconds(of: graph.nodes[$0.firstNode]) }
+        repeatedSeconds = items.map { item in
+            item.readers.reduce(0) { $0 + cost.repeatedSeconds(of: graph.nodes[$1.node]) }
+        }
         nodeSeconds = graph.nodes.indices.map { index in
             storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph, share: 1)
         }
@@ -116,7 +125,7 @@ struct PlacementSearch {
     private func streamed(isFrugal: Bool) -> [Candidate] {
         let live = liveBytes(of: resident(isFrugal: isFrugal))
         let lowest = items.reduce(live.max() ?? 0) { highest, item in
-            max(highest, live[item.firstNode] + aligned(largestUnit(item)))
+            max(highest, mostLive(beside: item, live) + aligned(largestUnit(item)))
         }
         var seen: Set<Streaming> = []
         var result: [Candidate] = []
@@ -129,6 +138,12 @@ struct PlacementSearch {
             }
         }
         return result
+    }
+
+    /// The most bytes that live while a node reads the item; an operand is there from its first reader
+    /// on.
+    private func mostLive(beside item: WeightItem, _ live: [Int]) -> Int {
+        item.readers.reduce(0) { max($0, live[$1.node]) }
     }
 
     private func largestUnit(_ item: WeightItem) -> Int {
@@ -146,11 +161,11 @@ struct PlacementSearch {
             workspaces: []
         )
         for (index, item) in items.enumerated() {
-            let own = live[item.firstNode]
-            let before = item.firstNode > 0 ? live[item.firstNode - 1] : 0
+            let own = mostLive(beside: item, live)
+            let before = item.readers.reduce(0) { max($0, $1.node > 0 ? live[$1.node - 1] : 0) }
             let roomForTwo = (target - max(own, before)) / 2
             streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
-            guard case .packed = item.content, item.unitCount > 0 else { continue }
+            guard item.isPacked, item.unitCount > 0 else { continue }
             if item.chunkByteCount != nil {
                 // No blocks: the pieces that become resident, each worth a phase of its own.
                 let isWorth = {
@@ -225,10 +240,12 @@ struct PlacementSearch {
         guard candidate.height <= budget else { return nil }
         var streaming = candidate.streaming
         var bytes = 0
-        // Chunks come almost for free: blocks go first.
+        // Chunks come almost for free: blocks go first, those that are uploaded most often at the head.
         let order = items.indices.sorted { left, right in
             let isChunked = items[left].chunkByteCount != nil
             guard isChunked == (items[right].chunkByteCount != nil) else { return !isChunked }
+            let (count, other) = (items[left].uploadCount, items[right].uploadCount)
+            guard count == other else { return count > other }
             let a = blockBytes(left, streaming)
             let b = blockBytes(right, streaming)
             return a == b ? left < right : a < b
@@ -274,22 +291,29 @@ struct PlacementSearch {
             seconds += Double(parts - 1) * repeatedSeconds[index] / Double(cost.threads)
             let bytes = item.byteCount(of: resident..<item.unitCount)
             if item.chunkByteCount != nil {
-                seconds += cost.chunkSeconds(bytes) + (resident > 0 ? cost.profile.phaseSeconds : 0)
+                let phase = resident > 0 ? cost.profile.phaseSeconds : 0
+                seconds += Double(item.uploadCount) * (cost.chunkSeconds(bytes) + phase)
                 continue
             }
-            let phases = blocks * (streaming.prefetches[index] ? 1 : 2)
+            let phases = item.uploadCount * blocks * (streaming.prefetches[index] ? 1 : 2)
+            let uploads = item.readers.prefix(item.uploadCount).reduce(0) {
+                $0 + uploadSeconds(of: index, for: $1, streaming)
+            }
             seconds +=
-                uploadSeconds(of: index, streaming) / Double(cost.threads)
-                + Double(phases) * cost.profile.phaseSeconds
+                uploads / Double(cost.threads) + Double(phases) * cost.profile.phaseSeconds
         }
         return seconds
     }
 
     // MARK: Carriers
 
-    /// Seconds of one thread for the uploads of an item: the first block beside the computation
-    /// before its node, each other one beside the block before it.
-    private func uploadSeconds(of index: Int, _ streaming: Streaming) -> Double {
+    /// Seconds of one thread for the uploads of an item for one of its readers: the first block beside
+    /// the computation before its node, each other one beside the block before it.
+    private func uploadSeconds(
+        of index: Int,
+        for reader: WeightItem.Reader,
+        _ streaming: Streaming
+    ) -> Double {
         let item = items[index]
         let block = streaming.unitsPerBlock[index]
         var start = streaming.residentUnits[index]
@@ -300,8 +324,8 @@ struct PlacementSearch {
             if streaming.prefetches[index] {
                 capacity =
                     start == 0
-                    ? itemBefore[item.firstNode].map { lastCapacity($0, streaming) } ?? 0
-                    : carriedBytes(index, start == streaming.residentUnits[index] ? start : block)
+                    ? itemBefore[reader.node].map { lastCapacity($0, $1, streaming) } ?? 0
+                    : carriedBytes(reader, start == streaming.residentUnits[index] ? start : block)
             }
             seconds += cost.uploadSeconds(item.byteCount(of: start..<end), carrying: capacity)
             start = end
@@ -309,17 +333,21 @@ struct PlacementSearch {
         return seconds
     }
 
-    /// What the last computation with an item carries.
-    private func lastCapacity(_ index: Int, _ streaming: Streaming) -> Int {
+    /// What the last computation of a reader with its item carries.
+    private func lastCapacity(
+        _ index: Int,
+        _ reader: WeightItem.Reader,
+        _ streaming: Streaming
+    ) -> Int {
         let streamed = items[index].unitCount - streaming.residentUnits[index]
         let block = streaming.unitsPerBlock[index]
         let rest = streamed % block
         let units = streamed == 0 ? items[index].unitCount : rest == 0 ? block : rest
-        return carriedBytes(index, units)
+        return carriedBytes(reader, units)
     }
 
-    private func carriedBytes(_ index: Int, _ units: Int) -> Int {
-        items[index].carriedByteCount * units
+    private func carriedBytes(_ reader: WeightItem.Reader, _ units: Int) -> Int {
+        carriedByteCounts[reader, default: 0] * units
     }
 
     /// The steps with an upload of each moment given to the computation beside it, where that costs
@@ -328,9 +356,10 @@ struct PlacementSearch {
         var steps = steps
         var capacity: [Int: Int] = [:]
         for step in steps {
-            guard case .compute(_, .units(let units)) = step.action, let first = units.first
+            guard case .compute(let node, .units(let units)) = step.action, let first = units.first
             else { continue }
-            capacity[step.moment] = carriedBytes(first.item, first.range.count)
+            let reader = WeightItem.Reader(node: node, part: first.part)
+            capacity[step.moment] = carriedBytes(reader, first.range.count)
         }
         var largest: [Int: (index: Int, bytes: Int)] = [:]
         for (index, step) in steps.enumerated() {

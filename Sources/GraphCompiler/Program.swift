@@ -143,7 +143,16 @@ package func place(
                 least: aligned(need.least) * options.threads,
                 best: aligned(need.best) * options.threads
             )
-        }
+        },
+        carriedByteCounts: Dictionary(
+            uniqueKeysWithValues: items.filter(\.isPacked).flatMap(\.readers).map { reader in
+                let node = fused.nodes[reader.node]
+                return (
+                    reader,
+                    catalog.carriedByteCount(of: node, part: reader.part, threads: options.threads)
+                )
+            }
+        )
     )
     let resident = search.resident()
     let residentBytes = items.reduce(0) { $0 + aligned($1.byteCount) }
@@ -200,7 +209,7 @@ package func place(
                 return (node.inputs + [node.output]).reduce(sum) {
                     $0 + fused[$1].byteCount(lanes: catalog.lanes)
                 }
-            } + items.reduce(0) { $0 + $1.byteCount },
+            } + items.filter(\.isPacked).reduce(0) { $0 + $1.readers.count * $1.byteCount },
             predictedSeconds: chosen.seconds
         )
     )
@@ -290,7 +299,8 @@ private func assemble(
         $0 + items[$1].byteCount(of: 0..<streaming.residentUnits[$1])
     }
     summary.streamedWeightBytes = items.indices.reduce(0) {
-        $0 + items[$1].byteCount(of: streaming.residentUnits[$1]..<items[$1].unitCount)
+        $0 + items[$1].uploadCount
+            * items[$1].byteCount(of: streaming.residentUnits[$1]..<items[$1].unitCount)
     }
     for step in final.timeline.steps {
         if case .uploadInput(let number) = step.action {
@@ -328,27 +338,20 @@ private func assemble(
 
 /// The candidate's offsets for the buffers that are left when some blocks became resident.
 private func offsetsKept(from candidate: Candidate, for timeline: Timeline) -> [Int] {
-    var slotOf: [TimelineStep.Action: Int] = [:]
-    for step in candidate.timeline.steps {
-        if let slot = step.slot, case .uploadWeights = step.action {
-            slotOf[step.action] = candidate.offsets[slot]
-        }
-    }
     var offsets = [Int](repeating: 0, count: timeline.buffers.count)
     for index in timeline.buffers.indices where index < candidate.offsets.count {
         offsets[index] = candidate.offsets[index]
     }
-    for step in timeline.steps {
-        guard let slot = step.slot, case .uploadWeights = step.action else { continue }
-        guard let offset = slotOf[step.action] else {
-            preconditionFailure("a streamed block was planned")
+    for (item, buffer) in timeline.operandSlot {
+        guard let planned = candidate.timeline.operandSlot[item] else {
+            preconditionFailure("a streamed operand was planned")
         }
-        offsets[slot] = offset
+        offsets[buffer] = candidate.offsets[planned]
     }
-    // The scratch of a step stands where the step that ends with the same unit had it.
+    // What a step has for itself stands where the step that ends with the same unit had it.
     for (scratch, planned) in [
         (timeline.workspace, candidate.timeline.workspace),
-        (timeline.chunkSlot, candidate.timeline.chunkSlot),
+        (timeline.weightSlot, candidate.timeline.weightSlot),
     ] {
         var offsetOf: [WorkspaceKey: Int] = [:]
         for (step, buffer) in planned {
@@ -358,7 +361,7 @@ private func offsetsKept(from candidate: Candidate, for timeline: Timeline) -> [
         }
         for (step, buffer) in scratch {
             guard let key = WorkspaceKey(timeline.steps[step].action), let offset = offsetOf[key]
-            else { preconditionFailure("the scratch of a step was planned") }
+            else { preconditionFailure("the bytes of a step were planned") }
             offsets[buffer] = offset
         }
     }

@@ -87,11 +87,11 @@ package struct Timeline: Sendable {
     package var workspace: [Int: Int] = [:]
     package var momentCount = 0
 
-    /// Slot through which weights pass in chunks, of each compute step that has one.
-    package var chunkSlot: [Int: Int] {
+    /// Slot of the streamed weights that each compute step reads, if it does.
+    package var weightSlot: [Int: Int] {
         var slots: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
-            if case .compute(_, .chunks) = step.action { slots[index] = step.slot }
+            if case .compute = step.action { slots[index] = step.slot }
         }
         return slots
     }
@@ -105,7 +105,8 @@ struct TimelineBuilder {
     let streaming: Streaming
     private var timeline = Timeline()
     private var computeSteps = 0
-    private var itemsOfNode: [Int: [Int]] = [:]
+    private var operandsOfNode: [Int: [Int]] = [:]
+    private var packedItem: [WeightItem.Reader: Int] = [:]
     private var firstMoment: [Int: Int] = [:]
     private var lastMoment: [Int: Int] = [:]
 
@@ -120,8 +121,11 @@ struct TimelineBuilder {
         self.items = items
         self.streaming = streaming
         for (index, item) in items.enumerated() {
-            for node in Set([item.firstNode, item.lastNode]) {
-                itemsOfNode[node, default: []].append(index)
+            for reader in item.readers {
+                switch item.content {
+                case .packed: packedItem[reader] = index
+                case .operand: operandsOfNode[reader.node, default: []].append(index)
+                }
             }
         }
         for (number, input) in graph.inputs.enumerated() {
@@ -196,9 +200,7 @@ struct TimelineBuilder {
     private mutating func add(node index: Int) {
         let node = graph.nodes[index]
         for input in node.inputs { uploadIfInput(input) }
-        for item in itemsOfNode[index] ?? [] {
-            if case .operand = items[item].content { uploadOperand(item, at: index) }
-        }
+        for item in operandsOfNode[index] ?? [] { uploadOperand(item, at: index) }
         let started = nextComputeMoment
         switch node.kernel {
         case .convolution(let kernel):
@@ -217,7 +219,7 @@ struct TimelineBuilder {
             touch(id, at: started)
             touch(id, at: ended)
         }
-        for item in itemsOfNode[index] ?? [] {
+        for item in operandsOfNode[index] ?? [] {
             guard let slot = timeline.operandSlot[item] else { continue }
             timeline.buffers[slot].live = timeline.buffers[slot].live.lowerBound...ended
         }
@@ -293,11 +295,9 @@ struct TimelineBuilder {
     private mutating func addParts(_ parts: Range<Int>, of node: Int) {
         var residents: [WeightUnits] = []
         for part in parts {
-            let matching = (itemsOfNode[node] ?? []).first { index in
-                if case .packed(node, part) = items[index].content { return true }
-                return false
+            guard let item = packedItem[WeightItem.Reader(node: node, part: part)] else {
+                preconditionFailure("a part has weights")
             }
-            guard let item = matching else { preconditionFailure("a part has weights") }
             let resident = streaming.residentUnits[item]
             if resident > 0 {
                 residents.append(WeightUnits(item: item, part: part, range: 0..<resident))

@@ -2,19 +2,32 @@ import GraphIR
 
 /// Weights that are made resident or streamed together: the packed panels of one part of a
 /// convolution, or a constant that a kernel reads as an operand.
+///
+/// Convolutions with the same packed panels share an item, such as the steps of a recurrent layer.
 package struct WeightItem: Sendable {
     package enum Content: Sendable {
-        /// Part `part` of the convolution of node `node`.
-        case packed(node: Int, part: Int)
+        /// What the readers multiply with.
+        case packed
         /// The elements of a constant value.
         case operand(ValueID)
     }
 
+    /// Part `part` of the convolution of node `node`, or an operand of that node.
+    package struct Reader: Hashable, Sendable {
+        package var node: Int
+        package var part: Int
+
+        package init(node: Int, part: Int = 0) {
+            self.node = node
+            self.part = part
+        }
+    }
+
     package var name: String
     package var content: Content
-    /// First and last node that read the item.
-    package var firstNode: Int
-    package var lastNode: Int
+    /// Who reads the item, in the order of nodes; a streamed item is uploaded for each of them,
+    /// an operand once.
+    package var readers: [Reader]
     /// Smallest pieces (panels) the item can be cut into, and where each starts; one entry more
     /// than there are pieces.
     package var unitOffsets: [Int]
@@ -22,11 +35,22 @@ package struct WeightItem: Sendable {
     /// Bytes of all workers' scratch through which streamed units pass in chunks; nil when they
     /// come in blocks.
     package var chunkByteCount: Int?
-    /// Bytes of an upload that a computation with the item carries for each unit of it.
-    package var carriedByteCount = 0
 
     package var unitCount: Int { unitOffsets.count - 1 }
     package var byteCount: Int { unitOffsets[unitCount] }
+
+    package var isPacked: Bool {
+        if case .packed = content { return true }
+        return false
+    }
+
+    /// How often a streamed unit is uploaded in a run.
+    package var uploadCount: Int {
+        switch content {
+        case .packed: readers.count
+        case .operand: 1
+        }
+    }
 
     package func byteCount(of units: Range<Int>) -> Int {
         unitOffsets[units.upperBound] - unitOffsets[units.lowerBound]
@@ -42,10 +66,11 @@ package func weightItems(
 ) -> [WeightItem] {
     var items: [WeightItem] = []
     var operandItem: [ValueID: Int] = [:]
+    var packedItem: [Panels: Int] = [:]
     for (index, node) in graph.nodes.enumerated() where !storage.isElided[index] {
         for input in node.inputs where graph[input].constant != nil {
             if let known = operandItem[input] {
-                items[known].lastNode = index
+                items[known].readers.append(WeightItem.Reader(node: index))
                 continue
             }
             operandItem[input] = items.count
@@ -56,38 +81,65 @@ package func weightItems(
                 WeightItem(
                     name: graph[input].name,
                     content: .operand(input),
-                    firstNode: index,
-                    lastNode: index,
+                    readers: [WeightItem.Reader(node: index)],
                     unitOffsets: [0, byteCount]
                 )
             )
         }
         guard case .convolution(let kernel) = node.kernel else { continue }
         for number in kernel.parts.indices {
-            let name = kernel.parts.count == 1 ? node.name : "\(node.name).\(number)"
+            let reader = WeightItem.Reader(node: index, part: number)
+            let contents = kernel.packedWeights(of: number)
+            let chunkByteCount = catalog.chunkByteCount(of: node).map { $0 * threads }
+            let panels = Panels(contents: contents, chunkByteCount: chunkByteCount)
+            if let known = packedItem[panels] {
+                items[known].readers.append(reader)
+                continue
+            }
+            packedItem[panels] = items.count
             items.append(
                 WeightItem(
-                    name: name,
-                    content: .packed(node: index, part: number),
-                    firstNode: index,
-                    lastNode: index,
+                    name: kernel.parts.count == 1 ? node.name : "\(node.name).\(number)",
+                    content: .packed,
+                    readers: [reader],
                     unitOffsets: unitOffsets(
-                        of: kernel.packedWeights(of: number),
+                        of: contents,
                         unit: kernel.projection == nil
                             ? catalog.unitChannels(kernel.order) : nil,
                         catalog: catalog
                     ),
-                    chunkByteCount: catalog.chunkByteCount(of: node).map { $0 * threads },
-                    carriedByteCount: catalog.carriedByteCount(
-                        of: node,
-                        part: number,
-                        threads: threads
-                    )
+                    chunkByteCount: chunkByteCount
                 )
             )
         }
     }
     return items
+}
+
+/// What decides the bytes of packed panels and how they reach a kernel.
+private struct Panels: Hashable {
+    struct Content: Hashable {
+        var order: PackOrder
+        var channels: Int
+        var weights: WeightSource
+        var outputChannels: Range<Int>
+    }
+
+    var contents: [Content]
+    var chunkByteCount: Int?
+
+    init(contents: [PackedWeights], chunkByteCount: Int?) {
+        self.contents = contents.map { packed in
+            let first = packed.part.firstOutputChannel
+            return Content(
+                order: packed.order,
+                channels: packed.channels,
+                weights: packed.part.weights,
+                outputChannels: first..<first + packed.part.outputChannels
+            )
+        }
+        self.chunkByteCount = chunkByteCount
+    }
 }
 
 /// Where units of `unit` output channels start, and where the last one ends; nil is all at once.

@@ -13,7 +13,7 @@ package struct FileRange: Hashable, Sendable {
 }
 
 /// A tensor known before the run: where its bytes are, or how to compute them.
-package struct Constant: Sendable {
+package struct Constant: Hashable, Sendable {
     package var type: TensorType
     package var source: Source
 
@@ -23,7 +23,7 @@ package struct Constant: Sendable {
     }
 
     /// Where the elements come from, in row-major order, little-endian.
-    package indirect enum Source: Sendable {
+    package indirect enum Source: Hashable, Sendable {
         /// Raw bytes in a file, at any alignment, exactly `type.byteCount` of them.
         case file(FileRange)
         /// Few elements held in memory (integers for shapes, scalars, small vectors).

@@ -77,10 +77,14 @@ struct GraphSketch {
         return id
     }
 
+    /// Whether weights of one shape are the same.
+    var hasEqualWeights = false
+
     /// A constant whose elements do not matter.
     mutating func weights(_ name: String, _ shape: [Int]) -> ValueID {
         let type = TensorType(.float32, shape)
-        return graph.addValue(name: name, constant: Constant(type: type, source: .fill(0.5)))
+        let element = hasEqualWeights ? 0.5 : Double(graph.values.count)
+        return graph.addValue(name: name, constant: Constant(type: type, source: .fill(element)))
     }
 
     mutating func floats(_ name: String, _ shape: [Int], _ elements: [Float]) -> ValueID {

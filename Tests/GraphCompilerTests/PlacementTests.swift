@@ -148,29 +148,80 @@ struct PlacementTests {
         }
     }
 
-    @Test("every weight is resident or streamed once, and the summary adds up")
-    func weightsAddUp() throws {
-        let graph = try randomNetwork(seed: 5).fused()
+    @Test("convolutions with the same weights share them", arguments: 1...3)
+    func sharedWeights(threads: Int) throws {
+        var sketch = GraphSketch()
+        sketch.hasEqualWeights = true
+        let x = sketch.input("x", [1, 32, 16, 16])
+        let pool = Pool(kind: .maximum, kernel: [2, 2], strides: [2, 2])
+        let small = sketch.node("small", .pool(pool), x)
+        // Two sizes of image, and the second result of one and the same again.
+        let outputs = [("a", x), ("b", small)].map { name, level in
+            sketch.convolution(
+                name + "2",
+                sketch.convolution(name + "1", level, from: 32, to: 32, kernel: 3),
+                from: 32,
+                to: 32,
+                kernel: 3
+            )
+        }
+        sketch.graph.outputs = outputs + [sketch.convolution("other", x, from: 32, to: 40)]
+        let graph = try sketch.fused()
+        let resident = try program(graph, .unlimited, threads: threads)
+        let readers = resident.items.map { $0.readers.map { graph.nodes[$0.node].name } }
+        #expect(readers == [["a1", "a2", "b1", "b2"], ["other"]])
+        let bytes = resident.items.map(\.byteCount)
+        #expect(resident.residentByteCount == bytes.reduce(0) { $0 + aligned($1) })
+        let minimum = try program(graph, .minimum, threads: threads)
+        #expect(minimum.summary.streamedWeightBytes == 4 * bytes[0] + bytes[1])
+        #expect(minimum.hostByteCount == resident.residentByteCount)
+        // What is uploaded four times is the first to stay.
+        let room = resident.devicePeak - aligned(bytes[1])
+        let most = try program(graph, .bytes(max(room, minimum.devicePeak)), threads: threads)
+        #expect(most.streaming.residentUnits[0] >= most.streaming.residentUnits[1])
+        for program in [resident, minimum, most] {
+            #expect(violation(of: program) == nil)
+            #expect(program.schedule().firstViolation() == nil)
+        }
+    }
+
+    @Test("every weight is there for each reader, and the summary adds up", arguments: 0..<20)
+    func weightsAddUp(seed: UInt64) throws {
+        let graph = try randomNetwork(seed: seed).fused()
         for budget in [DeviceBudget.minimum, .percent(60), .unlimited] {
             let program = try program(graph, budget)
             var streamed = 0
             var inputs = 0
+            var read: [WeightItem.Reader: Int] = [:]
             for step in program.steps {
                 switch step.action {
                 case .uploadWeights(let item, let units):
                     streamed += program.items[item].byteCount(of: units)
-                case .compute(_, .chunks(let units)):
-                    streamed += program.items[units.item].byteCount(of: units.range)
+                case .compute(let node, let work):
+                    for units in work.units {
+                        let bytes = program.items[units.item].byteCount(of: units.range)
+                        read[WeightItem.Reader(node: node, part: units.part), default: 0] += bytes
+                        if case .chunks = work { streamed += bytes }
+                    }
                 case .uploadInput(let number):
                     inputs += graph[graph.inputs[number]].type.byteCount
                 default:
                     break
                 }
             }
-            let all = program.items.reduce(0) { $0 + $1.byteCount }
             #expect(streamed == program.summary.streamedWeightBytes)
             #expect(inputs == program.summary.inputBytes)
-            #expect(streamed + program.summary.residentUploadBytes == all)
+            var uploads = 0
+            for (index, item) in program.items.enumerated() {
+                let resident = item.byteCount(of: 0..<program.streaming.residentUnits[index])
+                guard case .packed = item.content else {
+                    uploads += item.byteCount - resident
+                    continue
+                }
+                uploads += item.readers.count * (item.byteCount - resident)
+                #expect(item.readers.allSatisfy { read[$0] == item.byteCount })
+            }
+            #expect(streamed == uploads)
         }
     }
 
@@ -205,10 +256,15 @@ struct PlacementTests {
             for moment in 0..<program.momentCount {
                 let steps = program.steps.filter { $0.moment == moment }
                 let capacity = steps.reduce(0) { most, step in
-                    guard case .compute(_, .units(let units)) = step.action,
+                    guard case .compute(let node, .units(let units)) = step.action,
                         let first = units.first
                     else { return most }
-                    return program.items[first.item].carriedByteCount * first.range.count
+                    let carried = FixedCatalog().carriedByteCount(
+                        of: graph.nodes[node],
+                        part: first.part,
+                        threads: program.threads
+                    )
+                    return carried * first.range.count
                 }
                 let uploads = steps.compactMap { step -> (bytes: Int, isCarried: Bool)? in
                     guard case .uploadWeights(let item, let units) = step.action else { return nil }

@@ -4,6 +4,7 @@ import GraphIR
 func randomNetwork(seed: UInt64) -> GraphSketch {
     var random = Random(seed: seed)
     var sketch = GraphSketch()
+    sketch.hasEqualWeights = seed % 2 == 0
     var channels = random.pick([3, 8, 16, 24])
     var size = random.pick([8, 12, 17])
     var x = sketch.input("x", [1, channels, size, size])

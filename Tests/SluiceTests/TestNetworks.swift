@@ -224,6 +224,33 @@ func classifier() throws -> TestNetwork {
     return try net.finish("classifier")
 }
 
+/// One head with the same weights on images of three sizes, the last one a single pixel.
+func sharedHead() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 7)
+    var level = net.input("x", [1, 32, 21, 18])
+    let weights = [
+        net.weights("first.w", [48, 32, 3, 3]), net.weights("first.b", [48]),
+        net.weights("last.w", [72, 48, 1, 1]), net.weights("last.b", [72]),
+    ]
+    let same = Convolution(kernel: [3, 3], padding: .explicit([1, 1, 1, 1]))
+    for (number, size) in [[4, 4], [5, 4], []].enumerated() {
+        let first = net.node("first\(number)", .convolution(same), [level] + weights[..<2])
+        let last = net.node(
+            "last\(number)",
+            .convolution(Convolution(kernel: [1, 1])),
+            [net.relu("relu\(number)", first)] + weights[2...]
+        )
+        net.graph.outputs.append(last)
+        guard !size.isEmpty else { continue }
+        level = net.node(
+            "pool\(number)",
+            .pool(Pool(kind: .average, kernel: size, strides: size)),
+            [level]
+        )
+    }
+    return try net.finish("shared head")
+}
+
 /// Two inputs, grouped and transposed convolutions, a gate and a resize.
 func detector() throws -> TestNetwork {
     var net = NetworkBuilder(seed: 2)
@@ -519,7 +546,7 @@ func pyramid() throws -> TestNetwork {
 func testNetworks() throws -> [TestNetwork] {
     [
         try classifier(), try detector(), try attention(), try pyramid(), try tokens(),
-        try perceptrons(), try lines(), try volumes(), try slices(),
+        try perceptrons(), try lines(), try volumes(), try slices(), try sharedHead(),
     ]
 }
 

@@ -106,7 +106,7 @@ package enum PackOrder: Hashable, Sendable {
 }
 
 /// Where the packed weights of one part come from, and how to read them.
-package struct WeightSource: Sendable {
+package struct WeightSource: Hashable, Sendable {
     package var constant: Constant
     /// First element of the part, and element strides of output channels and input channels.
     package var firstElement: Int
