@@ -131,35 +131,11 @@ SL_INLINE float SL_FN(resize_float)(const SL_FN(resize_line) * line, size_t ox, 
     return total;
 }
 
-// Pixels of one float with two taps on both axes, or one.
-static void SL_FN(resize_plane_row)(const SL_FN(resize_line) * line, float *restrict output) {
-    const sl_resize_args *const args = line->args;
-    const size_t out_w = args->out_w;
-    const int32_t *const columns = args->column_index;
-    const float *const weights = args->column_weight;
-    const float *const row0 = SL_FN(resize_source)(line, 0);
-    if (args->taps_w == 1) {
-        for (size_t ox = 0; ox < out_w; ox++) {
-            output[ox] = row0 && columns[ox] >= 0 ? row0[columns[ox]] : args->extrapolation;
-        }
-        return;
-    }
-    const float *const row1 = SL_FN(resize_source)(line, 1);
-    const float top_weight = line->weight[0], bottom_weight = line->weight[1];
-    for (size_t ox = 0; ox < out_w; ox++) {
-        const int32_t left = columns[2 * ox], right = columns[2 * ox + 1];
-        if (!row0 || !row1 || left < 0 || right < 0) {
-            output[ox] = SL_FN(resize_float)(line, ox, 0);
-            continue;
-        }
-        const float top = weights[2 * ox] * row0[left] + weights[2 * ox + 1] * row0[right];
-        const float bottom = weights[2 * ox] * row1[left] + weights[2 * ox + 1] * row1[right];
-        output[ox] = top_weight * top + bottom_weight * bottom;
-    }
-}
+// How many columns of a plane are computed together, and how many rows of sums across are kept.
+enum { RESIZE_TOGETHER = 128, RESIZE_ROWS = 4 };
 
-// Pixels of one float of one row of the source, as sums over column taps. Neighbours are computed
-// side by side; a constant number of taps lets the compiler gather them.
+// The sums over column taps of `count` neighbours in one row of the source (NULL: outside). They
+// are computed side by side; a constant number of taps lets the compiler gather them.
 SL_INLINE void SL_FN(resize_across)(const sl_resize_args *args, const size_t taps, size_t first,
                                     size_t count, const float *row, float *restrict across) {
     const int32_t *const columns = args->column_index + first * taps;
@@ -175,40 +151,60 @@ SL_INLINE void SL_FN(resize_across)(const sl_resize_args *args, const size_t tap
     }
 }
 
-// Pixels of one float, any number of taps.
-static void SL_FN(resize_plane_taps)(const SL_FN(resize_line) * line, float *restrict output) {
-    enum { TOGETHER = 32, CUBIC = 4 };
-    const sl_resize_args *const args = line->args;
-    for (size_t first = 0; first < args->out_w; first += TOGETHER) {
-        const size_t count = sl_min_size(args->out_w - first, TOGETHER);
-        float total[TOGETHER] = {0}, across[TOGETHER];
-        for (size_t i = 0; i < args->taps_h; i++) {
-            const float *const row = SL_FN(resize_source)(line, i);
-            if (args->taps_w == CUBIC) {
-                SL_FN(resize_across)(args, CUBIC, first, count, row, across);
-            } else {
-                SL_FN(resize_across)(args, args->taps_w, first, count, row, across);
+// Rows of a plane of single floats, some columns after the others. Sums across stay for the next
+// rows, which read mostly the same rows of the source.
+static void SL_FN(resize_plane)(const sl_resize_args *args, const float *plane, sl_span rows,
+                                float *output) {
+    float across[RESIZE_ROWS][RESIZE_TOGETHER], total[RESIZE_TOGETHER];
+    memset(across, 0, sizeof across);
+    for (size_t first = 0; first < args->out_w; first += RESIZE_TOGETHER) {
+        const size_t count = sl_min_size(args->out_w - first, RESIZE_TOGETHER);
+        int32_t kept[RESIZE_ROWS] = {INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN};
+        for (size_t oy = rows.first; oy < rows.end; oy++) {
+            for (size_t i = 0; i < args->taps_h; i++) {
+                const int32_t index = args->row_index[oy * args->taps_h + i];
+                const size_t place = (uint32_t)index % RESIZE_ROWS;
+                float *const sums = across[place];
+                if (kept[place] != index) {
+                    kept[place] = index;
+                    const float *const row = index < 0 ? NULL : plane + (size_t)index * args->in_w;
+                    switch (args->taps_w) {
+                        case 1:
+                            SL_FN(resize_across)(args, 1, first, count, row, sums);
+                            break;
+                        case 2:
+                            SL_FN(resize_across)(args, 2, first, count, row, sums);
+                            break;
+                        case 4:
+                            SL_FN(resize_across)(args, 4, first, count, row, sums);
+                            break;
+                        default:
+                            SL_FN(resize_across)(args, args->taps_w, first, count, row, sums);
+                    }
+                }
+                const vec weight = vec_splat(args->row_weight[oy * args->taps_h + i]);
+                for (size_t x = 0; x < count; x += VEC_LANES) {
+                    const vec sum = vec_load(sums + x);
+                    vec_store(total + x, i == 0 ? vec_mul(weight, sum)
+                                                : vec_fma(weight, sum, vec_load(total + x)));
+                }
             }
-            for (size_t x = 0; x < count; x++) total[x] += line->weight[i] * across[x];
+            if (args->activation.kind != SL_ACTIVATION_NONE) {
+                SL_FN(sl_activate_array)(count, total, total, args->activation);
+            }
+            memcpy(output + oy * args->out_w + first, total, count * sizeof(float));
         }
-        memcpy(output + first, total, count * sizeof(float));
     }
 }
 
 static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
-    const sl_resize_args *const args = line->args;
-    const size_t vectors = args->vectors;
-    const bool is_common = args->taps_h == args->taps_w && args->taps_h <= 2;
+    const size_t vectors = line->args->vectors;
     if (vectors == VEC_LANES) {
         SL_FN(resize_vector_row)(line, VEC_LANES, output);
     } else if (vectors % VEC_LANES == 0) {
         SL_FN(resize_vector_row)(line, vectors, output);
-    } else if (vectors == 1 && is_common) {
-        SL_FN(resize_plane_row)(line, output);
-    } else if (vectors == 1) {
-        SL_FN(resize_plane_taps)(line, output);
     } else {
-        for (size_t ox = 0; ox < args->out_w; ox++) {
+        for (size_t ox = 0; ox < line->args->out_w; ox++) {
             for (size_t part = 0; part < vectors; part++) {
                 output[ox * vectors + part] = SL_FN(resize_float)(line, ox, part);
             }
@@ -221,17 +217,23 @@ static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
     const sl_resize_args *const args = erased;
     const sl_row_task at = sl_row_task_at(task, args->planes, args->out_h, args->rows_per_task);
     const size_t row_floats = (size_t)args->out_w * args->vectors;
+    const float *const plane = args->input + at.plane * args->in_plane_stride;
+    float *const output = args->output + at.plane * args->out_plane_stride;
+    if (args->vectors == 1) {
+        SL_FN(resize_plane)(args, plane, at.rows, output);
+        return;
+    }
     for (size_t oy = at.rows.first; oy < at.rows.end; oy++) {
-        float *const output = args->output + at.plane * args->out_plane_stride + oy * row_floats;
         const SL_FN(resize_line) line = {
             .args = args,
-            .plane = args->input + at.plane * args->in_plane_stride,
+            .plane = plane,
             .index = args->row_index + oy * args->taps_h,
             .weight = args->row_weight + oy * args->taps_h,
         };
-        SL_FN(resize_row)(&line, output);
+        float *const row = output + oy * row_floats;
+        SL_FN(resize_row)(&line, row);
         if (args->activation.kind != SL_ACTIVATION_NONE) {
-            SL_FN(sl_activate_array)(row_floats, output, output, args->activation);
+            SL_FN(sl_activate_array)(row_floats, row, row, args->activation);
         }
     }
 }

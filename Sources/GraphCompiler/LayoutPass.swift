@@ -71,7 +71,7 @@ private struct LayoutPass {
             node.inputs[0] = inBlocks(node.inputs[0])
             emit(node, .blocked)
         case .resize:
-            let isBlocked = blocked[node.inputs[0]] != nil
+            let isBlocked = blocked[node.inputs[0]] != nil && !growsInRows(node)
             node.inputs[0] = isBlocked ? inBlocks(node.inputs[0]) : inRowMajor(node.inputs[0])
             emit(node, isBlocked ? .blocked : .rowMajor)
         case .unary:
@@ -86,6 +86,17 @@ private struct LayoutPass {
             node.inputs = node.inputs.map { inRowMajor($0) }
             emit(node, source[node.output].layout)
         }
+    }
+
+    /// Whether a resize makes an image larger that nothing needs in blocks: what is converted is then
+    /// what is small.
+    private func growsInRows(_ node: FusedNode) -> Bool {
+        source[node.inputs[0]].type.elementCount < source[node.output].type.elementCount
+            && !source.isReadInBlocks(node.output, uses)
+            && !uses.readers[node.output.index].contains { reader in
+                guard case .binary = source.nodes[reader].kernel else { return false }
+                return source.nodes[reader].inputs.contains { blocked[$0] != nil }
+            }
     }
 
     /// A map per channel between row-major values, as element-wise nodes: false when it is none.

@@ -41,6 +41,39 @@ struct LayoutTests {
         #expect(lines.filter { $0.contains("= unblock(") }.count == 1)
     }
 
+    @Test("an image is converted before it grows, unless blocks are read", arguments: [1, 2, 3])
+    func growingImages(size: Int) throws {
+        let resize = Resize(mode: .linear, coordinates: .halfPixel, rounding: .floor)
+        let half = size == 1 ? Float(0.5) : Float(size)
+        func lines(_ end: (inout GraphSketch, ValueID, ValueID) -> ValueID) throws -> [String] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [1, 8, 4, 4])
+            let a = sketch.convolution("a", x, from: 8, to: 8)
+            let scales = sketch.floats("scales", [4], [1, 1, half, half])
+            let y = sketch.node("y", .resize(resize), [a, nil, scales])
+            sketch.output(end(&sketch, a, y))
+            return try sketch.fused().nodeLines
+        }
+        func places(_ lines: [String]) -> (resize: Int?, conversion: Int?) {
+            (
+                lines.firstIndex { $0.contains("= resize") },
+                lines.firstIndex { $0.contains("= unblock(") }
+            )
+        }
+        let atEnd = places(try lines { $0.node("t", .unary(.tanh), $2) })
+        let (resized, converted) = (try #require(atEnd.resize), try #require(atEnd.conversion))
+        #expect((converted < resized) == (size > 1))
+        let read = places(try lines { $0.convolution("b", $2, from: 8, to: 8) })
+        #expect(try #require(read.resize) < #require(read.conversion))
+        let added = places(
+            try lines { sketch, a, y in
+                let other = sketch.convolution("c", y, from: 8, to: 8)
+                return sketch.add("sum", other, y)
+            }
+        )
+        #expect(try #require(added.resize) < #require(added.conversion))
+    }
+
     @Test("channels are put together in blocks, at any boundary, where blocks are read")
     func channelsStayInBlocks() throws {
         var sketch = GraphSketch()
