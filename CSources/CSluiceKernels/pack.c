@@ -38,6 +38,7 @@ typedef struct {
     const float *scale;  // of the panel's first channel, or NULL
     float *target;
     size_t target_stride;  // floats between rows
+    bool adds;
 } row_run;
 
 // Neighbouring output channels are neighbours in the source: copies row by row.
@@ -45,9 +46,11 @@ static void pack_rows_straight(const row_run *run) {
     for (size_t r = 0; r < run->rows; r++) {
         const unsigned char *const from = run->source + 4 * (ptrdiff_t)r * run->row_stride;
         float *const to = run->target + r * run->target_stride;
-        for (size_t oc = 0; oc < run->channels; oc++) to[oc] = load_float(from + 4 * oc);
-        if (run->scale == NULL) continue;
-        for (size_t oc = 0; oc < run->channels; oc++) to[oc] *= run->scale[oc];
+        for (size_t oc = 0; oc < run->channels; oc++) {
+            const float factor = run->scale == NULL ? 1.0f : run->scale[oc];
+            const float weight = load_float(from + 4 * oc) * factor;
+            to[oc] = run->adds ? to[oc] + weight : weight;
+        }
     }
 }
 
@@ -61,7 +64,8 @@ static void pack_rows_across(const row_run *run) {
                                                            (ptrdiff_t)first * run->row_stride);
             float *to = run->target + first * run->target_stride + oc;
             for (size_t r = first; r < end; r++) {
-                *to = load_float(from) * factor;
+                const float weight = load_float(from) * factor;
+                *to = run->adds ? *to + weight : weight;
                 to += run->target_stride;
                 from += 4 * run->row_stride;
             }
@@ -75,7 +79,7 @@ static void pack_rows(const row_run *run) {
     } else {
         pack_rows_across(run);
     }
-    if (run->channels == run->width) return;
+    if (run->channels == run->width || run->adds) return;
     for (size_t r = 0; r < run->rows; r++) {
         memset(run->target + r * run->target_stride + run->channels, 0,
                (run->width - run->channels) * sizeof(float));
@@ -86,6 +90,29 @@ static void pack_bias(const sl_pack_args *args, size_t first, size_t channels, s
                       float *target) {
     for (size_t i = 0; i < width; i++) {
         target[i] = args->bias != NULL && i < channels ? args->bias[first + i] : 0.0f;
+    }
+}
+
+// The row of an input channel under a tap, after the bias.
+static size_t packed_row(const sl_isa *isa, const sl_pack_args *args, size_t c, size_t tap) {
+    if (args->order != SL_PACK_BLOCKED) return c * args->taps + tap;
+    const size_t block = c - c % isa->lanes;
+    const size_t block_channels = sl_min_size(isa->lanes, args->channels - block);
+    return block * args->taps + tap * block_channels + (c - block);
+}
+
+// Adds the weights of the output channels of a panel, the first of which has number `first`, for
+// the input channels of the same numbers.
+static void add_diagonal(const sl_isa *isa, const sl_pack_args *args, row_run run,
+                         const unsigned char *source, size_t first, float *panel) {
+    for (size_t oc = 0; oc < run.channels; oc++) {
+        for (size_t tap = 0; tap < args->taps; tap++) {
+            if (args->tap_offset[tap] < 0) continue;
+            const size_t row = packed_row(isa, args, first + oc, tap);
+            const ptrdiff_t at = (ptrdiff_t)oc * run.oc_stride + args->tap_offset[tap];
+            const float factor = run.scale == NULL ? 1.0f : run.scale[oc];
+            panel[row * run.width + oc] += load_float(source + 4 * at) * factor;
+        }
     }
 }
 
@@ -104,12 +131,10 @@ static void pack_panel(const sl_isa *isa, const sl_pack_args *args, row_run run,
         const bool is_matrix = is_blocked && taps == 1;
         run.rows = is_matrix ? end - c : is_blocked ? block_end - c : 1;
         for (size_t tap = 0; tap < taps; tap++) {
-            const size_t row = is_matrix    ? c
-                               : is_blocked ? block * taps + tap * block_channels + (c - block)
-                                            : c * taps + tap;
+            if (args->tap_offset[tap] < 0) continue;
             run.source = source + 4 * ((ptrdiff_t)(c - args->channel_first) * run.row_stride +
                                        args->tap_offset[tap]);
-            run.target = panel + row * run.width;
+            run.target = panel + packed_row(isa, args, c, tap) * run.width;
             pack_rows(&run);
         }
     }
@@ -131,9 +156,17 @@ void sl_pack(const sl_isa *isa, const sl_pack_args *args) {
             .width = width,
             .scale = args->scale == NULL ? NULL : args->scale + first,
             .target_stride = width,
+            .adds = args->adds,
         };
-        if (args->channel_first == 0) pack_bias(args, first, run.channels, width, target);
-        pack_panel(isa, args, run, source + 4 * (ptrdiff_t)first * args->oc_stride, target + width);
+        const unsigned char *const from = source + 4 * (ptrdiff_t)first * args->oc_stride;
+        if (args->channel_first == 0 && !args->adds) {
+            pack_bias(args, first, run.channels, width, target);
+        }
+        if (args->is_diagonal) {
+            add_diagonal(isa, args, run, from, args->diagonal_first + first, target + width);
+        } else {
+            pack_panel(isa, args, run, from, target + width);
+        }
         target += rows * width;
     }
 }

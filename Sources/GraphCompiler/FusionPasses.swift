@@ -14,6 +14,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "pad", apply: foldPadding),
     FusionPass(name: "view", apply: moveViews),
     FusionPass(name: "affine", apply: foldAffines),
+    FusionPass(name: "branch", apply: { foldAffines(in: joinBranches(in: $0)) }),
     FusionPass(name: "silu", apply: recognizeSiLU),
     FusionPass(name: "pixel", apply: joinPixels),
     FusionPass(name: "residual", apply: fuseResiduals),
@@ -290,6 +291,9 @@ extension WeightSource {
     fileprivate mutating func apply(_ affine: ChannelAffine) {
         if let factor = affine.scale {
             scale = scale.map { .multiply($0, factor) } ?? factor
+            for index in added.indices {
+                added[index].scale = added[index].scale.map { .multiply($0, factor) } ?? factor
+            }
             bias = bias.map { .multiply($0, factor) }
         }
         if let shift = affine.shift {

@@ -226,7 +226,9 @@ extension ConvolutionKernel {
 
     /// The factor and offset per channel of `affine`; nil for other kernels, weights of one tap included.
     var channelMap: (scale: Constant?, shift: Constant?)? {
-        guard isAffine, case .fill(1) = parts[0].weights.constant.source else { return nil }
+        guard isAffine, case .fill(1) = parts[0].weights.constant.source,
+            parts[0].weights.added.isEmpty
+        else { return nil }
         return (parts[0].weights.scale, parts[0].weights.bias)
     }
 

@@ -48,21 +48,24 @@ package struct WeightPacker {
         _ unit: Int,
         to target: UnsafeMutablePointer<Float>
     ) throws(ConstantError) -> Int {
-        let source = weights.part.weights
         let first = weights.part.firstOutputChannel + channels.lowerBound
-        let job = PackJob(
-            weights: weights,
-            scale: try vector(source.scale, first: first, count: channels.count),
-            bias: try vector(source.bias, first: first, count: channels.count),
-            channels: channels,
-            target: target,
-            unit: unit
-        )
-        try reader.withElements(of: source.constant) { elements throws(ConstantError) in
-            if source.outputStride >= source.channelStride {
-                try packByOutput(job, from: elements)
-            } else {
-                try packByInput(job, from: elements)
+        for (number, source) in ([weights.part.weights] + weights.part.weights.added).enumerated() {
+            let job = PackJob(
+                weights: weights,
+                source: source,
+                adds: number > 0,
+                scale: try vector(source.scale, first: first, count: channels.count),
+                bias: try vector(source.bias, first: first, count: channels.count),
+                channels: channels,
+                target: target,
+                unit: unit
+            )
+            try reader.withElements(of: source.constant) { elements throws(ConstantError) in
+                if source.outputStride >= source.channelStride {
+                    try packByOutput(job, from: elements)
+                } else {
+                    try packByInput(job, from: elements)
+                }
             }
         }
         return packedFloats(weights, channels.count)
@@ -80,6 +83,9 @@ package struct WeightPacker {
 
     private struct PackJob {
         var weights: PackedWeights
+        var source: WeightSource
+        /// Whether the weights are added to those of another source.
+        var adds: Bool
         var scale: [Float]?
         var bias: [Float]?
         /// Output channels of the part.
@@ -102,7 +108,7 @@ package struct WeightPacker {
         _ job: PackJob,
         from weights: ConstantReader.Elements
     ) throws(ConstantError) {
-        let source = job.weights.part.weights
+        let source = job.source
         let extent = job.weights.channels * source.channelStride
         let perUnit = job.unit * max(source.outputStride, 1) * 4
         let units = max(1, ConstantReader.stagingLimit / max(perUnit, 1))
@@ -134,7 +140,7 @@ package struct WeightPacker {
         _ job: PackJob,
         from weights: ConstantReader.Elements
     ) throws(ConstantError) {
-        let source = job.weights.part.weights
+        let source = job.source
         let rows = max(1, ConstantReader.stagingLimit / max(source.channelStride * 4, 1))
         var row = 0
         repeat {
@@ -169,7 +175,7 @@ package struct WeightPacker {
         let offset = channels.lowerBound - job.channels.lowerBound
         let scale = job.scale.map { Array($0[offset..<offset + channels.count]) }
         let bias = job.bias.map { Array($0[offset..<offset + channels.count]) }
-        let taps = job.weights.part.weights.tapOffsets.map { Int32($0) }
+        let taps = job.source.tapOffsets.map { Int32($0) }
         var args = sl_pack_args()
         args.order = job.weights.order.code
         args.out_channels = UInt32(channels.count)
@@ -178,8 +184,11 @@ package struct WeightPacker {
         args.channel_first = UInt32(inputs.lowerBound)
         args.channel_count = UInt32(inputs.count)
         args.source = UnsafeRawPointer(elements)
-        args.oc_stride = job.weights.part.weights.outputStride
-        args.channel_stride = job.weights.part.weights.channelStride
+        args.oc_stride = job.source.outputStride
+        args.channel_stride = job.source.channelStride
+        args.adds = job.adds
+        args.is_diagonal = job.source.isDiagonal
+        args.diagonal_first = UInt32(channels.lowerBound)
         args.target = target
         taps.withUnsafeBufferPointer { taps in
             withOptional(scale) { scale in

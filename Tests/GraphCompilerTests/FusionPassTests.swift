@@ -420,21 +420,22 @@ struct EpilogueTests {
     func laterConvolutionTakesTheResidual() throws {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 4])
+        let z = sketch.input("z", [1, 8, 4, 4])
         let a = sketch.convolution("a", x, from: 8, to: 8)
-        let b = sketch.convolution("b", x, from: 8, to: 8)
+        let b = sketch.convolution("b", z, from: 8, to: 8)
         sketch.output(sketch.add("y", a, b))
         let (before, after) = try sketch.around("residual")
         #expect(
             before.nodeLines == [
                 "0: a: float32[1x8x4x4] = \(convolution)(x)  # a",
-                "1: b: float32[1x8x4x4] = \(convolution)(x)  # b",
+                "1: b: float32[1x8x4x4] = \(convolution)(z)  # b",
                 "2: y: float32[1x8x4x4] = add(a, b)  # y",
             ]
         )
         #expect(
             after.nodeLines == [
                 "0: a: float32[1x8x4x4] = \(convolution)(x)  # a",
-                "1: y: float32[1x8x4x4] = \(residual)(x, a)  # b",
+                "1: y: float32[1x8x4x4] = \(residual)(z, a)  # b",
             ]
         )
     }
@@ -466,18 +467,18 @@ struct EpilogueTests {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 4])
         let a = sketch.convolution("a", x, from: 8, to: 8)
-        let sum = sketch.add("sum", a, x)
+        let sum = sketch.add("sum", a, sketch.input("z", [1, 8, 4, 4]))
         sketch.output(sketch.relu("y", sum))
         let (before, after) = try sketch.around("activation")
         #expect(
             before.nodeLines == [
-                "0: sum: float32[1x8x4x4] = \(residual)(x, x)  # a",
+                "0: sum: float32[1x8x4x4] = \(residual)(x, z)  # a",
                 "1: y: float32[1x8x4x4] = map(sum) then clamp(0.0, inf)  # y",
             ]
         )
         #expect(
             after.nodeLines == [
-                "0: y: float32[1x8x4x4] = \(residual)(x, x) then clamp(0.0, inf)  # a"
+                "0: y: float32[1x8x4x4] = \(residual)(x, z) then clamp(0.0, inf)  # a"
             ]
         )
     }

@@ -251,6 +251,63 @@ func sharedHead() throws -> TestNetwork {
     return try net.finish("shared head")
 }
 
+/// Blocks that add branches of one image: of 3x3 and 1x1, a normalisation of the image, or itself.
+func branches() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 8)
+    func normal(_ name: String, _ x: ValueID, _ count: Int) -> ValueID {
+        net.node(
+            name,
+            .batchNormalization(epsilon: 1e-5),
+            [
+                x, net.weights(name + ".g", [count], in: 0.5...1.5),
+                net.weights(name + ".b", [count], in: -1...1),
+                net.weights(name + ".m", [count], in: -1...1),
+                net.weights(name + ".v", [count], in: 0.5...1.5),
+            ]
+        )
+    }
+    func sum(_ name: String, _ terms: [ValueID]) -> ValueID {
+        var total = terms[0]
+        for (number, term) in terms.enumerated().dropFirst() {
+            total = net.node("\(name).sum\(number)", .binary(.add), [total, term])
+        }
+        return total
+    }
+    func block(
+        _ name: String,
+        _ x: ValueID,
+        _ channels: (from: Int, to: Int),
+        sizes: [Int] = [1, 3],
+        stride: Int = 1,
+        group: Int = 1,
+        normalised: Bool = true
+    ) -> ValueID {
+        var terms = sizes.map { size in
+            let shape = [channels.to, channels.from / group, size, size]
+            let filter = "\(name).\(size)"
+            let result = net.convolution(filter, x, shape, stride: stride, group: group)
+            return normal(filter + ".bn", result, channels.to)
+        }
+        if normalised { terms.append(normal(name + ".bn", x, channels.to)) }
+        return net.relu(name, sum(name, terms))
+    }
+    let x = net.input("x", [2, 3, 25, 22])
+    let stem = block("stem", x, (3, 40), stride: 2, normalised: false)
+    let dense = block("dense", stem, (40, 40))
+    let deep = block("deep", dense, (40, 40), sizes: [3, 1, 5], group: 40)
+    let point = block("point", deep, (40, 40), sizes: [1])
+    let grouped = block("grouped", point, (40, 40), group: 2)
+    let small = block("small", grouped, (40, 72), sizes: [3, 1], stride: 2, normalised: false)
+    let itself = sum(
+        "itself",
+        [net.convolution("itself.3", small, [72, 1, 3, 3], group: 72), small]
+    )
+    // The image is not what the filter reads.
+    let residual = sum("residual", [small, net.convolution("residual.1", itself, [72, 72, 1, 1])])
+    net.graph.outputs = [block("last", residual, (72, 72), sizes: [1, 3]), itself]
+    return try net.finish("branches")
+}
+
 /// Two inputs, grouped and transposed convolutions, a gate and a resize.
 func detector() throws -> TestNetwork {
     var net = NetworkBuilder(seed: 2)
@@ -547,6 +604,7 @@ func testNetworks() throws -> [TestNetwork] {
     [
         try classifier(), try detector(), try attention(), try pyramid(), try tokens(),
         try perceptrons(), try lines(), try volumes(), try slices(), try sharedHead(),
+        try branches(),
     ]
 }
 

@@ -372,11 +372,19 @@ typedef struct {
     uint32_t channel_first, channel_count;
     const void *source;
     ptrdiff_t oc_stride, channel_stride;
-    // Offset of each tap in elements ([taps]): transposed convolutions pick taps out of order.
+    // Offset of each tap in elements ([taps]): transposed convolutions pick taps out of order. Less
+    // than zero: the source has none, and nothing is written or added there.
     const int32_t *tap_offset;
     const float *scale;
     const float *bias;
     float *target;
+    // Whether weights are added to packed ones; the bias is left alone.
+    bool adds;
+    // Whether the source holds only weights of one input channel for each output channel: the one
+    // with the same number, where the first output channel has number diagonal_first. Only with
+    // adds.
+    bool is_diagonal;
+    uint32_t diagonal_first;
 } sl_pack_args;
 
 // ---------------------------------------------------------------------------------------------

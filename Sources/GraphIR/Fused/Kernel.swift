@@ -112,12 +112,17 @@ package struct WeightSource: Hashable, Sendable {
     package var firstElement: Int
     package var outputStride: Int
     package var channelStride: Int
-    /// Element offset of each tap.
+    /// Element offset of each tap; less than zero where there are no weights, of what is added.
     package var tapOffsets: [Int]
     /// Per output channel of the whole layer, multiplied into the weights while they are packed.
     package var scale: Constant?
     /// Per output channel of the whole layer.
     package var bias: Constant?
+    /// What is added to these weights while they are packed, without biases of its own.
+    package var added: [WeightSource] = []
+    /// Whether there are only weights of one input channel for each output channel, the one with the
+    /// same number in the part; of what is added.
+    package var isDiagonal = false
 
     package init(
         constant: Constant,
