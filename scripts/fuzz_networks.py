@@ -173,6 +173,35 @@ class Network:
             x = self.activation(x)
         return x
 
+    def branches(self):
+        """A sum of convolutions of one image, and perhaps of the image, as RepVGG has it."""
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        if c * h * w > LARGE // 2:
+            return self.convolution_block()
+        group = self.pick([g for g in (1, 1, 2, c) if c % g == 0])
+        channels = c if self.chance(0.6) else group * self.between(1, max(1, 48 // group))
+        stride = self.pick([1, 2], [3, 1])
+        size = [-(-h // stride), -(-w // stride)]
+        terms = []
+        for _ in range(self.between(1, 3)):
+            kernel = list(self.pick([(1, 1), (3, 3), (5, 5), (1, 3)], [4, 5, 1, 1]))
+            inputs = [x, self.weight([channels, c // group, *kernel],
+                                     c // group * kernel[0] * kernel[1])]
+            if self.chance(0.5):
+                inputs.append(self.uniform([channels], -0.3, 0.3))
+            term = self.add(
+                "Conv", inputs, [n, channels, *size], kernel_shape=kernel, group=group,
+                strides=[stride, stride], pads=[k // 2 for k in kernel] * 2)
+            terms.append(self.batch_normalization(term) if self.chance(0.5) else term)
+        if self.shapes[x] == self.shapes[terms[0]] and self.chance(0.7):
+            terms.append(self.batch_normalization(x) if self.chance(0.6) else x)
+        self.random.shuffle(terms)
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.add("Add", [total, term], self.shapes[total])
+        return self.activation(total) if self.chance(0.6) else total
+
     def preactivation(self):
         """A map of channels right before a pointwise convolution, as DenseNet has it."""
         x = self.image()
@@ -583,6 +612,7 @@ MOVES = [
     (Network.convolution_block, 12), (Network.combine, 6), (Network.pool, 3),
     (Network.concat, 3), (Network.squeeze_excitation, 2), (Network.activation, 2),
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.preactivation, 1.5),
+    (Network.branches, 2),
     (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
     (Network.split, 1),
     (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
