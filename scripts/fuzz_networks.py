@@ -194,6 +194,10 @@ class Network:
                 "Conv", inputs, [n, channels, *size], kernel_shape=kernel, group=group,
                 strides=[stride, stride], pads=[k // 2 for k in kernel] * 2)
             terms.append(self.batch_normalization(term) if self.chance(0.5) else term)
+        if channels == c and self.chance(0.3):
+            terms.append(self.add(
+                "Conv", [x, self.weight([c, 1, 3, 3], 9)], [n, c, *size], kernel_shape=[3, 3],
+                group=c, strides=[stride, stride], pads=[1] * 4))
         if self.shapes[x] == self.shapes[terms[0]] and self.chance(0.7):
             terms.append(self.batch_normalization(x) if self.chance(0.6) else x)
         self.random.shuffle(terms)
@@ -576,7 +580,7 @@ class Network:
     def dense(self, x):
         """A layer of a perceptron: Gemm in its forms, or MatMul and Add."""
         n, k = self.shapes[x]
-        units = self.pick([1, 2, 3, 10, 16, 17, 33, 64, 100, 257])
+        units = self.pick([1, 2, 3, 10, 16, 17, 33, 64, 100, 257, k])
         if self.chance(0.6):
             attributes = {}
             transposed = self.chance(0.6)
@@ -589,6 +593,8 @@ class Network:
             if self.chance(0.8):
                 inputs.append(self.uniform(self.pick([[units], [1, units], [1], [n, 1]]), -1, 1))
             y = self.add("Gemm", inputs, [n, units], **attributes)
+            if units == k and self.chance(0.5):
+                y = self.add("Add", [y, x], [n, units])
         else:
             y = self.add("MatMul", [x, self.weight([k, units], k)], [n, units])
             if self.chance(0.7):

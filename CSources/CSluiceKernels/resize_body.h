@@ -112,25 +112,6 @@ SL_INLINE void SL_FN(resize_vector_row)(const SL_FN(resize_line) * line, size_t 
     }
 }
 
-// One float of a pixel.
-SL_INLINE float SL_FN(resize_float)(const SL_FN(resize_line) * line, size_t ox, size_t part) {
-    const sl_resize_args *const args = line->args;
-    const size_t taps_w = args->taps_w;
-    float total = 0.0f;
-    for (size_t i = 0; i < args->taps_h; i++) {
-        const float *const row = SL_FN(resize_source)(line, i);
-        float across = 0.0f;
-        for (size_t j = 0; j < taps_w; j++) {
-            const int32_t column = args->column_index[ox * taps_w + j];
-            float value = args->extrapolation;
-            if (row && column >= 0) value = row[(size_t)column * args->vectors + part];
-            across += args->column_weight[ox * taps_w + j] * value;
-        }
-        total += line->weight[i] * across;
-    }
-    return total;
-}
-
 // How many columns of a plane are computed together, and how many rows of sums across are kept.
 enum { RESIZE_TOGETHER = 128, RESIZE_ROWS = 4 };
 
@@ -197,21 +178,6 @@ static void SL_FN(resize_plane)(const sl_resize_args *args, const float *plane, 
     }
 }
 
-static void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
-    const size_t vectors = line->args->vectors;
-    if (vectors == VEC_LANES) {
-        SL_FN(resize_vector_row)(line, VEC_LANES, output);
-    } else if (vectors % VEC_LANES == 0) {
-        SL_FN(resize_vector_row)(line, vectors, output);
-    } else {
-        for (size_t ox = 0; ox < line->args->out_w; ox++) {
-            for (size_t part = 0; part < vectors; part++) {
-                output[ox * vectors + part] = SL_FN(resize_float)(line, ox, part);
-            }
-        }
-    }
-}
-
 static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_resize_args *const args = erased;
@@ -231,7 +197,11 @@ static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
             .weight = args->row_weight + oy * args->taps_h,
         };
         float *const row = output + oy * row_floats;
-        SL_FN(resize_row)(&line, row);
+        if (args->vectors == VEC_LANES) {
+            SL_FN(resize_vector_row)(&line, VEC_LANES, row);
+        } else {
+            SL_FN(resize_vector_row)(&line, args->vectors, row);
+        }
         if (args->activation.kind != SL_ACTIVATION_NONE) {
             SL_FN(sl_activate_array)(row_floats, row, row, args->activation);
         }

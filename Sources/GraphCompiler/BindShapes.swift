@@ -372,6 +372,18 @@ extension Constant {
     }
 }
 
+/// The most operators a recipe has; results of more are computed in every run.
+private let recipeLimit = 1000
+
+extension Constant {
+    /// Takes the operators of a recipe from `room`, until there is none.
+    fileprivate func countRecipe(into room: inout Int) {
+        guard room > 0, case .computed(_, let operands) = source else { return }
+        room -= 1
+        for case let operand? in operands { operand.countRecipe(into: &room) }
+    }
+}
+
 /// Makes the results of `node` constants when they are known; true when they are.
 private func fold(
     _ node: Node,
@@ -414,6 +426,10 @@ private func fold(
         }
     }
     guard node.outputs.count == 1, let output = node.outputs[0] else { return false }
+    // A recipe is a tree: what is read often would be evaluated as often.
+    var room = recipeLimit
+    for case let constant? in constants { constant.countRecipe(into: &room) }
+    guard room > 0 else { return false }
     graph[output].constant =
         reshaped(node, constants: constants, type: types[0])
         ?? Constant(type: types[0], source: .computed(node.op, constants))

@@ -45,7 +45,7 @@ extension Editor {
     /// A convolution whose result nothing else reads, and nothing was done to.
     private func branch(_ id: ValueID) -> (node: FusedNode, kernel: ConvolutionKernel)? {
         guard let index = onlyProducer(of: id), let node = nodes[index], node.activation == .none,
-            case .convolution(let kernel) = node.kernel
+            case .convolution(let kernel) = node.kernel, kernel.isAlone
         else { return nil }
         return (node, kernel)
     }
@@ -55,7 +55,8 @@ extension ConvolutionKernel {
     /// The sum of this convolution and another of the same input, with the taps of this one; nil when
     /// there is none.
     fileprivate func adding(_ other: ConvolutionKernel) -> ConvolutionKernel? {
-        guard isAlone, other.isAlone, images == other.images,
+        // Maps of channels are no filters: they are folded into what is before or after them.
+        guard channelMap == nil || other.channelMap == nil, images == other.images,
             (inputHeight, inputWidth) == (other.inputHeight, other.inputWidth),
             (outputHeight, outputWidth) == (other.outputHeight, other.outputWidth),
             (strideHeight, strideWidth) == (other.strideHeight, other.strideWidth),
@@ -82,7 +83,7 @@ extension ConvolutionKernel {
     }
 
     /// Whether nothing is fused with the convolution, and pixels of its result are those of its parts.
-    private var isAlone: Bool {
+    fileprivate var isAlone: Bool {
         !hasResidual && inputAffine == nil && pool == nil && depthwise == nil && projection == nil
             && !readsPixels && !writesPixels && outputStep == (1, 1)
     }
@@ -109,7 +110,6 @@ extension ConvolutionPart {
             if isDiagonal {
                 source.isDiagonal = true
                 source.firstElement += firstOutputChannel * source.outputStride
-                source.channelStride = 0
             }
             if let bias = source.bias {
                 sum.weights.bias = sum.weights.bias.map { .add($0, bias) } ?? bias

@@ -94,8 +94,12 @@ private struct LayoutPass {
         source[node.inputs[0]].type.elementCount < source[node.output].type.elementCount
             && !source.isReadInBlocks(node.output, uses)
             && !uses.readers[node.output.index].contains { reader in
+                // The other operand may be in blocks.
                 guard case .binary = source.nodes[reader].kernel else { return false }
-                return source.nodes[reader].inputs.contains { blocked[$0] != nil }
+                return source.nodes[reader].inputs.contains {
+                    $0 != node.output && source[$0].constant == nil
+                        && source[$0].type == source[node.output].type
+                }
             }
     }
 

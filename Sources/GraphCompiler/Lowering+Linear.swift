@@ -119,7 +119,7 @@ extension Lowering {
         for index in 0..<groupsApart {
             let perGroup = outputs / groupsApart
             var source = common
-            source.bias = bias?.reshaped([outputs])
+            source.bias = bias?.asFloat.reshaped([outputs])
             source.firstElement =
                 index
                 * common.groupStride(

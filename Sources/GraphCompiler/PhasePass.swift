@@ -102,6 +102,7 @@ private func joinedPhases(
     guard kernel.algorithm == .tile, kernel.group == 1, !kernel.hasResidual,
         !kernel.readsPixels, !kernel.writesPixels,
         kernel.inputAffine == nil, kernel.depthwise == nil, kernel.outputChannels < catalog.lanes,
+        // Their taps would have to be moved too.
         kernel.parts.allSatisfy({ $0.weights.added.isEmpty })
     else { return nil }
     if kernel.parts.count > 1 {

@@ -3,7 +3,8 @@ import GraphIR
 /// Weights that are made resident or streamed together: the packed panels of one part of a
 /// convolution, or a constant that a kernel reads as an operand.
 ///
-/// Convolutions with the same packed panels share an item, such as the steps of a recurrent layer.
+/// Convolutions with the same packed panels share an item, such as the steps of a recurrent layer; not
+/// those that read it in blocks with those that read it in chunks.
 package struct WeightItem: Sendable {
     package enum Content: Sendable {
         /// What the readers multiply with.

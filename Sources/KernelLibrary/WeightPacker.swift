@@ -109,7 +109,8 @@ package struct WeightPacker {
         from weights: ConstantReader.Elements
     ) throws(ConstantError) {
         let source = job.source
-        let extent = job.weights.channels * source.channelStride
+        let extent =
+            source.isDiagonal ? source.outputStride : job.weights.channels * source.channelStride
         let perUnit = job.unit * max(source.outputStride, 1) * 4
         let units = max(1, ConstantReader.stagingLimit / max(perUnit, 1))
         var channel = job.channels.lowerBound

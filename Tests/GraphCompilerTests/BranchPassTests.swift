@@ -87,6 +87,15 @@ struct BranchPassTests {
         #expect(kernel.parts[0].weights.added.allSatisfy { $0.scale != nil })
     }
 
+    @Test("a product of matrices with its own operand stays a sum")
+    func products() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [4, 16])
+        let product = sketch.node("product", .matmul, x, sketch.weights("w", [16, 16]))
+        sketch.output(sketch.add("y", product, x))
+        #expect(try sketch.around("branch").after.nodeLines.last?.contains("= add(") == true)
+    }
+
     @Test("others stay sums")
     func othersStay() throws {
         let filter = convolution("a", kernel: 3)
@@ -103,6 +112,8 @@ struct BranchPassTests {
             // Groups differ.
             convolution("b", kernel: 3, group: 2),
         ]
+        let maps = try lines(normalisation, { $1 })
+        #expect(maps.last?.contains("= add(") == true)
         for other in others { #expect(try lines(filter, other).last?.contains("= add(") == true) }
         // Neither has the taps of both.
         func line(_ name: String, _ shape: [Int]) -> (inout GraphSketch, ValueID) -> ValueID {

@@ -83,7 +83,7 @@ struct GraphSketch {
     /// A constant whose elements do not matter.
     mutating func weights(_ name: String, _ shape: [Int]) -> ValueID {
         let type = TensorType(.float32, shape)
-        let element = hasEqualWeights ? 0.5 : Double(graph.values.count)
+        let element = (hasEqualWeights ? 0 : Double(graph.values.count)) + 0.5
         return graph.addValue(name: name, constant: Constant(type: type, source: .fill(element)))
     }
 

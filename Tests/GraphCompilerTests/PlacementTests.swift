@@ -176,9 +176,9 @@ struct PlacementTests {
         #expect(minimum.summary.streamedWeightBytes == 4 * bytes[0] + bytes[1])
         #expect(minimum.hostByteCount == resident.residentByteCount)
         // What is uploaded four times is the first to stay.
-        let room = resident.devicePeak - aligned(bytes[1])
-        let most = try program(graph, .bytes(max(room, minimum.devicePeak)), threads: threads)
-        #expect(most.streaming.residentUnits[0] >= most.streaming.residentUnits[1])
+        let room = minimum.devicePeak + aligned(bytes[0])
+        let most = try program(graph, .bytes(room), threads: threads)
+        #expect(most.streaming.residentUnits[0] == most.items[0].unitCount)
         for program in [resident, minimum, most] {
             #expect(violation(of: program) == nil)
             #expect(program.schedule().firstViolation() == nil)
@@ -212,8 +212,10 @@ struct PlacementTests {
             #expect(streamed == program.summary.streamedWeightBytes)
             #expect(inputs == program.summary.inputBytes)
             var uploads = 0
+            var residents = 0
             for (index, item) in program.items.enumerated() {
                 let resident = item.byteCount(of: 0..<program.streaming.residentUnits[index])
+                residents += resident
                 guard case .packed = item.content else {
                     uploads += item.byteCount - resident
                     continue
@@ -222,6 +224,7 @@ struct PlacementTests {
                 #expect(item.readers.allSatisfy { read[$0] == item.byteCount })
             }
             #expect(streamed == uploads)
+            #expect(program.summary.residentUploadBytes == residents)
         }
     }
 

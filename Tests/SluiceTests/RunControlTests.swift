@@ -55,7 +55,10 @@ struct RunControlTests {
         #expect(error?.kind == .cancelled)
     }
 
-    @Test("a run that waits ends as soon as it is cancelled or its time is over")
+    @Test(
+        "a run that waits ends as soon as it is cancelled or its time is over",
+        .timeLimit(.minutes(1))
+    )
     func waitingRunsEnd() async throws {
         let session = try session()
         let inputs = inputs()

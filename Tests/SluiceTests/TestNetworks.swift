@@ -304,7 +304,23 @@ func branches() throws -> TestNetwork {
     )
     // The image is not what the filter reads.
     let residual = sum("residual", [small, net.convolution("residual.1", itself, [72, 72, 1, 1])])
-    net.graph.outputs = [block("last", residual, (72, 72), sizes: [1, 3]), itself]
+    // A filter for each channel among filters of all of them, in one part and in two.
+    let mixed = sum(
+        "mixed",
+        [
+            net.convolution("mixed.each", residual, [72, 1, 3, 3], group: 72),
+            net.convolution("mixed.all", residual, [72, 72, 3, 3]),
+        ]
+    )
+    let wide = net.relu("wide", net.convolution("wide.1", mixed, [160, 72, 1, 1]))
+    let halves = sum(
+        "halves",
+        [
+            net.convolution("halves.3", wide, [160, 80, 3, 3], group: 2),
+            net.convolution("halves.each", wide, [160, 1, 3, 3], group: 160), wide,
+        ]
+    )
+    net.graph.outputs = [block("last", residual, (72, 72), sizes: [1, 3]), itself, halves]
     return try net.finish("branches")
 }
 

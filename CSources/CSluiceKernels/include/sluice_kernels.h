@@ -382,7 +382,7 @@ typedef struct {
     bool adds;
     // Whether the source holds only weights of one input channel for each output channel: the one
     // with the same number, where the first output channel has number diagonal_first. Only with
-    // adds.
+    // adds; channel_first and channel_count do not matter.
     bool is_diagonal;
     uint32_t diagonal_first;
 } sl_pack_args;
@@ -577,9 +577,9 @@ typedef struct {
     size_t rows_per_task;  // a row is one output element's (outer, inner) pair
 } sl_reduce_args;
 
-// Resize of the two spatial axes. `vectors` consecutive floats belong to one pixel (lanes for
-// blocked, 1 for NCHW); planes = images * channel blocks (or channels). For output row oy the
-// source rows are row_index[oy * taps_h + i] (already clamped to the input) with weight
+// Resize of the two spatial axes. `vectors` consecutive floats belong to one pixel (a multiple of
+// lanes for blocked, 1 for NCHW); planes = images * channel blocks (or channels). For output row oy
+// the source rows are row_index[oy * taps_h + i] (already clamped to the input) with weight
 // row_weight[oy * taps_h + i]; likewise columns. Nearest has one tap and weight 1. Index -1 stands
 // for a pixel outside, whose value is `extrapolation`.
 typedef struct {

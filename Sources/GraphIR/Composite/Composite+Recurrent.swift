@@ -78,7 +78,9 @@ extension Expansion {
             )
             // What the inputs contribute depends on no state: one product for a run of steps, with
             // rows enough to be fast and few enough to need little memory.
-            let length = max(1, 256 / max(batch, 1))
+            let most = max(1, 256 / max(batch, 1))
+            let runs = max(1, (time + most - 1) / most)
+            let length = max(1, (time + runs - 1) / runs)
             var run = 0..<0
             var given = x
             var steps = [Slot?](repeating: nil, count: time)
