@@ -140,8 +140,7 @@ struct PlacementSearch {
         return result
     }
 
-    /// The most bytes that live while a node reads the item; an operand is there from its first reader
-    /// on.
+    /// The most bytes that live beside the item while a node reads it.
     private func mostLive(beside item: WeightItem, _ live: [Int]) -> Int {
         item.readers.reduce(0) { max($0, live[$1.node]) }
     }
