@@ -429,7 +429,13 @@ private func fold(
     // A recipe is a tree: what is read often would be evaluated as often.
     var room = recipeLimit
     for case let constant? in constants { constant.countRecipe(into: &room) }
-    guard room > 0 else { return false }
+    guard room > 0 else {
+        graph.remarks.append(
+            "node '\(node.name)': a constant made by over \(recipeLimit) operators is computed in "
+                + "every run"
+        )
+        return false
+    }
     graph[output].constant =
         reshaped(node, constants: constants, type: types[0])
         ?? Constant(type: types[0], source: .computed(node.op, constants))

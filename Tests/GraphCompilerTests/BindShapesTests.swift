@@ -74,6 +74,22 @@ struct BindShapesTests {
         #expect(bound.nodes.map(\.name) == ["y"])
     }
 
+    @Test("a recipe that would read its parts too often stays a node", arguments: [5, 60])
+    func repeatedRecipesStayNodes(count: Int) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [100, 100])
+        var sum = sketch.weights("c", [100, 100])
+        for number in 0..<count { sum = sketch.add("sum\(number)", sum, sum) }
+        let product = sketch.node("product", .matmul, x, sum)
+        sketch.output(product)
+        let bound = try sketch.bound()
+        // 2^n - 1 operators in recipe n.
+        #expect(bound.nodes.first?.name == (count < 9 ? "product" : "sum9"))
+        #expect(bound.remarks.count == (count < 9 ? 0 : 1))
+        let plan = try fuse(bound, catalog: FixedCatalog(), fuses: true)
+        #expect(plan.nodes.last?.output == plan.outputs[0])
+    }
+
     @Test("a graph without dead nodes is left as it is")
     func nothingDeadNothingRemoved() throws {
         var sketch = GraphSketch()
