@@ -43,34 +43,41 @@ SL_COPY_WORDS(copy_words32, SL_FN(word32))
 SL_COPY_WORDS(copy_words64, SL_FN(word64))
 #undef SL_COPY_WORDS
 
-// Rows whose columns are contiguous on both sides. Short rows of common sizes (one pixel of a
-// blocked tensor) become vector moves instead of calls.
+// Moves a few words of a row, 32 bytes at a time; the last ones, of at least 32, overlap.
+SL_INLINE void SL_FN(copy_short_row)(const char *in, char *out, size_t bytes) {
+    size_t at = 0;
+    for (; at + 32 <= bytes; at += 32) memcpy(out + at, in + at, 32);
+    if (at == bytes) return;
+    if (bytes >= 32) {
+        memcpy(out + bytes - 32, in + bytes - 32, 32);
+    } else if (bytes >= 16) {
+        memcpy(out, in, 16);
+        memcpy(out + bytes - 16, in + bytes - 16, 16);
+    } else if (bytes >= 8) {
+        memcpy(out, in, 8);
+        memcpy(out + bytes - 8, in + bytes - 8, 8);
+    } else {
+        for (; at < bytes; at++) out[at] = in[at];
+    }
+}
+
+// Rows whose columns are contiguous on both sides. Short rows, such as one pixel of a blocked
+// tensor or of one head, become vector moves instead of calls.
 static void SL_FN(copy_rows)(const sl_run *run, size_t element_bytes, const void *input,
                              void *output) {
+    enum { SHORT_ROW = 256 };
     const ptrdiff_t bytes = (ptrdiff_t)element_bytes;
-    const char *in = (const char *)input + run->offset[0] * bytes;
-    char *out = (char *)output + run->offset[1] * bytes;
+    const char *const in = (const char *)input + run->offset[0] * bytes;
+    char *const out = (char *)output + run->offset[1] * bytes;
     const ptrdiff_t in_step = run->row_stride[0] * bytes;
     const ptrdiff_t out_step = run->row_stride[1] * bytes;
     const size_t row_bytes = run->cols * element_bytes;
     for (size_t row = 0; row < run->rows; row++) {
         const ptrdiff_t r = (ptrdiff_t)row;
-        switch (row_bytes) {
-            case 8:
-                memcpy(out + r * out_step, in + r * in_step, 8);
-                break;
-            case 16:
-                memcpy(out + r * out_step, in + r * in_step, 16);
-                break;
-            case 32:
-                memcpy(out + r * out_step, in + r * in_step, 32);
-                break;
-            case 64:
-                memcpy(out + r * out_step, in + r * in_step, 64);
-                break;
-            default:
-                memcpy(out + r * out_step, in + r * in_step, row_bytes);
-                break;
+        if (row_bytes <= SHORT_ROW) {
+            SL_FN(copy_short_row)(in + r * in_step, out + r * out_step, row_bytes);
+        } else {
+            memcpy(out + r * out_step, in + r * in_step, row_bytes);
         }
     }
 }

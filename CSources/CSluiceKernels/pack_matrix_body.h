@@ -19,12 +19,14 @@ static void SL_FN(sl_pack_matrix)(const void *erased, size_t task, float *scratc
 
     for (size_t col = 0; col < width; col++) panel[col] = 0.0f;
     size_t row = 0;
-    if (args->n_stride == 1 && cols % VEC_LANES == 0) {
+    if (args->n_stride == 1) {
+        const size_t last = width - VEC_LANES;
         for (; row < rows; row++) {
-            for (size_t col = 0; col < width; col += VEC_LANES) {
-                vec_store(target + row * width + col,
-                          vec_load(source + row * args->k_stride + col));
-            }
+            const float *const in = source + row * args->k_stride;
+            float *const out = target + row * width;
+            if (last > 0) vec_store(out, vec_load(in));
+            vec_store(out + last,
+                      cols == width ? vec_load(in + last) : vec_load_tail(in + last, cols - last));
         }
     } else if (args->k_stride == 1) {
         // Whole squares are turned in registers; the columns that are left over follow below.

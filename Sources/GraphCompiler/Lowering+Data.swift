@@ -25,7 +25,7 @@ extension CopyKernel {
 }
 
 extension StridedBox {
-    fileprivate var loops: LoopNest {
+    var loops: LoopNest {
         LoopNest(dimensions: dimensions, strides: [inputStrides, outputStrides])
     }
 }

@@ -92,6 +92,7 @@ package func fuse(
     }
     fused = joinPhases(of: fused, catalog: catalog, isExact: isExact)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
+    if fuses { placed = joinCopies(in: placed) }
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in
         catalog.refusal(of: node, in: placed).map { "node '\(node.name)': \($0)" }

@@ -168,7 +168,7 @@ extension KernelBinder {
             let nest = LoopNest(
                 dimensions: box.dimensions,
                 strides: [box.inputStrides, box.outputStrides]
-            )
+            ).inFewStreams()
             var args = sl_copy_args()
             args.rank = UInt32(nest.rank)
             args.dims = fixed(nest.dimensions)

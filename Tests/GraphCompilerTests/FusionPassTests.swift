@@ -342,7 +342,7 @@ struct EpilogueTests {
             if isShared { sketch.output(result, wide) } else { sketch.output(result) }
             return sketch
         }
-        var alone = sketch(isShared: false)
+        let alone = sketch(isShared: false)
         let (_, fused) = try alone.around("depthwise")
         #expect(
             fused.nodeLines == [
@@ -355,7 +355,7 @@ struct EpilogueTests {
         #expect(kernel.floatingPointOperations == 2 * 81 * 24 * (8 + 9))
         #expect(kernel.packedWeights(of: 0).map(\.order) == [.blocked, .depthwise])
 
-        var shared = sketch(isShared: true)
+        let shared = sketch(isShared: true)
         let (before, after) = try shared.around("depthwise")
         #expect(before.dump() == after.dump())
     }
@@ -387,7 +387,7 @@ struct EpilogueTests {
             sketch.output(sketch.add("y", narrow, x))
             return sketch
         }
-        var large = sketch(side: 9)
+        let large = sketch(side: 9)
         let (_, fused) = try large.around("projection")
         #expect(
             fused.nodeLines == [
@@ -401,7 +401,7 @@ struct EpilogueTests {
         #expect(kernel.packedWeights(of: 0).map(\.order) == [.blocked, .depthwise, .blocked])
 
         // 600 weights would take more than half of what lies between.
-        var small = sketch(side: 6)
+        let small = sketch(side: 6)
         let (before, after) = try small.around("projection")
         #expect(before.dump() == after.dump())
     }

@@ -137,16 +137,20 @@ import Testing
         var testDescription: String { "\(shape) order \(order) steps \(steps) gap \(gap)" }
     }
 
-    static let boxes: [Box] = [
-        Box(shape: [37], order: [0], steps: [1]), Box(shape: [37], order: [0], steps: [3]),
-        Box(shape: [37], order: [0], steps: [1], reversed: [0]),
-        Box(shape: [17, 33], order: [1, 0], steps: [1, 1]),
-        Box(shape: [64, 16], order: [1, 0], steps: [1, 1], gap: 3),
-        Box(shape: [2, 19, 5, 7], order: [0, 2, 3, 1], steps: [1, 1, 1, 1]),
-        Box(shape: [2, 3, 4, 8], order: [0, 2, 1, 3], steps: [1, 1, 1, 1], gap: 1),
-        Box(shape: [3, 5, 7], order: [2, 0, 1], steps: [1, 2, 1], reversed: [1]),
-        Box(shape: [1, 0, 3], order: [0, 1, 2], steps: [1, 1, 1]),
-    ]
+    static let boxes: [Box] =
+        [
+            Box(shape: [37], order: [0], steps: [1]), Box(shape: [37], order: [0], steps: [3]),
+            Box(shape: [37], order: [0], steps: [1], reversed: [0]),
+            Box(shape: [17, 33], order: [1, 0], steps: [1, 1]),
+            Box(shape: [64, 16], order: [1, 0], steps: [1, 1], gap: 3),
+            Box(shape: [2, 19, 5, 7], order: [0, 2, 3, 1], steps: [1, 1, 1, 1]),
+            Box(shape: [2, 3, 4, 8], order: [0, 2, 1, 3], steps: [1, 1, 1, 1], gap: 1),
+            Box(shape: [3, 5, 7], order: [2, 0, 1], steps: [1, 2, 1], reversed: [1]),
+            Box(shape: [1, 0, 3], order: [0, 1, 2], steps: [1, 1, 1]),
+        ]
+        + (1...70).map {
+            Box(shape: [2, 3, $0], order: [1, 0, 2], steps: [1, 1, 1], gap: $0 % 3)
+        }
 
     @Test("a copied box has every element in its place", arguments: KernelISA.supported, boxes)
     func copiesBoxes(isa: KernelISA, box: Box) {
