@@ -2,8 +2,6 @@ import GraphIR
 
 /// Copies of a copy read what that one reads: the parts of a transposed tensor, such as the heads of
 /// queries, keys and values, are each moved once, and so are the parts of a tensor that is rolled.
-///
-/// For graphs whose layouts are chosen: the passes before look for transpositions and slices alone.
 func joinCopies(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     // In order, so that what a copy reads is final when its own readers are joined with it.

@@ -26,6 +26,11 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "channel", apply: joinChannelCopies),
 ]
 
+/// The fusions of a graph whose layouts are chosen: until then passes look for single operators.
+package let placedFusionPasses: [FusionPass] = [
+    FusionPass(name: "copy", apply: joinCopies)
+]
+
 /// Nodes of a graph while a pass removes some and replaces others.
 struct Editor {
     var graph: FusedGraph

@@ -84,15 +84,15 @@ package func fuse(
     isExact: Bool = false
 ) throws(CompileError) -> FusedGraph {
     var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
-    if fuses {
+    func apply(_ passes: [FusionPass], to graph: FusedGraph) -> FusedGraph {
+        guard fuses else { return graph }
         let skipped = skippedFusions.union(catalog.skippedFusions)
-        for pass in fusionPasses where !skipped.contains(pass.name) {
-            fused = pass.apply(fused)
-        }
+        return passes.filter { !skipped.contains($0.name) }.reduce(graph) { $1.apply($0) }
     }
+    fused = apply(fusionPasses, to: fused)
     fused = joinPhases(of: fused, catalog: catalog, isExact: isExact)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)
-    if fuses { placed = joinCopies(in: placed) }
+    placed = apply(placedFusionPasses, to: placed)
     if !isExact { placed = chooseAlgorithms(of: placed, catalog: catalog) }
     let refusals = placed.nodes.compactMap { node in
         catalog.refusal(of: node, in: placed).map { "node '\(node.name)': \($0)" }
