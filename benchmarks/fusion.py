@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What each fusion is worth: every network with all of them, without each one, and without any.
 
-Rounds are interleaved, and how much slower a network gets is the median of what it is in each round,
-so that a busy neighbour hits both alike. Prints a Markdown table: median latency, bytes that the
-kernels read and write, and the peak of device memory with everything resident, each also as the
+Rounds are interleaved, and how much slower a network gets is the median of what it is in each
+round, so that a busy neighbour hits both alike. Prints a Markdown table: median latency, bytes that
+the kernels read and write, and the peak of device memory with everything resident, each also as the
 difference that the fusion makes. Fusions that change nothing in a network are left out.
 
     benchmarks/fusion.py

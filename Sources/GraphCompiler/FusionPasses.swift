@@ -404,11 +404,13 @@ private func fusePools(in graph: FusedGraph) -> FusedGraph {
 
 /// A depthwise convolution that alone reads the result of a pointwise one, or of the first layer, is
 /// made of rows of it while they are in cache: what lies between is the widest tensor there is.
+///
+/// A map of channels is none: it is quicker done in place, or by the convolution that reads it.
 private func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
         guard case .convolution(let depthwise) = node.kernel, depthwise.algorithm == .depthwise,
-            depthwise.parts.count == 1, !depthwise.hasResidual,
+            depthwise.parts.count == 1, !depthwise.hasResidual, !depthwise.isAffine,
             let before = editor.onlyProducer(of: node.inputs[0]),
             var producer = editor.nodes[before],
             case .convolution(var first) = producer.kernel, first.takesDepthwise

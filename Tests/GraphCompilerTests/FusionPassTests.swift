@@ -360,6 +360,18 @@ struct EpilogueTests {
         #expect(before.dump() == after.dump())
     }
 
+    @Test("a map of channels after an activation is no depthwise convolution for a pointwise one")
+    func pointwiseLeavesMap() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8, 4, 4])
+        let a = sketch.relu("r", sketch.convolution("a", x, from: 8, to: 8))
+        let mapped = sketch.node("m", .binary(.multiply), a, sketch.weights("s", [1, 8, 1, 1]))
+        sketch.output(sketch.node("y", .unary(.tanh), mapped))
+        let (before, after) = try sketch.around("depthwise")
+        #expect(before.nodes.count == 2)
+        #expect(after.nodeLines == before.nodeLines)
+    }
+
     @Test("the first layer takes a depthwise convolution that alone reads its result")
     func firstLayersTakeDepthwise() throws {
         var sketch = GraphSketch()
