@@ -604,6 +604,53 @@ class Network:
             y = self.add(op, [y], [n, units])
         return y
 
+    def rearranged(self):
+        """Copies of copies: transpositions, slices and rolls in a row, some read by others too."""
+        x = self.image()
+        n = self.shapes[x][0]
+        made = [x]
+        for _ in range(self.between(2, 5)):
+            y = self.pick([made[-1], self.pick(made)], [4, 1])
+            shape = self.shapes[y]
+            move = self.pick(["turn", "cut", "roll", "regroup"], [4, 3, 2, 3])
+            if move == "turn":
+                order = [int(axis) for axis in self.random.permutation(len(shape))]
+                y = self.add("Transpose", [y], [shape[axis] for axis in order], perm=order)
+            elif move == "cut":
+                y = self.cut(y, self.between(0, len(shape) - 1), self.pick([1, 1, 2, -1]))
+            elif move == "roll":
+                axis = self.between(0, len(shape) - 1)
+                if shape[axis] == 1:
+                    continue
+                at = self.between(1, shape[axis] - 1)
+                halves = [self.part(y, axis, at, shape[axis], 1), self.part(y, axis, 0, at, 1)]
+                y = self.add("Concat", halves, shape, axis=axis)
+            else:
+                axis = self.between(0, len(shape) - 2)
+                wide = shape[axis] * shape[axis + 1]
+                size = self.pick([d for d in range(1, wide + 1) if wide % d == 0])
+                shape = [*shape[:axis], size, wide // size, *shape[axis + 2:]]
+                y = self.add("Reshape", [y, self.integers(shape)], shape)
+            made.append(y)
+        count = math.prod(self.shapes[made[-1]])
+        n = n if count % n == 0 else 1
+        c = self.pick([d for d in range(1, min(count // n, 40) + 1) if count // n % d == 0])
+        shape = [n, c, count // n // c, 1]
+        return self.add("Reshape", [made[-1], self.integers(shape)], shape)
+
+    def cut(self, x, axis, step):
+        size = self.shapes[x][axis]
+        if step < 0:
+            return self.part(x, axis, size - 1, -size - 1, step)
+        start = self.between(0, size - 1)
+        return self.part(x, axis, start, self.between(start + 1, size), step)
+
+    def part(self, x, axis, start, end, step):
+        shape = list(self.shapes[x])
+        shape[axis] = shape[axis] if step < 0 else -(-(end - start) // step)
+        bounds = [self.integers([value]) for value in (start, end, axis, step)]
+        return self.add("Slice", [x, *bounds], shape)
+
     def head(self):
         """Ends the network in a classifier."""
         x = self.to_matrix()
@@ -620,7 +667,7 @@ MOVES = [
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.preactivation, 1.5),
     (Network.branches, 2),
     (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
-    (Network.split, 1),
+    (Network.split, 1), (Network.rearranged, 1.5),
     (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
     (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3),
     (Network.reduce_mean, 0.4),
