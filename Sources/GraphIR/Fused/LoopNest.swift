@@ -37,10 +37,12 @@ package struct LoopNest: Hashable, Sendable {
     /// The same loops with the shorter of two outer neighbours inside, where the operands disagree about
     /// which of them is the inner one: few streams that each go forward, instead of passes over all.
     package func inFewStreams() -> LoopNest {
+        let mostStreams = 16
         var nest = self
         guard strides.allSatisfy({ $0.last == 1 }) else { return nest }
         for end in stride(from: rank - 2, to: 0, by: -1) {
-            for axis in 0..<end where nest.dimensions[axis] < nest.dimensions[axis + 1] {
+            for axis in 0..<end
+            where nest.dimensions[axis] < min(nest.dimensions[axis + 1], mostStreams + 1) {
                 let isInner = nest.strides.map { abs($0[axis]) < abs($0[axis + 1]) }
                 guard isInner.contains(true), isInner.contains(false) else { continue }
                 nest.dimensions.swapAt(axis, axis + 1)
