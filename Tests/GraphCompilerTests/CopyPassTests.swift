@@ -131,20 +131,10 @@ struct CopyPassTests {
             let shape = (0..<random.below(4) + 1).map { _ in [1, 2, 3, 4, 6][random.below(5)] }
             var inputStrides = strides(shape.map { $0 + random.below(2) })
             if random.below(4) == 0 { inputStrides[random.below(shape.count)] = 0 }
-            var order = Array(shape.indices)
-            for axis in order.indices { order.swapAt(axis, random.below(order.count)) }
-            let turned = order.map { shape[$0] }
-            let first = StridedBox(
-                input: 0,
-                dimensions: turned,
-                inputOffset: random.below(3),
-                inputStrides: order.map { inputStrides[$0] },
-                outputOffset: 0,
-                outputStrides: strides(turned)
-            )
+            let first = turned(shape, from: random.below(3), inputStrides, to: 0, &random)
             let count = shape.reduce(1, *)
             // What that wrote in another shape, parts of its axes forwards or backwards, in any order.
-            let seen = random.below(2) == 0 ? turned : regrouped(count, &random)
+            let seen = random.below(2) == 0 ? first.dimensions : regrouped(count, &random)
             let places = strides(seen)
             var (sizes, steps, offset) = ([Int](), [Int](), 0)
             for axis in seen.indices {
@@ -156,20 +146,10 @@ struct CopyPassTests {
                 steps.append(isReversed ? -step * places[axis] : step * places[axis])
                 offset += (isReversed ? start + (size - 1) * step : start) * places[axis]
             }
-            var turn = Array(sizes.indices)
-            for axis in turn.indices { turn.swapAt(axis, random.below(turn.count)) }
-            let dimensions = turn.map { sizes[$0] }
-            let second = StridedBox(
-                input: 0,
-                dimensions: dimensions,
-                inputOffset: offset,
-                inputStrides: turn.map { steps[$0] },
-                outputOffset: 2,
-                outputStrides: strides(dimensions)
-            )
+            let second = turned(sizes, from: offset, steps, to: 2, &random)
             guard let through = second.reading(through: first) else { continue }
             joined += 1
-            let total = dimensions.reduce(1, *) + 2
+            let total = sizes.reduce(1, *) + 2
             let written = sources(first, count: count)
             let expected = sources(second, count: total).map { place in
                 place.flatMap { written[$0] }
@@ -177,6 +157,27 @@ struct CopyPassTests {
             #expect(sources(through, count: total) == expected, "\(first) \(second)")
         }
         #expect(joined > 200)
+    }
+
+    /// A box whose axes stand in the result in any order.
+    private func turned(
+        _ shape: [Int],
+        from offset: Int,
+        _ inputStrides: [Int],
+        to outputOffset: Int,
+        _ random: inout Random
+    ) -> StridedBox {
+        var order = Array(shape.indices)
+        for axis in order.indices { order.swapAt(axis, random.below(order.count)) }
+        let dimensions = order.map { shape[$0] }
+        return StridedBox(
+            input: 0,
+            dimensions: dimensions,
+            inputOffset: offset,
+            inputStrides: order.map { inputStrides[$0] },
+            outputOffset: outputOffset,
+            outputStrides: strides(dimensions)
+        )
     }
 
     private func regrouped(_ count: Int, _ random: inout Random) -> [Int] {
