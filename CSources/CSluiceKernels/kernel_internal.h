@@ -129,17 +129,15 @@ enum {
 };
 
 // Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of
-// about the same size. There is one chunk when the residual is still to be read from the output,
-// and none is worth it for a single pixel.
+// about the same size. The residual is added to the first chain, since later ones may go on where
+// it was. A single pixel has one chunk.
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
     const size_t blocks = sl_ceil_div(args->channels, lanes);
     const bool is_single = (size_t)args->out_h * args->out_w == 1;
-    const bool is_in_place = args->residual != NULL && args->residual == args->output;
-    const bool may_split = !is_in_place && !is_single;
     // A phase of a transposed convolution may have no taps at all: its results are the bias.
     const size_t rows_per_block = (size_t)args->taps * lanes;
     const size_t most =
-        may_split && rows_per_block > 0 ? 1 + SL_CHUNK_ROWS / rows_per_block : blocks;
+        !is_single && rows_per_block > 0 ? 1 + SL_CHUNK_ROWS / rows_per_block : blocks;
     const size_t chunks = sl_ceil_div(blocks, most);
     return sl_ceil_div(blocks, chunks) * lanes;
 }

@@ -144,7 +144,7 @@ package struct NativeCatalog: KernelCatalog {
     /// An affine map of the input needs room for one tile.
     private func gatherWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         let mostFloats = Int(set.table.pointee.pass_floats)
-        let floats = kernel.parts.reduce(0) { most, part in
+        return kernel.parts.reduce(into: WorkspaceNeed.none) { need, part in
             withTaps(part.taps) { dy, dx in
                 var args = tileArguments(
                     kernel,
@@ -156,15 +156,15 @@ package struct NativeCatalog: KernelCatalog {
                 )
                 args.tap_dy = dy
                 args.tap_dx = dx
-                args.gather_tiles = sl_conv_gather_tiles(set.table, &args, mostFloats)
-                return max(most, sl_conv_gather_floats(set.table, &args))
+                args.gather_tiles = kernel.inputAffine == nil ? 0 : 1
+                need.least = max(need.least, sl_conv_gather_floats(set.table, &args) * 4)
+                args.gather_tiles = max(
+                    args.gather_tiles,
+                    sl_conv_gather_tiles(set.table, &args, mostFloats)
+                )
+                need.best = max(need.best, sl_conv_gather_floats(set.table, &args) * 4)
             }
         }
-        guard kernel.inputAffine != nil else { return WorkspaceNeed(least: 0, best: floats * 4) }
-        // One tile of all channels: with the residual in place they are not cut into chunks.
-        let tile =
-            Int(set.table.pointee.tile_pixels) * ((kernel.channels + lanes - 1) / lanes * lanes)
-        return WorkspaceNeed(least: tile * 4, best: max(floats, tile) * 4)
     }
 
     /// Padded rows of the input; with a pool or a depthwise convolution, of a task's rows, or of a

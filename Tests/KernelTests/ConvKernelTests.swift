@@ -322,7 +322,7 @@ struct ConvKernelTests {
         }
     }
 
-    @Test("gives the same bits however it is cut", arguments: convTestISAs, 0..<40 as Range<UInt64>)
+    @Test("gives the same bits however it is cut", arguments: convTestISAs, 0..<80 as Range<UInt64>)
     func bitsDoNotDependOnTheCut(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
         let conv = ConvCase(isa: isa, seed: seed, skipsTaps: seed.isMultiple(of: 2))
