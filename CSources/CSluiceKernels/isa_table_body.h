@@ -31,6 +31,8 @@
 #include "layout_body.h"
 #include "pack_matrix_body.h"
 #include "reduce_body.h"
+
+#include "normalize_body.h"
 #include "resize_body.h"
 #include "softmax_body.h"
 
@@ -54,6 +56,7 @@ const sl_isa SL_FN(sl_isa) = {
     .layout = SL_FN(sl_layout),
     .channels = SL_FN(sl_channels),
     .softmax = SL_FN(sl_softmax),
+    .normalize = SL_FN(sl_normalize),
     .unary = SL_FN(sl_unary),
     .binary = SL_FN(sl_binary),
     .select = SL_FN(sl_select),

@@ -34,6 +34,12 @@ size_t sl_softmax_task_count(const sl_isa *isa, const sl_softmax_args *args) {
     return sl_group_count(args->outer * args->inner, args->rows_per_task);
 }
 
+size_t sl_normalize_task_count(const sl_isa *isa, const sl_normalize_args *args) {
+    (void)isa;
+    if (args->size == 0) return 0;
+    return sl_group_count(args->rows, args->rows_per_task);
+}
+
 size_t sl_unary_task_count(const sl_isa *isa, const sl_unary_args *args) {
     (void)isa;
     return sl_piece_count(args->count, args->planes, args->elements_per_task);

@@ -70,6 +70,9 @@ extension Kernel {
             return "\(pool.isAverage ? "average" : "max")pool[\(pool.kernel[0])x\(pool.kernel[1])]"
         case .globalPool(let isAverage): return isAverage ? "globalaverage" : "globalmax"
         case .softmax(let outer, let size, let inner): return "softmax[\(outer),\(size),\(inner)]"
+        case .normalize(let rows, let size, _, let hasScale, let hasShift):
+            return "normalize[\(rows),\(size)]" + (hasScale ? "+scale" : "")
+                + (hasShift ? "+shift" : "")
         case .unary: return "map"
         case .binary(let function): return "\(function)"
         case .select: return "select"

@@ -10,6 +10,7 @@ package struct FusionPass: Sendable {
 ///
 /// `--no-fusion` skips them.
 package let fusionPasses: [FusionPass] = [
+    FusionPass(name: "normalization", apply: joinNormalizations),
     FusionPass(name: "image", apply: liftToImages),
     FusionPass(name: "pad", apply: foldPadding),
     FusionPass(name: "view", apply: moveViews),
@@ -331,7 +332,8 @@ private func recognizeSiLU(in graph: FusedGraph) -> FusedGraph {
 }
 
 /// An addition whose one operand is the result of a convolution becomes the end of that
-/// convolution, which runs where the addition stood.
+/// convolution, which runs where the addition stood. The result of a matrix product may be seen with
+/// other axes: its elements stand in the same order.
 private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
@@ -340,18 +342,18 @@ private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
         guard types[0] == types[1], types[0].dtype == .float32,
             node.inputs.allSatisfy({ graph[$0].constant == nil })
         else { continue }
-        let candidates = (0..<2).compactMap { side -> (producer: Int, side: Int)? in
-            guard let producer = editor.onlyProducer(of: node.inputs[side]),
-                let conv = editor.nodes[producer], case .convolution(let kernel) = conv.kernel,
-                !kernel.hasResidual, conv.activation == .none
-            else { return nil }
-            return (producer, side)
+        let candidates = (0..<2).compactMap { side in
+            editor.residualCandidate(of: node.inputs[side]).map { (producer: $0, side: side) }
         }
         // The later of two keeps the lifetimes of its operands as they are.
         guard let chosen = candidates.max(by: { $0.producer < $1.producer }),
             let conv = editor.nodes[chosen.producer], case .convolution(var kernel) = conv.kernel
         else { continue }
         kernel.hasResidual = true
+        if let view = editor.onlyProducer(of: node.inputs[chosen.side]) {
+            editor.nodes[view] = nil
+        }
+        editor.nodes[chosen.producer] = nil
         editor.nodes[index] = FusedNode(
             name: conv.name,
             kernel: .convolution(kernel),
@@ -359,9 +361,25 @@ private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
             output: node.output,
             activation: node.activation
         )
-        editor.nodes[chosen.producer] = nil
     }
     return editor.finish()
+}
+
+extension Editor {
+    /// The convolution that could add something to that value, its result or a view of it.
+    fileprivate func residualCandidate(of id: ValueID) -> Int? {
+        guard var producer = onlyProducer(of: id), var node = nodes[producer] else { return nil }
+        let isView = graph.isReshape(node)
+        if isView {
+            guard let before = onlyProducer(of: node.inputs[0]), let product = nodes[before]
+            else { return nil }
+            (producer, node) = (before, product)
+        }
+        guard case .convolution(let kernel) = node.kernel, !kernel.hasResidual,
+            node.activation == .none, kernel.isMatrixProduct || !isView
+        else { return nil }
+        return producer
+    }
 }
 
 private func fuseActivations(in graph: FusedGraph) -> FusedGraph {

@@ -24,6 +24,33 @@ extension CopyKernel {
     }
 }
 
+extension CopyKernel {
+    /// What stands at `places` of an axis of a tensor of `shape`, in their order; nil where they are not
+    /// evenly spaced.
+    fileprivate init?(evenly places: [Int], axis: Int, of shape: [Int]) {
+        guard let first = places.first, shape.reduce(1, *) > 0 else { return nil }
+        let step = places.count > 1 ? places[1] - first : 0
+        guard zip(places, places.dropFirst()).allSatisfy({ $1 - $0 == step }) else { return nil }
+        let source = rowMajorStrides(shape)
+        var sizes = shape
+        sizes[axis] = places.count
+        var strides = source
+        strides[axis] *= step
+        self.init(
+            boxes: [
+                StridedBox(
+                    input: 0,
+                    dimensions: sizes,
+                    inputOffset: first * source[axis],
+                    inputStrides: strides,
+                    outputOffset: 0,
+                    outputStrides: rowMajorStrides(sizes)
+                )
+            ]
+        )
+    }
+}
+
 extension StridedBox {
     var loops: LoopNest {
         LoopNest(dimensions: dimensions, strides: [inputStrides, outputStrides])
@@ -189,6 +216,11 @@ extension Lowering {
             let size = Int64(shape[axis])
             guard known.allSatisfy({ $0 >= -size && $0 < size }) else {
                 throw LoweringProblem(reason: "an index is outside the axis of size \(size)")
+            }
+            let places = known.map { Int($0 < 0 ? $0 + size : $0) }
+            if let copy = CopyKernel(evenly: places, axis: axis, of: shape) {
+                emit(node, .copy(copy), inputs: [x])
+                return
             }
         }
         emit(

@@ -184,7 +184,7 @@ private struct StorageBuilder {
     /// Operands whose element each result element depends on alone, best first.
     private func inPlaceOperands(of node: FusedNode) -> [Int] {
         switch node.kernel {
-        case .unary, .softmax: [0]
+        case .unary, .softmax, .normalize: [0]
         case .binary: [0, 1]
         case .convolution(let kernel):
             kernel.hasResidual ? [1] : kernel.isAffine ? [0] : []

@@ -259,6 +259,23 @@ extension KernelBinder {
                     taskCount: sl_softmax_task_count(isa, &args)
                 )
             ]
+        case .normalize(let rows, let size, let epsilon, let hasScale, let hasShift):
+            var args = sl_normalize_args()
+            (args.rows, args.size, args.epsilon) = (rows, size, epsilon)
+            args.input = UnsafePointer(floats(operands.inputs[0]))
+            if hasScale { args.scale = UnsafePointer(floats(operands.inputs[1])) }
+            if hasShift {
+                args.shift = UnsafePointer(floats(operands.inputs[hasScale ? 2 : 1]))
+            }
+            args.output = floats(operands.output)
+            args.rows_per_task = share(rows, minimum: max(1, 4096 / max(size, 1)))
+            return [
+                KernelCall(
+                    isa.pointee.normalize,
+                    UnsafeRawPointer(store.keep(args)),
+                    taskCount: sl_normalize_task_count(isa, &args)
+                )
+            ]
         case .reduce(let kind, let outer, let axisSize, let inner):
             var args = sl_reduce_args()
             args.kind = kind.code

@@ -95,7 +95,8 @@ package struct KernelBinder {
             return bindPacking(packing, operands)
         case .product(let product):
             return bindProduct(node, product, operands)
-        case .softmax, .reduce, .gather, .cast, .resize, .localResponseNormalization:
+        case .softmax, .normalize, .reduce, .gather, .cast, .resize,
+            .localResponseNormalization:
             return bindRows(node, operands)
         case .map, .lineReduce, .places, .scan, .scatterRows, .suppress:
             return [bindPlain(node, operands)]

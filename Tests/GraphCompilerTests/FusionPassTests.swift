@@ -255,6 +255,108 @@ struct FoldAffinesTests {
     }
 }
 
+@Suite("Normalizations")
+struct NormalizationTests {
+    /// A normalization of the last axis as an operator, or spelled out with squares as `square` says.
+    private func layer(
+        _ shape: [Int],
+        square: BinaryFunction? = nil,
+        vectors: [Int] = [48],
+        seesCentred: Bool = false
+    ) -> GraphSketch {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", shape)
+        let scale = sketch.weights("scale", vectors)
+        let shift = sketch.weights("shift", vectors)
+        guard let square else {
+            let op = Composite.layerNormalization(axis: -1, epsilon: 0.5)
+            sketch.output(sketch.node("y", .composite(op), x, scale, shift))
+            return sketch
+        }
+        let axes = sketch.integers("axes", [-1])
+        let mean = Operator.reduce(
+            Reduction(kind: .mean, keepsDimensions: true, ignoresEmptyAxes: false)
+        )
+        let centred = sketch.node("c", .binary(.subtract), x, sketch.node("m", mean, x, axes))
+        let other = square == .power ? sketch.floats("two", [], [2]) : centred
+        let squares = sketch.node("s", .binary(square), centred, other)
+        let variance = sketch.node("v", mean, squares, axes)
+        let sum = sketch.add("e", variance, sketch.floats("epsilon", [], [0.5]))
+        let root = sketch.node("r", .unary(.sqrt), sum)
+        let result = sketch.node("n", .binary(.divide), centred, root)
+        let scaled = sketch.node("t", .binary(.multiply), result, scale)
+        sketch.output(sketch.add("y", scaled, shift))
+        if seesCentred { sketch.output(centred) }
+        return sketch
+    }
+
+    @Test(
+        "an operator, and what it stands for, are one node",
+        arguments: [nil, BinaryFunction.power, .multiply]
+    )
+    func oneNode(square: BinaryFunction?) throws {
+        for shape in [[2, 3, 48], [5, 48]] {
+            let after = try layer(shape, square: square).around("normalization").after
+            #expect(after.nodes.count == 1)
+            guard case .normalize(let rows, 48, let epsilon, true, true) = after.nodes[0].kernel
+            else {
+                Issue.record("\(after.nodeLines)")
+                continue
+            }
+            #expect(rows == shape.dropLast().reduce(1, *) && epsilon == 0.5)
+            #expect(after.nodes[0].inputs.map { after[$0].name } == ["x", "scale", "shift"])
+            #expect(after[after.nodes[0].output].name.hasPrefix("y"))
+        }
+    }
+
+    @Test("factors that are not those of a row follow it")
+    func otherFactors() throws {
+        let after = try layer([2, 48, 48], vectors: [48, 1]).around("normalization").after
+        #expect(after.nodes.count == 3)
+        guard case .normalize(96, 48, _, false, false) = after.nodes[0].kernel else {
+            Issue.record("\(after.nodeLines)")
+            return
+        }
+    }
+
+    @Test("what the caller sees, and a few long rows, stay spelled out")
+    func staysSpelledOut() throws {
+        let long = layer([2, 1 << 15], square: .multiply, vectors: [1 << 15])
+        for sketch in [layer([2, 3, 48], square: .power, seesCentred: true), long] {
+            let (before, after) = try sketch.around("normalization")
+            #expect(before.dump() == after.dump())
+        }
+        let rows = try layer([8, 1 << 15], vectors: [1 << 15]).around("normalization").after
+        #expect(rows.nodes.count == 1)
+    }
+}
+
+@Suite("Gathers with known indices")
+struct GatherTests {
+    @Test("are copies where indices are evenly spaced")
+    func evenIndicesAreCopies() throws {
+        for (indices, isCopy) in [
+            ([1], true), ([2, 2], true), ([-1, -2, -3], true), ([0, 2], true), ([0, 1, 3], false),
+        ] as [([Int64], Bool)] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [3, 4, 5])
+            let places = sketch.integers("places", indices)
+            sketch.output(sketch.node("y", .gather(axis: 1), x, places))
+            let node = try sketch.lowered().nodes[0]
+            guard case .copy(let copy) = node.kernel else {
+                #expect(!isCopy)
+                continue
+            }
+            #expect(isCopy && copy.boxes.count == 1)
+            let first = indices[0] < 0 ? indices[0] + 4 : indices[0]
+            let step = indices.count > 1 ? indices[1] - indices[0] : 0
+            #expect(copy.boxes[0].inputOffset == Int(first) * 5)
+            #expect(copy.boxes[0].inputStrides == [20, Int(step) * 5, 1])
+            #expect(copy.boxes[0].dimensions == [3, indices.count, 5])
+        }
+    }
+}
+
 @Suite("Epilogues")
 struct EpilogueTests {
     private let convolution = "conv.tile[1x1 8->8 stride 1x1 group 1 parts 1]"
@@ -449,6 +551,21 @@ struct EpilogueTests {
                 "0: a: float32[1x8x4x4] = \(convolution)(x)  # a",
                 "1: y: float32[1x8x4x4] = \(residual)(z, a)  # b",
             ]
+        )
+    }
+
+    @Test("a product takes the residual of a sum with more axes, and writes it with those")
+    func residualOfAView() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 3, 8])
+        let z = sketch.input("z", [2, 3, 16])
+        let product = sketch.node("p", .matmul, x, sketch.weights("w", [8, 16]))
+        sketch.output(sketch.relu("y", sketch.add("sum", z, product)))
+        let lines = try sketch.fused().nodeLines
+        #expect(lines.count == 2)
+        #expect(
+            lines[1] == "1: y: float32[2x3x16] = matrix+residual[8->16](p.a, z) "
+                + "then clamp(0.0, inf)  # p"
         )
     }
 

@@ -327,6 +327,47 @@ import Testing
     }
 
     @Test(
+        "rows are brought to mean 0 and variance 1, in place and cut anywhere",
+        arguments: KernelISA.supported,
+        [(false, false), (true, false), (false, true), (true, true)]
+    )
+    func normalization(isa: KernelISA, affine: (hasScale: Bool, hasShift: Bool)) {
+        var random = SeededGenerator(seed: 23)
+        for (rows, size) in (isa.edgeSizes + [300]).map({ (9, $0) }) + [(2, 5000)] {
+            let input = random.floats(rows * size, in: 3...5)
+            let scale = GuardedBuffer(random.floats(size, in: -2...2))
+            let shift = GuardedBuffer(random.floats(size, in: -2...2))
+            var results: [[Float]] = []
+            for rowsPerTask in [1000, 1, 7] {
+                let data = GuardedBuffer(input)
+                var args = sl_normalize_args()
+                (args.rows, args.size, args.epsilon) = (rows, size, 1e-3)
+                args.input = UnsafePointer(data.pointer)
+                if affine.hasScale { args.scale = UnsafePointer(scale.pointer) }
+                if affine.hasShift { args.shift = UnsafePointer(shift.pointer) }
+                args.output = data.pointer
+                args.rows_per_task = rowsPerTask
+                isa.run(isa.table.pointee.normalize, args, sl_normalize_task_count)
+                #expect(data.isIntact)
+                results.append(data.values)
+            }
+            #expect(results.allSatisfy { $0.map(\.bitPattern) == results[0].map(\.bitPattern) })
+            for row in 0..<rows {
+                let x = (0..<size).map { Double(input[row * size + $0]) }
+                let mean = x.reduce(0, +) / Double(size)
+                let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(size)
+                for (index, value) in x.enumerated() {
+                    let factor = affine.hasScale ? Double(scale.pointer[index]) : 1
+                    let offset = affine.hasShift ? Double(shift.pointer[index]) : 0
+                    let reference =
+                        (value - mean) / (variance + 1e-3).squareRoot() * factor + offset
+                    #expect(agrees(results[0][row * size + index], reference, 2e-5))
+                }
+            }
+        }
+    }
+
+    @Test(
         "reductions match, cut anywhere",
         arguments: KernelISA.supported,
         0...SL_REDUCE_LOG_SUM_EXP.rawValue

@@ -446,6 +446,19 @@ typedef struct {
     size_t rows_per_task;
 } sl_softmax_args;
 
+// Rows of `size` floats brought to mean 0 and variance 1, then scaled and shifted element by
+// element: (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + shift. One task per run of
+// rows_per_task rows.
+typedef struct {
+    size_t rows, size;
+    float epsilon;
+    const float *input;
+    const float *scale;  // of `size` floats, or NULL
+    const float *shift;  // of `size` floats, or NULL
+    float *output;       // may be the input
+    size_t rows_per_task;
+} sl_normalize_args;
+
 // One function on `count` floats. The output may be the input. The floats are `planes` equal parts,
 // each of which is cut into tasks of elements_per_task; task number = piece * planes + plane.
 typedef struct {
@@ -786,6 +799,7 @@ typedef struct {
     sl_task_fn _Nonnull layout;
     sl_task_fn _Nonnull channels;
     sl_task_fn _Nonnull softmax;
+    sl_task_fn _Nonnull normalize;
     sl_task_fn _Nonnull unary;
     sl_task_fn _Nonnull binary;
     sl_task_fn _Nonnull select;
@@ -852,6 +866,7 @@ size_t sl_global_pool_task_count(const sl_isa *_Nonnull isa,
 size_t sl_layout_task_count(const sl_isa *_Nonnull isa, const sl_layout_args *_Nonnull args);
 size_t sl_channels_task_count(const sl_isa *_Nonnull isa, const sl_channels_args *_Nonnull args);
 size_t sl_softmax_task_count(const sl_isa *_Nonnull isa, const sl_softmax_args *_Nonnull args);
+size_t sl_normalize_task_count(const sl_isa *_Nonnull isa, const sl_normalize_args *_Nonnull args);
 size_t sl_unary_task_count(const sl_isa *_Nonnull isa, const sl_unary_args *_Nonnull args);
 size_t sl_binary_task_count(const sl_isa *_Nonnull isa, const sl_binary_args *_Nonnull args);
 size_t sl_select_task_count(const sl_isa *_Nonnull isa, const sl_select_args *_Nonnull args);

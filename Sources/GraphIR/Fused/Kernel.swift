@@ -20,6 +20,9 @@ package enum Kernel: Sendable {
     case globalPool(isAverage: Bool)
     /// Over `axisSize` elements, `inner` apart.
     case softmax(outer: Int, axisSize: Int, inner: Int)
+    /// Rows brought to mean 0 and variance 1. Inputs: x, then factors and offsets of the elements of a
+    /// row, where there are any.
+    case normalize(rows: Int, size: Int, epsilon: Float, hasScale: Bool, hasShift: Bool)
     /// The activation of the node is the function.
     case unary
     case binary(BinaryFunction)
