@@ -332,8 +332,9 @@ private func recognizeSiLU(in graph: FusedGraph) -> FusedGraph {
 }
 
 /// An addition whose one operand is the result of a convolution becomes the end of that
-/// convolution, which runs where the addition stood. The result of a matrix product may be seen with
-/// other axes: its elements stand in the same order.
+/// convolution, which runs where the addition stood.
+///
+/// The result of a matrix product may be seen with other axes: its elements stand in the same order.
 private func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
