@@ -201,7 +201,8 @@ private struct ChannelAffine {
 }
 
 /// Multiplications, additions and normalisations by per-channel constants go into the weights of
-/// the convolution before them; where there is none they become one affine kernel.
+/// the convolution before them, or of all whose results are put together there; where there is none
+/// they become one affine kernel.
 private func foldAffines(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
@@ -221,6 +222,8 @@ private func foldAffines(in graph: FusedGraph) -> FusedGraph {
                 activation: node.activation
             )
             editor.nodes[before] = nil
+        } else if editor.apply(affine, of: node, at: index) {
+            continue
         } else if case .binary = node.kernel {
             let shape = graph[node.output].type.shape
             guard shape.count == 4, graph[affine.input].type.shape == shape else { continue }
@@ -236,6 +239,91 @@ private func foldAffines(in graph: FusedGraph) -> FusedGraph {
         }
     }
     return editor.finish()
+}
+
+extension Editor {
+    /// The convolutions whose results, read by nothing else, a node puts together channel after channel;
+    /// nil where there are others or they end in an activation.
+    private func convolutions(joinedBy node: FusedNode) -> [Int]? {
+        let shape = graph[node.output].type.shape
+        guard case .copy(let copy) = node.kernel, copy.fill == nil, shape.count == 4,
+            copy.boxes.count == node.inputs.count
+        else { return nil }
+        var start = 0
+        var producers: [Int] = []
+        for (number, box) in copy.boxes.enumerated() {
+            let part = graph[node.inputs[number]].type.shape
+            let whole = StridedBox(
+                input: number,
+                dimensions: part,
+                inputOffset: 0,
+                inputStrides: rowMajorStrides(part),
+                outputOffset: start * shape[2] * shape[3],
+                outputStrides: rowMajorStrides(shape)
+            )
+            guard box == whole, let producer = onlyProducer(of: node.inputs[number]),
+                case .convolution = nodes[producer]?.kernel,
+                nodes[producer]?.activation == Activation.none
+            else { return nil }
+            producers.append(producer)
+            start += part[1]
+        }
+        return producers
+    }
+
+    /// Applies a map of channels that follows convolutions put together to each of them.
+    fileprivate mutating func apply(
+        _ affine: ChannelAffine,
+        of node: FusedNode,
+        at index: Int
+    ) -> Bool {
+        guard let before = onlyProducer(of: affine.input), let join = nodes[before],
+            let producers = convolutions(joinedBy: join)
+        else { return false }
+        let kernels = producers.compactMap { index -> ConvolutionKernel? in
+            guard case .convolution(let kernel) = nodes[index]?.kernel else { return nil }
+            return kernel.hasResidual ? nil : kernel
+        }
+        guard kernels.count == producers.count else { return false }
+        var first = 0
+        for (producer, var kernel) in zip(producers, kernels) {
+            let places = (first..<first + kernel.outputChannels).map { Int64($0) }
+            let own = ChannelAffine(
+                input: affine.input,
+                scale: affine.scale?.gathered(places),
+                shift: affine.shift?.gathered(places)
+            )
+            for part in kernel.parts.indices { kernel.parts[part].weights.apply(own) }
+            nodes[producer]?.kernel = .convolution(kernel)
+            first += kernel.outputChannels
+        }
+        finish(join, at: before, with: node.activation, of: producers, in: node, at: index)
+        return true
+    }
+
+    /// Applies the function of node `index` to each of the convolutions whose results it follows.
+    fileprivate mutating func activateParts(of node: FusedNode, at index: Int) -> Bool {
+        guard let before = onlyProducer(of: node.inputs[0]), let join = nodes[before],
+            let producers = convolutions(joinedBy: join)
+        else { return false }
+        finish(join, at: before, with: node.activation, of: producers, in: node, at: index)
+        return true
+    }
+
+    /// The convolutions end in an activation, and are put together where `node` was.
+    private mutating func finish(
+        _ join: FusedNode,
+        at before: Int,
+        with activation: Activation,
+        of producers: [Int],
+        in node: FusedNode,
+        at index: Int
+    ) {
+        for producer in producers { nodes[producer]?.activation = activation }
+        nodes[before] = nil
+        nodes[index] = join
+        nodes[index]?.output = node.output
+    }
 }
 
 private func channelAffine(of node: FusedNode, in graph: FusedGraph) -> ChannelAffine? {
@@ -387,6 +475,7 @@ private func fuseActivations(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
     for (index, node) in graph.nodes.enumerated() {
         guard case .unary = node.kernel, node.activation != .none,
+            !editor.activateParts(of: node, at: index),
             let before = editor.onlyProducer(of: node.inputs[0]),
             var producer = editor.nodes[before], producer.activation == .none,
             producer.kernel.takesActivation, graph[producer.output].type.dtype == .float32

@@ -331,6 +331,52 @@ struct NormalizationTests {
     }
 }
 
+@Suite("Maps and functions after a concat")
+struct ConcatFusionTests {
+    /// relu(normalize(concat(a, b))), where the caller may see the result of b.
+    private func layer(seesPart: Bool = false, joinsInput: Bool = false) -> GraphSketch {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [2, 8, 4, 4])
+        let a = sketch.convolution("a", x, from: 8, to: 24)
+        let b = joinsInput ? x : sketch.convolution("b", x, from: 8, to: 8, kernel: 3)
+        let joined = sketch.node("joined", .concat(axis: 1), a, b)
+        let vectors = ["gamma", "beta", "mean", "variance"].map { sketch.weights($0, [32]) }
+        let normal = sketch.node("bn", .batchNormalization(epsilon: 1e-5), [joined] + vectors)
+        sketch.output(sketch.relu("y", normal))
+        if seesPart { sketch.output(b) }
+        return sketch
+    }
+
+    @Test("go into each of the convolutions that are put together")
+    func eachConvolution() throws {
+        let after = try layer().around("activation").after
+        #expect(after.nodes.count == 3)
+        for node in after.nodes.dropLast() {
+            guard case .convolution(let kernel) = node.kernel else {
+                Issue.record("\(after.nodeLines)")
+                continue
+            }
+            #expect(node.activation == .clamp(lower: 0, upper: .infinity))
+            let weights = kernel.parts[0].weights
+            #expect(weights.scale?.type.shape == [kernel.outputChannels])
+            #expect(weights.bias?.type.shape == [kernel.outputChannels])
+        }
+        #expect(after.nodes[2].activation == .none && after[after.nodes[2].output].name == "y")
+    }
+
+    @Test("stay where they are when something else is put there, or is seen")
+    func othersStay() throws {
+        for sketch in [layer(seesPart: true), layer(joinsInput: true)] {
+            let after = try sketch.around("activation").after
+            let convolutions = after.nodes.filter {
+                if case .convolution = $0.kernel { true } else { false }
+            }
+            #expect(convolutions.last?.activation == .clamp(lower: 0, upper: .infinity))
+            #expect(convolutions.dropLast().allSatisfy { $0.activation == .none })
+        }
+    }
+}
+
 @Suite("Gathers with known indices")
 struct GatherTests {
     @Test("are copies where indices are evenly spaced")
