@@ -51,24 +51,21 @@ static void SL_FN(sl_channels)(const void *erased, size_t task, float *scratch) 
     const size_t blocks = sl_group_count(args->channels, VEC_LANES);
     const sl_row_task at = sl_row_task_at(task, blocks, args->pixels, args->pixels_per_task);
     const sl_span channels = sl_group_span(args->channels, VEC_LANES, at.plane);
-    const size_t block_floats = args->pixels * VEC_LANES;
-    const size_t first = at.rows.first * VEC_LANES;
+    const size_t first = at.image * args->image_stride + at.rows.first * VEC_LANES;
 
     channel_part parts[VEC_LANES];
     size_t count = 0;
     for (size_t c = channels.first; c < channels.end; c++) {
         const sl_channel_source source = args->sources[c];
         const float *const block = args->inputs[source.input] +
-                                   at.image * args->in_image_strides[source.input] +
-                                   source.channel / VEC_LANES * block_floats + first;
+                                   source.channel / VEC_LANES * args->block_stride + first;
         size_t k = 0;
         while (k < count && parts[k].from != block) k++;
         if (k == count) parts[count++] = (channel_part){.from = block};
         parts[k].index[c - channels.first] = (int32_t)(source.channel % VEC_LANES);
         parts[k].own[c - channels.first] = 1;
     }
-    float *const output =
-        args->output + at.image * args->out_image_stride + at.plane * block_floats + first;
+    float *const output = args->output + at.plane * args->block_stride + first;
     const size_t pixels = at.rows.end - at.rows.first;
     switch (count) {
         case 1:

@@ -366,7 +366,8 @@ static void SL_FN(map_pixels)(const sl_conv_args *args, const cell_run *run, con
         float *const to = scratch + c / VEC_LANES * plan->block_stride;
         vec scale = vec_splat(1), shift = vec_zero();
         if (affine->scale != NULL) {
-            scale = vec_load(affine->scale + plan->image * affine->scale_image_stride + channel);
+            scale = vec_load(affine->scale + plan->image * affine->scale_image_stride +
+                             block * affine->scale_block_stride);
         }
         if (affine->shift != NULL) shift = vec_load(affine->shift + channel);
         for (size_t i = 0; i < pixels * VEC_LANES; i += VEC_LANES) {

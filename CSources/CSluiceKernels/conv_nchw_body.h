@@ -83,8 +83,9 @@ static void SL_FN(copy_planar_row)(const sl_input_affine *affine, size_t image, 
         return;
     }
     const float *const factors = affine->scale;
-    const vec scale =
-        vec_splat(factors == NULL ? 1 : factors[image * affine->scale_image_stride + c]);
+    const size_t at = image * affine->scale_image_stride +
+                      c / VEC_LANES * affine->scale_block_stride + c % VEC_LANES;
+    const vec scale = vec_splat(factors == NULL ? 1 : factors[at]);
     const vec shift = vec_splat(affine->shift == NULL ? 0 : affine->shift[c]);
     const vec low = vec_splat(affine->low), high = vec_splat(affine->high);
     size_t i = 0;

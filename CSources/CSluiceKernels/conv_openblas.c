@@ -33,12 +33,13 @@ size_t sl_conv_openblas_scratch_floats(const sl_isa *isa, const sl_conv_args *ar
 }
 
 // Maps `count` channels from `first` on in place.
-static void apply_affine(const sl_input_affine *affine, size_t image, size_t first, size_t count,
-                         float *row) {
+static void apply_affine(const sl_input_affine *affine, size_t lanes, size_t image, size_t first,
+                         size_t count, float *row) {
     for (size_t i = 0; i < count; i++) {
         const size_t c = first + i;
-        const float scale =
-            affine->scale == NULL ? 1 : affine->scale[image * affine->scale_image_stride + c];
+        const size_t at = image * affine->scale_image_stride +
+                          c / lanes * affine->scale_block_stride + c % lanes;
+        const float scale = affine->scale == NULL ? 1 : affine->scale[at];
         const float shift = affine->shift == NULL ? 0 : affine->shift[c];
         row[i] = fminf(fmaxf(fmaf(row[i], scale, shift), affine->low), affine->high);
     }
@@ -62,7 +63,9 @@ static void gather_row(const sl_isa *isa, const sl_conv_args *args, size_t image
             const float *const from =
                 block + (size_t)y * args->in_row_stride + (size_t)x * args->in_pixel_stride;
             memcpy(row, from, count * sizeof(float));
-            if (args->affine.is_applied) apply_affine(&args->affine, image_number, c, count, row);
+            if (args->affine.is_applied) {
+                apply_affine(&args->affine, isa->lanes, image_number, c, count, row);
+            }
         }
     }
 }

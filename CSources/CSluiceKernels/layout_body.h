@@ -88,7 +88,7 @@ static void SL_FN(sl_layout)(const void *erased, size_t task, float *scratch) {
     const size_t count = channels.end - channels.first;
     const size_t first = at.rows.first, pixels = at.rows.end - first;
 
-    const size_t blocked = channels.first * args->pixels + first * VEC_LANES;
+    const size_t blocked = at.plane * args->block_stride + first * VEC_LANES;
     const size_t plain = args->channels_last ? first * args->channels + channels.first
                                              : channels.first * args->pixels + first;
     const float *const input = args->input + at.image * args->in_image_stride;

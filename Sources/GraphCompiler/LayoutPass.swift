@@ -187,10 +187,14 @@ private struct LayoutPass {
             emit(node, .blocked)
             return
         }
-        if copiesWholeImages(node, copy), source.isReadInBlocks(node.output, uses),
-            node.inputs.contains(where: { blocked[$0] != nil })
+        if source.isReadInBlocks(node.output, uses),
+            node.inputs.contains(where: { blocked[$0] != nil }),
+            let boxes = imagesInBlocks(node, copy)
         {
             node.inputs = node.inputs.map { source[$0].constant == nil ? inBlocks($0) : $0 }
+            var blockedCopy = copy
+            blockedCopy.boxes = boxes
+            node.kernel = .copy(blockedCopy)
             emit(node, .blocked)
             return
         }
@@ -256,45 +260,96 @@ private struct LayoutPass {
         return channel == shape[1]
     }
 
-    /// Whether the node copies images of whole channel blocks, or repeats a number over such: the same
-    /// elements stand at the same places in both layouts.
-    private func copiesWholeImages(_ node: FusedNode, _ copy: CopyKernel) -> Bool {
+    /// The boxes of a node that copies images of whole channel blocks, or repeats a number over such, in
+    /// blocked form; nil when it does something else.
+    private func imagesInBlocks(_ node: FusedNode, _ copy: CopyKernel) -> [StridedBox]? {
         let shape = source[node.output].type.shape
         guard shape.count == 4, source[node.output].type.dtype == .float32, copy.fill == nil,
             shape[1].isMultiple(of: lanes)
-        else { return false }
-        return copy.boxes.allSatisfy { box in
+        else { return nil }
+        let boxes = copy.boxes.compactMap { box -> StridedBox? in
             let part = source[node.inputs[box.input]].type.shape
             let image = Array(box.dimensions.dropFirst())
             guard image.count == 3, image[0].isMultiple(of: lanes), image[1...] == shape[2...],
                 Array(box.outputStrides.dropFirst()) == rowMajorStrides(image),
-                box.outputOffset.isMultiple(of: image.reduce(1, *))
-            else { return false }
+                let to = blockedRun(
+                    of: box.dimensions,
+                    from: box.outputOffset,
+                    step: box.outputStrides[0],
+                    in: shape
+                )
+            else { return nil }
+            let plane = image[1] * image[2] * lanes
+            var blocked = StridedBox(
+                input: box.input,
+                dimensions: [image[0] / lanes, box.dimensions[0], plane],
+                inputOffset: box.inputOffset,
+                inputStrides: [0, 0, 0],
+                outputOffset: to.offset,
+                outputStrides: to.strides
+            )
             if source[node.inputs[box.input]].constant != nil {
-                return box.inputStrides.allSatisfy { $0 == 0 }
+                return box.inputStrides.allSatisfy { $0 == 0 } ? blocked : nil
             }
-            return part.count == 4 && Array(part.dropFirst()) == image
-                && Array(box.inputStrides.dropFirst()) == rowMajorStrides(image)
-                && box.inputOffset.isMultiple(of: image.reduce(1, *))
+            guard part.count == 4, Array(part.dropFirst()) == image,
+                Array(box.inputStrides.dropFirst()) == rowMajorStrides(image),
+                let from = blockedRun(
+                    of: box.dimensions,
+                    from: box.inputOffset,
+                    step: box.inputStrides[0],
+                    in: part
+                )
+            else { return nil }
+            (blocked.inputOffset, blocked.inputStrides) = from
+            return blocked
         }
+        return boxes.count == copy.boxes.count ? boxes : nil
     }
 
-    /// The boxes of a channel concat in blocked form: whole blocks of each image.
+    /// Where a run of images of whole channel blocks, `step` elements apart, stands in a blocked tensor of
+    /// `shape`: strides of blocks, images and elements.
+    private func blockedRun(
+        of run: [Int],
+        from offset: Int,
+        step: Int,
+        in shape: [Int]
+    ) -> (offset: Int, strides: [Int])? {
+        let plane = shape[2] * shape[3] * lanes
+        let own = run[1] / lanes, all = shape[1] / lanes
+        guard plane > 0, offset.isMultiple(of: plane), step.isMultiple(of: plane) else { return nil }
+        let (image, block) = (offset / plane).quotientAndRemainder(dividingBy: all)
+        let blocks = step / plane
+        let last = run[0] > 1 ? block + (run[0] - 1) * blocks : block
+        guard block + own <= all else { return nil }
+        let between: Int
+        if run[0] == 1 {
+            between = 0
+        } else if blocks.isMultiple(of: all) {
+            between = blocks / all * plane
+        } else if last + own <= all {
+            between = blocks * shape[0] * plane
+        } else {
+            return nil
+        }
+        return ((block * shape[0] + image) * plane, [shape[0] * plane, between, 1])
+    }
+
+    /// The boxes of a channel concat in blocked form: whole blocks, which lie one after the other.
     private func blockedBoxes(_ node: FusedNode) -> [StridedBox] {
         let shape = source[node.output].type.shape
         let blocks = { (channels: Int) in (channels + lanes - 1) / lanes }
-        let plane = shape[2] * shape[3] * lanes
+        let block = shape[0] * shape[2] * shape[3] * lanes
         var start = 0
         return node.inputs.indices.map { index in
             let count = blocks(result[node.inputs[index]].type.shape[1])
             defer { start += count }
             return StridedBox(
                 input: index,
-                dimensions: [shape[0], count * plane],
+                dimensions: [count * block],
                 inputOffset: 0,
-                inputStrides: [count * plane, 1],
-                outputOffset: start * plane,
-                outputStrides: [blocks(shape[1]) * plane, 1]
+                inputStrides: [1],
+                outputOffset: start * block,
+                outputStrides: [1]
             )
         }
     }

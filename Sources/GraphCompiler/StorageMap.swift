@@ -114,8 +114,9 @@ private struct StorageBuilder {
             // One pixel: a block is its channels.
             let shape = graph[toBlocked ? node.output : source].type.shape
             guard shape[2] * shape[3] == 1 else { return false }
-            if shape[1].isMultiple(of: lanes) { return true }
-            return !toBlocked && shape[0] == 1
+            // Of several images a block has the channels of all.
+            guard shape[0] == 1 else { return shape[1] == lanes }
+            return !toBlocked || shape[1].isMultiple(of: lanes)
         default:
             return false
         }

@@ -32,7 +32,7 @@ extension KernelBinder {
         args.depthwise.out_row_stride = projection.part.outputWidth * lanes
 
         let output = blockedStrides(
-            channels: projection.part.outputChannels,
+            images: kernel.images,
             height: projection.part.outputHeight,
             width: projection.part.outputWidth
         )

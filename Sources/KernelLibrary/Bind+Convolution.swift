@@ -80,22 +80,23 @@ extension KernelBinder {
         args.high = affine.upper
         if affine.hasScale {
             args.scale = UnsafePointer(floats(operands.inputs[place]))
-            args.scale_image_stride = affine.isPerImage ? blocks(kernel.channels) * lanes : 0
+            args.scale_image_stride = affine.isPerImage ? lanes : 0
+            args.scale_block_stride = affine.isPerImage ? kernel.images * lanes : lanes
             place += 1
         }
         if affine.hasShift { args.shift = UnsafePointer(floats(operands.inputs[place])) }
         return args
     }
 
-    /// Strides of a blocked tensor of `channels` x height x width.
+    /// Strides of a blocked tensor: channel blocks, in each the images, in each the rows.
     func blockedStrides(
-        channels: Int,
+        images: Int,
         height: Int,
         width: Int
     ) -> (image: Int, block: Int, row: Int) {
         let row = width * lanes
-        let block = height * row
-        return (blocks(channels) * block, block, row)
+        let image = height * row
+        return (image, images * image, row)
     }
 
     /// A region of the output, by the taps that are inside the image there.
@@ -188,7 +189,7 @@ extension KernelBinder {
             args.input = UnsafePointer(context.input)
         } else {
             let input = blockedStrides(
-                channels: kernel.channels * kernel.group,
+                images: kernel.images,
                 height: kernel.inputHeight,
                 width: kernel.inputWidth
             )
@@ -209,7 +210,7 @@ extension KernelBinder {
             start = context.firstOutput
         } else {
             let output = blockedStrides(
-                channels: kernel.outputChannels,
+                images: kernel.images,
                 height: kernel.outputHeight,
                 width: kernel.outputWidth
             )
@@ -253,7 +254,7 @@ extension KernelBinder {
         var args = boundPlanarArguments(context)
         let size = kernel.storedSize
         let output = blockedStrides(
-            channels: kernel.outputChannels,
+            images: kernel.images,
             height: size.height,
             width: size.width
         )
@@ -303,12 +304,12 @@ extension KernelBinder {
     private func bindDepthwise(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         let input = blockedStrides(
-            channels: kernel.group,
+            images: kernel.images,
             height: kernel.inputHeight,
             width: kernel.inputWidth
         )
         let output = blockedStrides(
-            channels: kernel.outputChannels,
+            images: kernel.images,
             height: kernel.outputHeight,
             width: kernel.outputWidth
         )
@@ -358,12 +359,12 @@ extension KernelBinder {
     private func bindGrouped(_ context: ConvolutionContext) -> KernelCall {
         let kernel = context.kernel
         let input = blockedStrides(
-            channels: kernel.channels * kernel.group,
+            images: kernel.images,
             height: kernel.inputHeight,
             width: kernel.inputWidth
         )
         let output = blockedStrides(
-            channels: kernel.outputChannels,
+            images: kernel.images,
             height: kernel.outputHeight,
             width: kernel.outputWidth
         )

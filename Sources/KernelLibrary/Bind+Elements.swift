@@ -54,7 +54,7 @@ extension KernelBinder {
         let value = graph[id]
         if value.layout == .blocked {
             let shape = value.type.shape
-            return [shape[0], blocks(shape[1]), shape[2], shape[3], lanes]
+            return [blocks(shape[1]), shape[0], shape[2], shape[3], lanes]
         }
         return value.type.shape
     }
@@ -67,7 +67,7 @@ extension KernelBinder {
         }
         // Row-major operands of blocked results are scalars or one value per channel.
         if value.type.elementCount == 1 { return [0, 0, 0, 0, 0] }
-        return [0, lanes, 0, 0, 1]
+        return [lanes, 0, 0, 0, 1]
     }
 
     func bindBinary(

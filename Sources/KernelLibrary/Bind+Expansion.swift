@@ -14,7 +14,7 @@ extension KernelBinder {
         args.conv.activation = depthwise.activation.code
         args.conv.residual = nil
         let output = blockedStrides(
-            channels: kernel.outputChannels,
+            images: kernel.images,
             height: depthwise.part.outputHeight,
             width: depthwise.part.outputWidth
         )

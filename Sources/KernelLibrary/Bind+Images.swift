@@ -21,13 +21,15 @@ extension KernelBinder {
         args.images = UInt32(input[0])
         args.blocks = UInt32(blocks(input[1]))
         args.input = UnsafePointer(floats(operands.inputs[0]))
-        args.in_row_stride = input[3] * lanes
-        args.in_block_stride = plane(node.inputs[0]) * lanes
-        args.in_image_stride = blocks(input[1]) * args.in_block_stride
+        let from = blockedStrides(images: input[0], height: input[2], width: input[3])
+        args.in_row_stride = from.row
+        args.in_block_stride = from.block
+        args.in_image_stride = from.image
         args.output = floats(operands.output)
-        args.out_row_stride = output[3] * lanes
-        args.out_block_stride = plane(node.output) * lanes
-        args.out_image_stride = blocks(input[1]) * args.out_block_stride
+        let to = blockedStrides(images: input[0], height: output[2], width: output[3])
+        args.out_row_stride = to.row
+        args.out_block_stride = to.block
+        args.out_image_stride = to.image
         args.activation = node.activation.code
         args.rows_per_task = rowsPerTask(
             images: input[0],
@@ -56,11 +58,13 @@ extension KernelBinder {
         args.pixels = plane(node.inputs[0])
         args.is_average = isAverage
         args.input = UnsafePointer(floats(operands.inputs[0]))
-        args.in_block_stride = args.pixels * lanes
-        args.in_image_stride = blocks(input[1]) * args.in_block_stride
+        let from = blockedStrides(images: input[0], height: args.pixels, width: 1)
+        args.in_block_stride = from.block
+        args.in_image_stride = from.image
         args.output = floats(operands.output)
-        args.out_block_stride = lanes
-        args.out_image_stride = blocks(input[1]) * lanes
+        let to = blockedStrides(images: input[0], height: 1, width: 1)
+        args.out_block_stride = to.block
+        args.out_image_stride = to.image
         args.activation = node.activation.code
         return [
             KernelCall(
@@ -81,7 +85,7 @@ extension KernelBinder {
         let shape = shape(image)
         let pixels = plane(image)
         let dense = shape[1] * pixels
-        let padded = blocks(shape[1]) * lanes * pixels
+        let blocked = blockedStrides(images: shape[0], height: pixels, width: 1)
         var args = sl_layout_args()
         args.images = UInt32(shape[0])
         args.channels = UInt32(shape[1])
@@ -89,9 +93,10 @@ extension KernelBinder {
         args.to_blocked = toBlocked
         args.channels_last = channelsLast
         args.input = UnsafePointer(floats(operands.inputs[0]))
-        args.in_image_stride = toBlocked ? dense : padded
+        args.in_image_stride = toBlocked ? dense : blocked.image
         args.output = floats(operands.output)
-        args.out_image_stride = toBlocked ? padded : dense
+        args.out_image_stride = toBlocked ? blocked.image : dense
+        args.block_stride = blocked.block
         args.pixels_per_task = pixelsPerTask(shape)
         return [
             KernelCall(
@@ -121,11 +126,10 @@ extension KernelBinder {
         args.inputs = store.keep(
             operands.inputs.map { Optional(UnsafePointer(floats($0))) }
         )
-        args.in_image_strides = store.keep(
-            node.inputs.map { blocks(self.shape($0)[1]) * lanes * pixels }
-        )
         args.output = floats(operands.output)
-        args.out_image_stride = blocks(shape[1]) * lanes * pixels
+        let blocked = blockedStrides(images: shape[0], height: pixels, width: 1)
+        args.image_stride = blocked.image
+        args.block_stride = blocked.block
         args.pixels_per_task = pixelsPerTask(shape)
         return [
             KernelCall(

@@ -108,6 +108,7 @@ private struct ConvCase {
             let padded = (channels + lanes - 1) / lanes * lanes
             if random.chance(2) {
                 args.affine.scale_image_stride = random.chance(2) ? padded : 0
+                args.affine.scale_block_stride = lanes
                 scale = ConvBuffer(random.floats(padded * Int(args.images)))
             }
             if random.chance(2) { shift = ConvBuffer(random.floats(padded)) }

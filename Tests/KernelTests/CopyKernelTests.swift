@@ -30,14 +30,16 @@ import Testing
                 args.input = UnsafePointer(planar.pointer)
                 args.in_image_stride = channels * pixels
                 args.output = blocked.pointer
-                args.out_image_stride = blocks * lanes * pixels
+                args.out_image_stride = lanes * pixels
+                args.block_stride = 2 * lanes * pixels
                 isa.run(isa.table.pointee.layout, args, sl_layout_task_count)
                 let wrong = blocked.values.indices.first { index in
-                    let (image, rest) = index.quotientAndRemainder(
+                    let (block, rest) = index.quotientAndRemainder(dividingBy: args.block_stride)
+                    let (image, place) = rest.quotientAndRemainder(
                         dividingBy: args.out_image_stride
                     )
-                    let channel = rest / lanes / pixels * lanes + rest % lanes
-                    let pixel = rest / lanes % pixels
+                    let channel = block * lanes + place % lanes
+                    let pixel = place / lanes
                     let source =
                         image * channels * pixels
                         + (channelsLast
@@ -86,35 +88,30 @@ import Testing
                 Array(repeating: .nan, count: 2 * blocks(count) * lanes * pixels)
             )
             let pointers = inputs.map { Optional(UnsafePointer($0.pointer)) }
-            let strides = sizes.map { blocks($0) * lanes * pixels }
             sources.withUnsafeBufferPointer { sources in
                 pointers.withUnsafeBufferPointer { pointers in
-                    strides.withUnsafeBufferPointer { strides in
-                        var args = sl_channels_args()
-                        args.images = 2
-                        args.channels = UInt32(count)
-                        args.pixels = pixels
-                        args.sources = sources.baseAddress
-                        args.inputs = pointers.baseAddress
-                        args.in_image_strides = strides.baseAddress
-                        args.output = output.pointer
-                        args.out_image_stride = blocks(count) * lanes * pixels
-                        args.pixels_per_task = draw(pixels)
-                        isa.run(isa.table.pointee.channels, args, sl_channels_task_count)
-                    }
+                    var args = sl_channels_args()
+                    args.images = 2
+                    args.channels = UInt32(count)
+                    args.pixels = pixels
+                    args.sources = sources.baseAddress
+                    args.inputs = pointers.baseAddress
+                    args.output = output.pointer
+                    args.image_stride = lanes * pixels
+                    args.block_stride = 2 * lanes * pixels
+                    args.pixels_per_task = draw(pixels)
+                    isa.run(isa.table.pointee.channels, args, sl_channels_task_count)
                 }
             }
-            let at = { (image: Int, channel: Int, pixel: Int, channels: Int) in
-                ((image * blocks(channels) + channel / lanes) * pixels + pixel) * lanes
-                    + channel % lanes
+            let at = { (image: Int, channel: Int, pixel: Int) in
+                ((channel / lanes * 2 + image) * pixels + pixel) * lanes + channel % lanes
             }
             var wrong = 0
             for image in 0..<2 {
                 for (channel, source) in sources.enumerated() {
-                    let size = sizes[Int(source.input)]
                     for pixel in 0..<pixels {
-                        let from = at(image, Int(source.channel), pixel, size)
-                        let to = at(image, channel, pixel, count)
+                        let from = at(image, Int(source.channel), pixel)
+                        let to = at(image, channel, pixel)
                         if output.pointer[to] != inputs[Int(source.input)].pointer[from] {
                             wrong += 1
                         }

@@ -312,6 +312,7 @@ struct WindowKernelTests {
                 args.affine.is_applied = true
                 args.affine.scale = UnsafePointer(scale.base)
                 args.affine.scale_image_stride = isPerImage ? channels : 0
+                args.affine.scale_block_stride = Int(isa.pointee.lanes)
                 args.affine.shift = shift.map { UnsafePointer($0.base) }
                 (args.affine.low, args.affine.high) = (low, .infinity)
             }

@@ -88,11 +88,12 @@ typedef struct {
 } sl_next_reads;
 
 // What happens to input before it is multiplied: min(max(x * scale[c] + shift[c], low), high).
-// Both vectors have a whole number of channel vectors; NULL stands for ones or zeros.
+// Both have a whole number of channel vectors; NULL stands for ones or zeros.
 typedef struct {
     bool is_applied;
     const float *scale;
-    size_t scale_image_stride;  // floats from one image's factors to the next's
+    // Floats from one image's factors to the next's, and from those of a channel vector to the next.
+    size_t scale_image_stride, scale_block_stride;
     const float *shift;
     float low, high;
 } sl_input_affine;
@@ -412,15 +413,16 @@ typedef struct {
     bool to_blocked;
     bool channels_last;
     const float *input;
-    size_t in_image_stride;  // blocked: also in/out block stride = pixels * lanes
+    size_t in_image_stride;
     float *output;
     size_t out_image_stride;
+    size_t block_stride;  // of the blocked tensor
     size_t pixels_per_task;
 } sl_layout_args;
 
 // Channels of blocked tensors of the same size, put together in any order: channel c of the output
-// is channel sources[c].channel of input sources[c].input. Padding lanes are not defined. Block
-// strides are pixels * lanes. Tasks as of sl_layout_args.
+// is channel sources[c].channel of input sources[c].input. Padding lanes are not defined. Tasks as of
+// sl_layout_args.
 typedef struct {
     uint32_t input;
     uint32_t channel;
@@ -431,9 +433,8 @@ typedef struct {
     size_t pixels;
     const sl_channel_source *sources;
     const float *const *inputs;
-    const size_t *in_image_strides;
     float *output;
-    size_t out_image_stride;
+    size_t image_stride, block_stride;  // of inputs and output
     size_t pixels_per_task;
 } sl_channels_args;
 

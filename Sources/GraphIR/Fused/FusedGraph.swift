@@ -1,7 +1,8 @@
 /// How the elements of a value stand in memory.
 package enum Layout: Hashable, Sendable {
     case rowMajor
-    /// NCHWc: channels in blocks of the vector width, the block innermost.
+    /// CNHWc: channels in blocks of the vector width, the channels of a block innermost, its number
+    /// outermost, so that tensors joined along channels lie one after the other.
     case blocked
     /// Panels that `packMatrices` wrote; `byteCount` is what the catalogue said.
     case packed(byteCount: Int)
