@@ -57,8 +57,8 @@ static void SL_FN(sl_channels)(const void *erased, size_t task, float *scratch) 
     size_t count = 0;
     for (size_t c = channels.first; c < channels.end; c++) {
         const sl_channel_source source = args->sources[c];
-        const float *const block = args->inputs[source.input] +
-                                   source.channel / VEC_LANES * args->block_stride + first;
+        const float *const block =
+            args->inputs[source.input] + source.channel / VEC_LANES * args->block_stride + first;
         size_t k = 0;
         while (k < count && parts[k].from != block) k++;
         if (k == count) parts[count++] = (channel_part){.from = block};

@@ -37,8 +37,8 @@ static void apply_affine(const sl_input_affine *affine, size_t lanes, size_t ima
                          size_t count, float *row) {
     for (size_t i = 0; i < count; i++) {
         const size_t c = first + i;
-        const size_t at = image * affine->scale_image_stride +
-                          c / lanes * affine->scale_block_stride + c % lanes;
+        const size_t at =
+            image * affine->scale_image_stride + c / lanes * affine->scale_block_stride + c % lanes;
         const float scale = affine->scale == NULL ? 1 : affine->scale[at];
         const float shift = affine->shift == NULL ? 0 : affine->shift[c];
         row[i] = fminf(fmaxf(fmaf(row[i], scale, shift), affine->low), affine->high);

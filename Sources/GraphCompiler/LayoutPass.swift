@@ -316,7 +316,9 @@ private struct LayoutPass {
     ) -> (offset: Int, strides: [Int])? {
         let plane = shape[2] * shape[3] * lanes
         let own = run[1] / lanes, all = shape[1] / lanes
-        guard plane > 0, offset.isMultiple(of: plane), step.isMultiple(of: plane) else { return nil }
+        guard plane > 0, offset.isMultiple(of: plane), step.isMultiple(of: plane) else {
+            return nil
+        }
         let (image, block) = (offset / plane).quotientAndRemainder(dividingBy: all)
         let blocks = step / plane
         let last = run[0] > 1 ? block + (run[0] - 1) * blocks : block

@@ -76,33 +76,46 @@ extension Lowering {
         emit(node, .copy(.transposition(of: shape, permutation)), inputs: [x])
     }
 
+    /// A concat that begins with the parts of one before it goes on from that: where features are put
+    /// together again and again, each is appended once.
     mutating func lowerConcat(_ node: Node, axis: Int) throws(LoweringProblem) {
         guard let target = node.outputs[0] else { return }
         let shape = type(target).shape
         let axis = axis < 0 ? axis + shape.count : axis
         let strides = rowMajorStrides(shape)
+        let all = node.inputs.compactMap { $0 }.filter { type($0).elementCount > 0 }
+            .map { operand($0) }
+        if all.count == 1, result[all[0]].type == type(target) {
+            define(target, as: all[0])
+            return
+        }
+        var parts = all
+        for count in stride(from: all.count - 1, through: 2, by: -1) {
+            let known = JoinedValues(axis: axis, parts: Array(all.prefix(count)))
+            guard let whole = joined[known] else { continue }
+            parts = [whole] + all.dropFirst(count)
+            break
+        }
         var boxes: [StridedBox] = []
-        var inputs: [ValueID] = []
         var start = 0
-        for case let id? in node.inputs {
-            let part = type(id).shape
-            let value = operand(id)
-            if part.reduce(1, *) > 0 {
-                boxes.append(
-                    StridedBox(
-                        input: inputs.count,
-                        dimensions: part,
-                        inputOffset: 0,
-                        inputStrides: rowMajorStrides(part),
-                        outputOffset: start * strides[axis],
-                        outputStrides: strides
-                    )
+        for (index, id) in parts.enumerated() {
+            let part = result[id].type.shape
+            boxes.append(
+                StridedBox(
+                    input: index,
+                    dimensions: part,
+                    inputOffset: 0,
+                    inputStrides: rowMajorStrides(part),
+                    outputOffset: start * strides[axis],
+                    outputStrides: strides
                 )
-                inputs.append(value)
-            }
+            )
             start += part[axis]
         }
-        emit(node, .copy(CopyKernel(boxes: boxes)), inputs: inputs)
+        emit(node, .copy(CopyKernel(boxes: boxes)), inputs: parts)
+        if let output = result.nodes.last?.output {
+            joined[JoinedValues(axis: axis, parts: all)] = output
+        }
     }
 
     mutating func lowerSplit(_ node: Node, axis: Int) throws(LoweringProblem) {

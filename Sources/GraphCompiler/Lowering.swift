@@ -19,6 +19,14 @@ struct Lowering {
     /// Fused value of each source value.
     private var fused: [ValueID?]
     var problems: [String] = []
+    /// What was put together so far.
+    var joined: [JoinedValues: ValueID] = [:]
+
+    /// Values one after the other along an axis.
+    struct JoinedValues: Hashable {
+        var axis: Int
+        var parts: [ValueID]
+    }
 
     init(graph: Graph, catalog: any KernelCatalog) {
         self.graph = graph

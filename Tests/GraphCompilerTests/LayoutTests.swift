@@ -324,10 +324,10 @@ struct StorageMapTests {
         #expect(map.storages.count == 3)
     }
 
-    @Test("the parts of a concat are written in place")
-    func concatPartsInPlace() throws {
+    @Test("the parts of a concat are written in place, of any number of images", arguments: [1, 3])
+    func concatPartsInPlace(images: Int) throws {
         var sketch = GraphSketch()
-        let x = sketch.input("x", [1, 8, 4, 4])
+        let x = sketch.input("x", [images, 8, 4, 4])
         let a = sketch.convolution("a", x, from: 8, to: 8)
         let b = sketch.convolution("b", x, from: 8, to: 16)
         let joined = sketch.node("joined", .concat(axis: 1), a, b)
@@ -338,19 +338,24 @@ struct StorageMapTests {
         #expect(map.placedInputs[index] == [0, 1])
         let ids = try ["a", "b", "joined"].map { try #require(graph.value($0)).index }
         #expect(Set(ids.map { map.storage[$0] }).count == 1)
-        #expect(ids.map { map.offset[$0] } == [0, 8 * 16 * 4, 0])
-        #expect(map.storages[try #require(map.storage[ids[2]])].byteCount == 24 * 16 * 4)
+        #expect(ids.map { map.offset[$0] } == [0, images * 8 * 16 * 4, 0])
+        let storage = map.storages[try #require(map.storage[ids[2]])]
+        #expect(storage.byteCount == images * 24 * 16 * 4)
     }
 
-    @Test("growing concats end in one storage")
-    func growingConcats() throws {
+    @Test(
+        "growing concats end in one storage, also where each begins anew",
+        arguments: [false, true]
+    )
+    func growingConcats(beginsAnew: Bool) throws {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 8, 4, 4])
         let a = sketch.convolution("a", x, from: 8, to: 8)
         let b = sketch.convolution("b", a, from: 8, to: 8)
         let ab = sketch.node("ab", .concat(axis: 1), a, b)
         let c = sketch.convolution("c", ab, from: 16, to: 8)
-        let abc = sketch.node("abc", .concat(axis: 1), ab, c)
+        let parts = beginsAnew ? [a, b, c] : [ab, c]
+        let abc = sketch.node("abc", .concat(axis: 1), parts)
         sketch.output(sketch.convolution("y", abc, from: 24, to: 8))
         let (graph, map) = try map(sketch)
         let ids = try ["a", "b", "ab", "c", "abc"].map { try #require(graph.value($0)).index }

@@ -92,7 +92,8 @@ typedef struct {
 typedef struct {
     bool is_applied;
     const float *scale;
-    // Floats from one image's factors to the next's, and from those of a channel vector to the next.
+    // Floats from one image's factors to the next's, and from those of a channel vector to the
+    // next.
     size_t scale_image_stride, scale_block_stride;
     const float *shift;
     float low, high;
@@ -421,8 +422,8 @@ typedef struct {
 } sl_layout_args;
 
 // Channels of blocked tensors of the same size, put together in any order: channel c of the output
-// is channel sources[c].channel of input sources[c].input. Padding lanes are not defined. Tasks as of
-// sl_layout_args.
+// is channel sources[c].channel of input sources[c].input. Padding lanes are not defined. Tasks as
+// of sl_layout_args.
 typedef struct {
     uint32_t input;
     uint32_t channel;
