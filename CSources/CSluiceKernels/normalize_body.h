@@ -28,7 +28,7 @@ static float SL_FN(sum_of_squares_around)(size_t count, float mean, const float 
     return sum;
 }
 
-// One vector of a row, from lane `at` of it on.
+// One vector of a row, with what it is multiplied by and what is added, where there is such.
 SL_INLINE vec SL_FN(normalize_vector)(const sl_normalize_args *args, vec x, vec mean, vec inverse,
                                       vec scale, vec shift) {
     const vec y = vec_mul(vec_sub(x, mean), inverse);
