@@ -245,28 +245,14 @@ extension Editor {
     /// The convolutions whose results, read by nothing else, a node puts together channel after channel;
     /// nil where there are others or they end in an activation.
     private func convolutions(joinedBy node: FusedNode) -> [Int]? {
-        let shape = graph[node.output].type.shape
-        guard case .copy(let copy) = node.kernel, copy.fill == nil, shape.count == 4,
-            copy.boxes.count == node.inputs.count
-        else { return nil }
-        var start = 0
+        guard graph.joinsChannels(node) else { return nil }
         var producers: [Int] = []
-        for (number, box) in copy.boxes.enumerated() {
-            let part = graph[node.inputs[number]].type.shape
-            let whole = StridedBox(
-                input: number,
-                dimensions: part,
-                inputOffset: 0,
-                inputStrides: rowMajorStrides(part),
-                outputOffset: start * shape[2] * shape[3],
-                outputStrides: rowMajorStrides(shape)
-            )
-            guard box == whole, let producer = onlyProducer(of: node.inputs[number]),
+        for input in node.inputs {
+            guard let producer = onlyProducer(of: input),
                 case .convolution = nodes[producer]?.kernel,
                 nodes[producer]?.activation == Activation.none
             else { return nil }
             producers.append(producer)
-            start += part[1]
         }
         return producers
     }

@@ -179,7 +179,7 @@ private struct LayoutPass {
     private mutating func placeCopy(_ node: FusedNode, _ copy: CopyKernel) {
         var node = node
         if placeChannelsLast(node) { return }
-        if isChannelConcat(node, copy), node.inputs.contains(where: { blocked[$0] != nil }) {
+        if isChannelConcat(node), node.inputs.contains(where: { blocked[$0] != nil }) {
             node.inputs = node.inputs.map { inBlocks($0) }
             var blockedCopy = copy
             blockedCopy.boxes = blockedBoxes(node)
@@ -242,22 +242,11 @@ private struct LayoutPass {
     }
 
     /// Whether the node joins images along channels at boundaries of channel blocks.
-    private func isChannelConcat(_ node: FusedNode, _ copy: CopyKernel) -> Bool {
-        let shape = source[node.output].type.shape
-        guard shape.count == 4, source[node.output].type.dtype == .float32, copy.fill == nil,
-            node.inputs.count == copy.boxes.count, node.inputs.count > 1
-        else { return false }
-        var channel = 0
-        for (index, box) in copy.boxes.enumerated() {
-            let part = source[node.inputs[index]].type.shape
-            guard box.input == index, part.count == 4, box.dimensions == part,
-                part[0] == shape[0], part[2] == shape[2], part[3] == shape[3],
-                box.outputOffset == channel * shape[2] * shape[3],
-                channel.isMultiple(of: lanes)
-            else { return false }
-            channel += part[1]
-        }
-        return channel == shape[1]
+    private func isChannelConcat(_ node: FusedNode) -> Bool {
+        source.joinsChannels(node)
+            && node.inputs.dropLast().allSatisfy {
+                source[$0].type.shape[1].isMultiple(of: lanes)
+            }
     }
 
     /// The boxes of a node that copies images of whole channel blocks, or repeats a number over such, in

@@ -103,6 +103,8 @@ extension Editor {
             case .reduce(.mean, let rows, let size, 1) = meanNode.kernel,
             meanNode.activation == .none, meanNode.inputs[0] == subtraction.node.inputs[0],
             graph[meanNode.inputs[0]].type == graph[centred].type,
+            isOnePerRow(meanNode.output, of: centred, size: size),
+            isOnePerRow(deviation, of: centred, size: size),
             let root = onlyProducer(of: deviation), let rootNode = nodes[root],
             rootNode.isFunction(.sqrt),
             let sum = onlyProducer(of: rootNode.inputs[0]), let sumNode = nodes[sum],
@@ -132,6 +134,15 @@ extension Editor {
             )
         }
         return nil
+    }
+
+    /// Whether a value has a number for each row of `size` elements of `value`, along the same axes: one
+    /// without the axes of a row may be a number for each column.
+    private func isOnePerRow(_ id: ValueID, of value: ValueID, size: Int) -> Bool {
+        let own = graph[id].type.shape, shape = graph[value].type.shape
+        guard own.count == shape.count else { return false }
+        let axes = shape.indices.filter { own[$0] != shape[$0] }
+        return axes.allSatisfy { own[$0] == 1 } && axes.reduce(1) { $0 * shape[$1] } == size
     }
 
     /// The nodes that compute the mean of the squares of `centred` in each row.

@@ -255,4 +255,28 @@ extension FusedGraph {
         return copy.fill == nil && copy.boxes == [.whole(input.elementCount)]
             && input.dtype == output.dtype && input.elementCount == output.elementCount
     }
+
+    /// Whether a node joins float32 images along channels, and does nothing else.
+    func joinsChannels(_ node: FusedNode) -> Bool {
+        let type = self[node.output].type
+        guard case .copy(let copy) = node.kernel, copy.fill == nil, type.shape.count == 4,
+            type.dtype == .float32, copy.boxes.count == node.inputs.count, copy.boxes.count > 1
+        else { return false }
+        let strides = rowMajorStrides(type.shape)
+        var channel = 0
+        for (index, box) in copy.boxes.enumerated() {
+            let part = self[node.inputs[index]].type.shape
+            let whole = StridedBox(
+                input: index,
+                dimensions: part,
+                inputOffset: 0,
+                inputStrides: rowMajorStrides(part),
+                outputOffset: channel * strides[1],
+                outputStrides: strides
+            )
+            guard box == whole else { return false }
+            channel += part[1]
+        }
+        return channel == type.shape[1]
+    }
 }
