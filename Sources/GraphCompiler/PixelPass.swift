@@ -54,7 +54,10 @@ private func multiplyImages(in graph: FusedGraph) -> FusedGraph {
         var product = node
         var place = index
         var size: [Int]?
-        if let way = editor.wayOn(from: node.output), graph.isReadInBlocks(way.image, editor.uses) {
+        // Views may have cut rows and pixels differently: a row is a pixel if it has its channels.
+        if let way = editor.wayOn(from: node.output), graph.isReadInBlocks(way.image, editor.uses),
+            graph[way.image].type.shape[1] == kernel.outputChannels
+        {
             let shape = graph[way.image].type.shape
             size = [shape[0], shape[2], shape[3]]
             product.output = way.image
@@ -63,7 +66,7 @@ private func multiplyImages(in graph: FusedGraph) -> FusedGraph {
             place = way.nodes.last ?? index
         }
         if let way = editor.wayBack(from: node.inputs[0], isShared: true),
-            editor.isMadeInBlocks(way.image)
+            editor.isMadeInBlocks(way.image), graph[way.image].type.shape[1] == kernel.channels
         {
             let shape = graph[way.image].type.shape
             let own = [shape[0], shape[2], shape[3]]

@@ -73,6 +73,25 @@ struct PixelPassTests {
         #expect(!lines.contains { $0.contains("= block.channelsLast") || $0.contains("matrix") })
     }
 
+    @Test("rows of all pixels of an image are no pixels")
+    func rowsOfImages() throws {
+        var sketch = GraphSketch()
+        let a = sketch.convolution("a", sketch.input("x", shape), from: 8, to: 8)
+        let row = sketch.node("row", .flatten(axis: 1), pixels(&sketch, "rows", a, 8))
+        let code = sketch.node("code", .unary(.tanh), product(&sketch, "p", row, 192, 5))
+        let tokens = sketch.node(
+            "tokens",
+            .reshape(allowZero: false),
+            product(&sketch, "q", code, 5, 192),
+            sketch.integers("tokens.shape", [2, 24, 8])
+        )
+        let b = image(&sketch, "b", tokens, 8)
+        sketch.output(sketch.convolution("y", b, from: 8, to: 8))
+        let products = convolutions(try sketch.fused()).filter { ["p", "q"].contains($0.name) }
+        #expect(products.count == 2)
+        #expect(products.allSatisfy { $0.kernel.isMatrixProduct })
+    }
+
     @Test(
         "a product of an image's pixels reads the image, and the function between them goes before"
     )
