@@ -486,8 +486,9 @@ class Network:
             self.images.pop()
         return self.add("Transpose", [y], [n, c, h, w], perm=[0, 3, 1, 2])
 
-    def tokens(self, x):
+    def tokens(self, x=None):
         """Through [N, H * W, C], as attention sees images; normalized or multiplied there."""
+        x = x or self.image()
         n, c, h, w = self.shapes[x]
         y = self.add("Reshape", [x, self.integers([0, c, -1])], [n, c, h * w])
         y = self.add("Transpose", [y], [n, h * w, c], perm=[0, 2, 1])
@@ -497,6 +498,8 @@ class Network:
         elif self.chance(0.5):
             y = self.add("Mul", [y, self.uniform([c], 0.5, 1.5)], [n, h * w, c])
         for _ in range(self.between(0, 2)):
+            if h * w <= 256 and self.opset >= 13 and self.chance(0.5):
+                y = self.attention(y)
             k, c = c, self.between(2, 40)
             if self.chance(0.4):
                 y = self.add(self.pick(["Relu", "Sigmoid"]), [y], [n, h * w, k])
@@ -506,6 +509,48 @@ class Network:
                 y = self.add("Add", [self.uniform([c], -1, 1), y], [n, h * w, c])
         y = self.add("Transpose", [y], [n, c, h * w], perm=[0, 2, 1])
         return self.add("Reshape", [y, self.integers([n, c, h, w])], [n, c, h, w])
+
+    def attention(self, x):
+        """Heads of attention in the ways exporters write them, and what they see in the rows."""
+        n, t, c = self.shapes[x]
+        heads = self.pick([h for h in range(1, c + 1) if c % h == 0])
+        d = c // heads
+        scaled = self.pick(["q", "qk", "scores", "quotient", "none"])
+        factor = d ** (-0.25 if scaled == "qk" else -0.5)
+        if self.chance(0.5):
+            y = self.add("MatMul", [x, self.weight([c, 3 * c], c)], [n, t, 3 * c])
+            y = self.add("Reshape", [y, self.integers([n, t, 3, heads, d])], [n, t, 3, heads, d])
+            y = self.add("Transpose", [y], [3, n, heads, t, d], perm=[2, 0, 3, 1, 4])
+            parts = [
+                self.add("Gather", [y, self.store(np.array(i, np.int64), "i")],
+                         [n, heads, t, d], axis=0) for i in range(3)]
+        else:
+            parts = []
+            for _ in range(3):
+                y = self.add("MatMul", [x, self.weight([c, c], c)], [n, t, c])
+                y = self.add("Reshape", [y, self.integers([0, 0, heads, d])], [n, t, heads, d])
+                parts.append(
+                    self.add("Transpose", [y], [n, heads, t, d], perm=[0, 2, 1, 3]))
+        q, k, v = parts
+        if scaled in ("q", "qk"):
+            q = self.add("Mul", [q, self.scalar(factor)], [n, heads, t, d])
+        k = self.add("Transpose", [k], [n, heads, d, t], perm=[0, 1, 3, 2])
+        if scaled == "qk":
+            k = self.add("Mul", [self.scalar(factor), k], [n, heads, d, t])
+        y = self.add("MatMul", [q, k], [n, heads, t, t])
+        if scaled == "scores":
+            y = self.add("Mul", [y, self.scalar(factor)], [n, heads, t, t])
+        elif scaled == "quotient":
+            y = self.add("Div", [y, self.scalar(1 / factor)], [n, heads, t, t])
+        if self.chance(0.3):
+            y = self.add("Add", [y, self.uniform([t, t], -1, 1)], [n, heads, t, t])
+        y = self.add("Softmax", [y], [n, heads, t, t], axis=-1)
+        y = self.add("MatMul", [y, v], [n, heads, t, d])
+        if self.chance(0.8):
+            # What is between is for attention alone, or other moves read it, too.
+            self.images = [i for i in self.images if self.shapes[i][2:] not in ((t, t), (t, d))]
+        y = self.add("Transpose", [y], [n, t, heads, d], perm=[0, 2, 1, 3])
+        return self.add("Reshape", [y, self.integers([n, t, c])], [n, t, c])
 
     def softmax(self):
         x = self.image()
@@ -668,7 +713,7 @@ MOVES = [
     (Network.branches, 2),
     (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
     (Network.split, 1), (Network.rearranged, 1.5),
-    (Network.shuffle, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
+    (Network.shuffle, 1), (Network.tokens, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
     (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3),
     (Network.reduce_mean, 0.4),
 ]

@@ -1,4 +1,5 @@
-// Packs a float32 matrix [K, N] into panels of the tile kernel at run time, with zero bias.
+// Packs a float32 matrix [K, N] into panels of the tile kernel at run time, times a factor and
+// with zero bias.
 #pragma once
 #include "loop_nest.h"
 #include "transpose_body.h"
@@ -48,6 +49,12 @@ static void SL_FN(sl_pack_matrix)(const void *erased, size_t task, float *scratc
         for (size_t col = 0; col < width; col++) {
             target[row * width + col] =
                 col < cols ? source[row * args->k_stride + col * args->n_stride] : 0.0f;
+        }
+    }
+    if (args->scale != 1.0f) {
+        const vec scale = vec_splat(args->scale);
+        for (float *at = target; at < target + rows * width; at += VEC_LANES) {
+            vec_store(at, vec_mul(vec_load(at), scale));
         }
     }
 }

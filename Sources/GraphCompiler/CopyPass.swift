@@ -33,7 +33,7 @@ func joinCopies(in graph: FusedGraph) -> FusedGraph {
 
 extension FusedGraph {
     /// The box of a node that only moves elements of one value; nil when it does something else.
-    fileprivate func onlyBox(of node: FusedNode) -> StridedBox? {
+    func onlyBox(of node: FusedNode) -> StridedBox? {
         guard case .copy(let copy) = node.kernel, copy.fill == nil, copy.boxes.count == 1,
             node.inputs.count == 1, node.activation == .none,
             copy.boxes[0].elementCount == self[node.output].type.elementCount,
@@ -105,7 +105,19 @@ extension FusedNode {
 }
 
 extension StridedBox {
-    fileprivate var elementCount: Int { dimensions.reduce(1, *) }
+    var elementCount: Int { dimensions.reduce(1, *) }
+
+    /// The box that copies the elements back.
+    var inverse: StridedBox {
+        StridedBox(
+            input: 0,
+            dimensions: dimensions,
+            inputOffset: outputOffset,
+            inputStrides: outputStrides,
+            outputOffset: inputOffset,
+            outputStrides: inputStrides
+        )
+    }
 
     /// The box that copies the same elements from where `source` takes them; nil when `source` does not
     /// fill its result, or an axis of this box is no axis of that one.

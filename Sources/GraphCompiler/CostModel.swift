@@ -51,7 +51,7 @@ package struct CostModel: Sendable {
         case .product(let product):
             let operations =
                 2 * Double(product.m) * Double(product.k) * Double(product.n)
-                * Double(product.aIndex.count)
+                * Double(product.bIndex.count)
             return max(
                 operations / profile.operationsPerSecond,
                 (output + inputs) / profile.streamBytesPerSecond

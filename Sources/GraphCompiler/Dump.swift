@@ -85,9 +85,9 @@ extension Kernel {
         case .layout(let toBlocked, let channelsLast):
             return (toBlocked ? "block" : "unblock") + (channelsLast ? ".channelsLast" : "")
         case .channels(let sources): return "channels[\(sources.count)]"
-        case .packMatrices: return "pack"
+        case .packMatrices(let packing): return packing.scale == 1 ? "pack" : "pack+scale"
         case .product(let product):
-            return "product[\(product.m)x\(product.k)x\(product.n) x\(product.aIndex.count)]"
+            return "product[\(product.m)x\(product.k)x\(product.n) x\(product.bIndex.count)]"
         case .localResponseNormalization: return "lrn"
         case .map(let function): return "map.\(function)"
         case .lineReduce(let kind, let lines):

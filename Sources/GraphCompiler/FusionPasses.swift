@@ -14,6 +14,7 @@ package let fusionPasses: [FusionPass] = [
     FusionPass(name: "image", apply: liftToImages),
     FusionPass(name: "pad", apply: foldPadding),
     FusionPass(name: "view", apply: moveViews),
+    FusionPass(name: "scale", apply: foldProductScales),
     FusionPass(name: "affine", apply: foldAffines),
     FusionPass(name: "branch", apply: { foldAffines(in: joinBranches(in: $0)) }),
     FusionPass(name: "silu", apply: recognizeSiLU),
@@ -29,7 +30,8 @@ package let fusionPasses: [FusionPass] = [
 
 /// The fusions of a graph whose layouts are chosen: until then passes look for single operators.
 package let placedFusionPasses: [FusionPass] = [
-    FusionPass(name: "copy", apply: joinCopies)
+    FusionPass(name: "copy", apply: joinCopies),
+    FusionPass(name: "product", apply: joinProductCopies),
 ]
 
 /// Nodes of a graph while a pass removes some and replaces others.

@@ -427,12 +427,13 @@ extension Lowering {
             taps: 1
         )
         let packing = MatrixPacking(
-            count: count,
             k: k,
             n: n,
-            kStride: bStrides.k,
-            nStride: bStrides.n,
-            matrixStride: k * n
+            source: MatrixPlaces(
+                offsets: (0..<count).map { $0 * k * n },
+                rowStride: bStrides.k,
+                columnStride: bStrides.n
+            )
         )
         let packed = result.addValue(
             FusedValue(
@@ -449,9 +450,17 @@ extension Lowering {
                 output: packed
             )
         )
+        let product = ProductKernel(
+            m: m,
+            k: k,
+            n: n,
+            a: MatrixPlaces(offsets: aIndex.map { $0 * m * k }, rowStride: k),
+            bIndex: bIndex,
+            result: MatrixPlaces(offsets: aIndex.indices.map { $0 * m * n }, rowStride: n)
+        )
         return emitTemporary(
             name,
-            .product(ProductKernel(m: m, k: k, n: n, aIndex: aIndex, bIndex: bIndex)),
+            .product(product),
             inputs: [a, packed],
             type: TensorType(.float32, shape)
         )

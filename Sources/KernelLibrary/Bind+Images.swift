@@ -163,15 +163,14 @@ extension KernelBinder {
                 channels: packing.k,
                 taps: 1
             ) / 4
-        return (0..<packing.count).map { index in
+        return packing.source.offsets.enumerated().map { index, offset in
             var args = sl_pack_matrix_args()
             args.k = UInt32(packing.k)
             args.n = UInt32(packing.n)
-            args.source = UnsafePointer(
-                floats(operands.inputs[0]) + index * packing.matrixStride
-            )
-            args.k_stride = packing.kStride
-            args.n_stride = packing.nStride
+            args.source = UnsafePointer(floats(operands.inputs[0]) + offset)
+            args.k_stride = packing.source.rowStride
+            args.n_stride = packing.source.columnStride
+            args.scale = packing.scale
             args.target = floats(operands.output) + index * matrixFloats
             return KernelCall(
                 isa.pointee.pack_matrix,
@@ -194,7 +193,7 @@ extension KernelBinder {
                 taps: 1
             ) / 4
         let zero = store.keep([Int32(0)])
-        return product.aIndex.indices.map { index in
+        return product.bIndex.indices.map { index in
             var args = sl_conv_args()
             args.images = 1
             args.in_h = 1
@@ -209,19 +208,19 @@ extension KernelBinder {
             args.tap_dy = zero
             args.tap_dx = zero
             args.input = UnsafePointer(
-                floats(operands.inputs[0]) + product.aIndex[index] * product.m * product.k
+                floats(operands.inputs[0]) + product.a.offsets[index]
             )
-            args.in_pixel_stride = product.k
+            args.in_pixel_stride = product.a.rowStride
             args.in_block_stride = lanes
-            args.in_row_stride = product.m * product.k
+            args.in_row_stride = product.m * product.a.rowStride
             args.in_image_stride = args.in_row_stride
             args.weights = UnsafePointer(
                 floats(operands.inputs[1]) + product.bIndex[index] * matrixFloats
             )
-            args.output = floats(operands.output) + index * product.m * product.n
-            args.out_pixel_stride = product.n
+            args.output = floats(operands.output) + product.result.offsets[index]
+            args.out_pixel_stride = product.result.rowStride
             args.out_block_stride = lanes
-            args.out_row_stride = product.m * product.n
+            args.out_row_stride = product.m * product.result.rowStride
             args.out_image_stride = args.out_row_stride
             args.mask_tail = true
             args.activation = node.activation.code
@@ -230,7 +229,7 @@ extension KernelBinder {
                 inputFloatsPerPixel: product.k,
                 panels: (product.n + catalog.panelChannels - 1) / catalog.panelChannels,
                 weightFloatsPerPanel: product.k * catalog.panelChannels,
-                images: product.aIndex.count,
+                images: product.bIndex.count,
                 tilePixels: catalog.set.tilePixels,
                 workers: workers
             )

@@ -228,7 +228,7 @@ struct LayoutTests {
             var sketch = GraphSketch()
             let a = sketch.input("a", [1, 4, 6, 5])
             let scores = sketch.node("scores", .matmul, a, sketch.input("b", [1, 4, 5, 7]))
-            let factor = sketch.floats("factor", [], [0.25])
+            let factor = sketch.weights("factor", [4, 1, 1])
             let product = sketch.node("scaled", .binary(.multiply), scores, factor)
             let sum = sketch.add("sum", product, sketch.weights("shift", [4, 1, 1]))
             sketch.output(reader(&sketch, sum))

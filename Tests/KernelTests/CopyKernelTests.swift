@@ -329,7 +329,7 @@ import Testing
     }
 
     @Test(
-        "a packed matrix has zero bias and zero columns past the end",
+        "a packed matrix has zero bias and zero columns past the end; a factor multiplies it",
         arguments: KernelISA.supported
     )
     func packsMatrices(isa: KernelISA) {
@@ -338,7 +338,9 @@ import Testing
         for (k, n) in [
             (1, 1), (lanes, lanes), (lanes + 1, 2 * lanes + 1), (37, 3 * lanes), (5, 61),
         ] {
-            for isTransposed in [false, true] {
+            for (isTransposed, scale) in [(false, 1), (true, 1), (false, 0.3), (true, -2)]
+                as [(Bool, Float)]
+            {
                 let source = GuardedBuffer(random.floats(k * n))
                 let panels = (n + 2 * lanes - 1) / (2 * lanes)
                 let lastWidth = n - (panels - 1) * 2 * lanes <= lanes ? lanes : 2 * lanes
@@ -348,6 +350,7 @@ import Testing
                 (args.k, args.n) = (UInt32(k), UInt32(n))
                 args.source = UnsafePointer(source.pointer)
                 (args.k_stride, args.n_stride) = isTransposed ? (1, k) : (n, 1)
+                args.scale = scale
                 args.target = target.pointer
                 isa.run(isa.table.pointee.pack_matrix, args, sl_pack_matrix_task_count)
 
@@ -358,7 +361,8 @@ import Testing
                     for row in 0..<k {
                         expected += (panel * 2 * lanes..<panel * 2 * lanes + width).map { column in
                             column < n
-                                ? source.pointer[row * args.k_stride + column * args.n_stride] : 0
+                                ? source.pointer[row * args.k_stride + column * args.n_stride]
+                                    * scale : 0
                         }
                     }
                 }

@@ -634,12 +634,14 @@ typedef struct {
     size_t elements_per_task;
 } sl_cast_args;
 
-// Packs a row-major (or transposed) float32 matrix B [K, N] into the panel form of sl_conv_args
-// (zero bias) at run time, for products of two activations. Task: one panel.
+// Packs a float32 matrix B [K, N], times `scale`, into the panel form of sl_conv_args (zero bias)
+// at run time, for products of two activations. Element (k, n) is at source + k * k_stride +
+// n * n_stride. Task: one panel.
 typedef struct {
     uint32_t k, n;
     const float *source;
     size_t k_stride, n_stride;
+    float scale;
     float *target;
 } sl_pack_matrix_args;
 

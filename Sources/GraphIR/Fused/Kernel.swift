@@ -517,39 +517,51 @@ package struct ResizeKernel: Hashable, Sendable {
     }
 }
 
-/// `count` matrices of k x n, `matrixStride` elements apart in the source.
-package struct MatrixPacking: Hashable, Sendable {
-    package var count: Int
-    package var k: Int
-    package var n: Int
-    package var kStride: Int
-    package var nStride: Int
-    package var matrixStride: Int
+/// Where matrices stand in a tensor: the element each begins at, and elements from a row to the next
+/// and from a column to the next.
+package struct MatrixPlaces: Hashable, Sendable {
+    package var offsets: [Int]
+    package var rowStride: Int
+    package var columnStride: Int
 
-    package init(count: Int, k: Int, n: Int, kStride: Int, nStride: Int, matrixStride: Int) {
-        self.count = count
-        self.k = k
-        self.n = n
-        self.kStride = kStride
-        self.nStride = nStride
-        self.matrixStride = matrixStride
+    package init(offsets: [Int], rowStride: Int, columnStride: Int = 1) {
+        self.offsets = offsets
+        self.rowStride = rowStride
+        self.columnStride = columnStride
     }
 }
 
-/// Batched products of row-major matrices with packed ones; entry i multiplies matrix
-/// `aIndex[i]` by packed matrix `bIndex[i]` into result i.
+/// Matrices of k x n, times `scale`, as panels of the tile kernel.
+package struct MatrixPacking: Hashable, Sendable {
+    package var k: Int
+    package var n: Int
+    package var source: MatrixPlaces
+    package var scale: Float
+
+    package init(k: Int, n: Int, source: MatrixPlaces, scale: Float = 1) {
+        self.k = k
+        self.n = n
+        self.source = source
+        self.scale = scale
+    }
+}
+
+/// Batched products of matrices with packed ones; entry i multiplies matrix i of `a` by packed matrix
+/// `bIndex[i]` into matrix i of `result`. Columns of `a` and `result` follow one another.
 package struct ProductKernel: Hashable, Sendable {
     package var m: Int
     package var k: Int
     package var n: Int
-    package var aIndex: [Int]
+    package var a: MatrixPlaces
     package var bIndex: [Int]
+    package var result: MatrixPlaces
 
-    package init(m: Int, k: Int, n: Int, aIndex: [Int], bIndex: [Int]) {
+    package init(m: Int, k: Int, n: Int, a: MatrixPlaces, bIndex: [Int], result: MatrixPlaces) {
         self.m = m
         self.k = k
         self.n = n
-        self.aIndex = aIndex
+        self.a = a
         self.bIndex = bIndex
+        self.result = result
     }
 }
