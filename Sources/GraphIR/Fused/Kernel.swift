@@ -546,8 +546,10 @@ package struct MatrixPacking: Hashable, Sendable {
     }
 }
 
-/// Batched products of matrices with packed ones; entry i multiplies matrix i of `a` by packed matrix
-/// `bIndex[i]` into matrix i of `result`. Columns of `a` and `result` follow one another.
+/// Batched products of matrices with packed ones.
+///
+/// Entry i multiplies matrix i of `a` by packed matrix `bIndex[i]` into matrix i of `result`. Columns of
+/// `a` and `result` follow one another.
 package struct ProductKernel: Hashable, Sendable {
     package var m: Int
     package var k: Int
