@@ -173,6 +173,26 @@ class Network:
             x = self.activation(x)
         return x
 
+    def feed_forward(self):
+        """Two pointwise convolutions, mostly with a wider result between them."""
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        wide = self.pick([c, 2 * c, 3 * c, 4 * c, self.between(1, 64)])
+        if n * wide * h * w > LARGE:
+            return self.convolution_block()
+        y = self.add("Conv", [x, self.weight([wide, c, 1, 1], c)], [n, wide, h, w])
+        if self.chance(0.8):
+            self.images.pop()
+            y = self.activation(y)
+        if self.chance(0.9):
+            self.images.pop()
+        outputs = self.pick([c, c, self.between(1, 40)])
+        inputs = [y, self.weight([outputs, wide, 1, 1], wide), self.uniform([outputs], -1, 1)]
+        y = self.add("Conv", inputs, [n, outputs, h, w])
+        if outputs == c and self.chance(0.6):
+            y = self.add("Add", [x, y], [n, c, h, w])
+        return self.activation(y) if self.chance(0.3) else y
+
     def branches(self):
         """A sum of convolutions of one image, and perhaps of the image, as RepVGG has it."""
         x = self.image()
@@ -710,7 +730,7 @@ MOVES = [
     (Network.convolution_block, 12), (Network.combine, 6), (Network.pool, 3),
     (Network.concat, 3), (Network.squeeze_excitation, 2), (Network.activation, 2),
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.preactivation, 1.5),
-    (Network.branches, 2),
+    (Network.branches, 2), (Network.feed_forward, 1.5),
     (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
     (Network.split, 1), (Network.rearranged, 1.5),
     (Network.shuffle, 1), (Network.tokens, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),

@@ -168,6 +168,15 @@ size_t sl_bottleneck_scratch_floats(const sl_isa *isa, const sl_bottleneck_args 
     return bands + planar->channels * (rows * sl_planar_row_floats(planar) + taps);
 }
 
+size_t sl_feed_forward_task_count(const sl_feed_forward_args *args) {
+    return args->bands;
+}
+
+size_t sl_feed_forward_scratch_floats(const sl_isa *isa, const sl_feed_forward_args *args) {
+    return sl_ceil_div(args->widen.out_channels, isa->lanes) * isa->lanes *
+           sl_feed_forward_band(args);
+}
+
 bool sl_grouped_is_slow(const sl_isa *isa, uint32_t channels, uint32_t out_channels,
                         uint32_t groups) {
     // Of channels and outputs of one group.

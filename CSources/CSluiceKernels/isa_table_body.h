@@ -24,6 +24,7 @@
 #include "grouped_body.h"
 
 #include "bottleneck_body.h"
+#include "feed_forward_body.h"
 
 #include "channels_body.h"
 #include "copy_body.h"
@@ -50,6 +51,7 @@ const sl_isa SL_FN(sl_isa) = {
     .depthwise = SL_FN(sl_depthwise),
     .expansion = SL_FN(sl_expansion),
     .bottleneck = SL_FN(sl_bottleneck),
+    .feed_forward = SL_FN(sl_feed_forward),
     .grouped = SL_FN(sl_grouped),
     .pool = SL_FN(sl_pool),
     .global_pool = SL_FN(sl_global_pool),

@@ -375,6 +375,11 @@ SL_INLINE sl_bottleneck_sizes sl_bottleneck_scratch(const sl_bottleneck_args *ar
     return sizes;
 }
 
+// The most pixels of a band of sl_feed_forward.
+SL_INLINE size_t sl_feed_forward_band(const sl_feed_forward_args *args) {
+    return sl_ceil_div(args->widen.out_w, args->bands);
+}
+
 // The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
 // sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
 typedef float (*sl_fma_loop_fn)(size_t rounds);

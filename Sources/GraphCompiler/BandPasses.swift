@@ -44,27 +44,31 @@ func fuseDepthwise(in graph: FusedGraph) -> FusedGraph {
     return editor.finish()
 }
 
-/// A pointwise convolution that alone reads the result of such a depthwise one is made with it, a band
-/// of rows at a time, when its weights are worth it: all of them are needed at once.
+/// A pointwise convolution that alone reads the result of such a depthwise one, or the wide result of
+/// another pointwise one, is made with it, a band at a time, when its weights are worth it: all of them
+/// are needed at once.
 func fuseProjections(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
+    let readers = graph.weightReaders
     for (index, node) in graph.nodes.enumerated() {
         guard case .convolution(let pointwise) = node.kernel, pointwise.mapsInput,
-            !pointwise.writesPixels,
-            pointwise.outputWidth > 1, let before = editor.onlyProducer(of: node.inputs[0]),
-            let producer = editor.nodes[before], case .convolution(var first) = producer.kernel,
-            let depthwise = first.depthwise, first.projection == nil,
-            // Rows under one row of the result must be few of all there are.
-            2 * ((depthwise.kernelHeight - 1) * depthwise.dilationHeight + 1) <= first.outputHeight
+            let way = editor.wayBack(from: node, reading: pointwise),
+            let producer = editor.nodes[way.producer],
+            case .convolution(var first) = producer.kernel,
+            let most = first.mostFloats(with: pointwise),
+            // Others may not be made together, and would need their weights by themselves.
+            first.depthwise != nil
+                || [first, pointwise].allSatisfy({ readers[$0.parts[0].weights] == 1 })
         else { continue }
-        let between = graph[producer.output].type.shape.reduce(1, *)
+        let between = graph[producer.output].type.elementCount
         first.projection = ResultProjection(
             activation: producer.activation,
             part: pointwise.parts[0]
         )
         let weights = first.packedWeights(of: 0).reduce(0) { $0 + $1.count }
-        guard weights <= min(between / 2, 1 << 16) else { continue }
+        guard weights <= min(between / 2, most) else { continue }
         first.hasResidual = pointwise.hasResidual
+        first.writesPixels = pointwise.writesPixels
         editor.nodes[index] = FusedNode(
             name: producer.name,
             kernel: .convolution(first),
@@ -72,12 +76,61 @@ func fuseProjections(in graph: FusedGraph) -> FusedGraph {
             output: node.output,
             activation: node.activation
         )
-        editor.nodes[before] = nil
+        for place in way.views + [way.producer] { editor.nodes[place] = nil }
     }
     return editor.finish()
 }
 
+extension FusedGraph {
+    /// How many parts of convolutions have the same weights.
+    fileprivate var weightReaders: [WeightSource: Int] {
+        nodes.reduce(into: [:]) { readers, node in
+            guard case .convolution(let kernel) = node.kernel else { return }
+            for part in kernel.parts { readers[part.weights, default: 0] += 1 }
+        }
+    }
+}
+
+extension Editor {
+    /// What produces the input of a pointwise convolution for it alone; rows of pixels may be seen with
+    /// other axes in between.
+    fileprivate func wayBack(
+        from node: FusedNode,
+        reading pointwise: ConvolutionKernel
+    ) -> (producer: Int, views: [Int])? {
+        var id = node.inputs[0]
+        var views: [Int] = []
+        while let index = onlyProducer(of: id), let before = nodes[index] {
+            guard pointwise.readsPixels, graph.isReshape(before) else { return (index, views) }
+            views.append(index)
+            id = before.inputs[0]
+        }
+        return nil
+    }
+}
+
 extension ConvolutionKernel {
+    /// The most weights that are worth it to make a pointwise convolution of the result with the kernel;
+    /// nil when it cannot.
+    ///
+    /// Between two pointwise ones is a result that is the widest: neither of the two others lives longer
+    /// for it. Their weights stay in the second cache while bands pass by.
+    fileprivate func mostFloats(with pointwise: ConvolutionKernel) -> Int? {
+        guard projection == nil else { return nil }
+        if let depthwise {
+            // Rows under one row of the result must be few of all there are.
+            let reach = (depthwise.kernelHeight - 1) * depthwise.dilationHeight + 1
+            let isMade = !pointwise.writesPixels && pointwise.outputWidth > 1
+            return isMade && 2 * reach <= outputHeight ? 1 << 16 : nil
+        }
+        let isWidest = outputChannels >= max(channels, pointwise.outputChannels)
+        let isSame =
+            outputChannels == pointwise.channels && writesPixels == pointwise.readsPixels
+            && (images, outputHeight, outputWidth)
+                == (pointwise.images, pointwise.inputHeight, pointwise.inputWidth)
+        return mapsInput && !hasResidual && isWidest && isSame ? 1 << 19 : nil
+    }
+
     /// Whether the kernel can make a depthwise convolution of rows of its result.
     ///
     /// A band of a pointwise one must not be a single pixel, whose sums have other bits.

@@ -55,6 +55,7 @@ extension Kernel {
             switch kernel.algorithm {
             case .tile where kernel.isMatrixProduct:
                 return "matrix\(residual)[\(kernel.channels)->\(kernel.outputChannels)]"
+                    + (kernel.projection?.summary ?? "")
             default:
                 return "conv.\(kernel.algorithm)\(residual)[\(kernel.kernelHeight)x"
                     + "\(kernel.kernelWidth) \(kernel.channels * kernel.group)->"

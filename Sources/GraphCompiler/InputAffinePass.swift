@@ -100,8 +100,8 @@ extension ConvolutionKernel {
     /// Whether the kernel can apply a per-channel map to its input: it is pointwise, on images of
     /// more than one pixel.
     var mapsInput: Bool {
-        algorithm == .tile && inputAffine == nil && depthwise == nil && group == 1
-            && parts.count == 1
+        algorithm == .tile && inputAffine == nil && depthwise == nil && projection == nil
+            && group == 1 && parts.count == 1
             && parts[0].taps == [Tap(dy: 0, dx: 0)] && strideHeight == 1 && strideWidth == 1
             && inputHeight == outputHeight && inputWidth == outputWidth && outputStep == (1, 1)
             && outputHeight * outputWidth > 1

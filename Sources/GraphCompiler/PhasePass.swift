@@ -101,7 +101,8 @@ private func joinedPhases(
 ) -> (ConvolutionKernel, step: (y: Int, x: Int))? {
     guard kernel.algorithm == .tile, kernel.group == 1, !kernel.hasResidual,
         !kernel.readsPixels, !kernel.writesPixels,
-        kernel.inputAffine == nil, kernel.depthwise == nil, kernel.outputChannels < catalog.lanes,
+        kernel.inputAffine == nil, kernel.depthwise == nil, kernel.projection == nil,
+        kernel.outputChannels < catalog.lanes,
         // Their taps would have to be moved too.
         kernel.parts.allSatisfy({ $0.weights.added.isEmpty })
     else { return nil }

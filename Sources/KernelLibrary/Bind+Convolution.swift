@@ -37,7 +37,12 @@ extension KernelBinder {
             hasChunkedWeights: chunked != nil,
             workspace: operands.workspace
         )
-        if let projection = kernel.projection { return [bindBottleneck(context, projection)] }
+        if let projection = kernel.projection {
+            return [
+                kernel.depthwise == nil
+                    ? bindFeedForward(context, projection) : bindBottleneck(context, projection)
+            ]
+        }
         switch kernel.algorithm {
         case .tile where kernel.depthwise != nil: return [bindExpansion(context)]
         case .tile:

@@ -95,7 +95,7 @@ package struct NativeCatalog: KernelCatalog {
     /// With fewer tiles than threads, one thread would copy what others have time for.
     package func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
         guard gemm == .native, case .convolution(let kernel) = node.kernel,
-            chunkByteCount(of: node) == nil, kernel.depthwise == nil
+            chunkByteCount(of: node) == nil, kernel.depthwise == nil, kernel.projection == nil
         else { return 0 }
         let shape = kernel.parts[part]
         var pixels = kernel.images * shape.outputHeight * shape.outputWidth
@@ -121,7 +121,8 @@ package struct NativeCatalog: KernelCatalog {
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
         if case .convolution(let kernel) = node.kernel, kernel.projection != nil {
-            return bottleneckWorkspace(kernel)
+            return kernel.depthwise == nil
+                ? feedForwardWorkspace(kernel) : bottleneckWorkspace(kernel)
         }
         if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
             return planarWorkspace(kernel)
@@ -207,7 +208,7 @@ package struct NativeCatalog: KernelCatalog {
         }
     }
 
-    package var skippedFusions: Set<String> { gemm == .native ? [] : ["depthwise"] }
+    package var skippedFusions: Set<String> { gemm == .native ? [] : ["depthwise", "projection"] }
 
     package func refusal(of node: FusedNode, in graph: FusedGraph) -> String? {
         for id in node.inputs + [node.output]

@@ -569,6 +569,57 @@ struct EpilogueTests {
         #expect(before.dump() == after.dump())
     }
 
+    @Test("two pointwise convolutions around the widest tensor are one node")
+    func feedForwardsAreOne() throws {
+        func fused(side: Int, from: Int = 8, wide: Int = 24, to: Int = 8) throws -> [String] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [2, from, side, side])
+            let a = sketch.relu("r", sketch.convolution("a", x, from: from, to: wide))
+            sketch.output(sketch.convolution("b", a, from: wide, to: to))
+            return try sketch.around("projection").after.nodeLines
+        }
+        #expect(
+            try fused(side: 9) == [
+                "0: b: float32[2x8x9x9] = conv.tile[1x1 8->24 stride 1x1 group 1 parts 1]"
+                    + "+clamp(0.0, inf)+project[8](x)  # a"
+            ]
+        )
+        // 384 weights would take more than half of what lies between.
+        #expect(try fused(side: 3).count == 2)
+        // What they read, or write, would live on with more bytes than what lies between has.
+        #expect(try fused(side: 20, from: 25).count == 2)
+        #expect(try fused(side: 20, to: 25).count == 2)
+        // More weights than stay in a cache.
+        #expect(try fused(side: 80, from: 400, wide: 700, to: 400).count == 2)
+    }
+
+    @Test("so are layers of rows, through views, but not with weights that others have, too")
+    func feedForwardsOfRows() throws {
+        func fused(rows: [Int], sharing: Bool) throws -> [String] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", rows + [8])
+            let (w, v) = (sketch.weights("w", [8, 24]), sketch.weights("v", [24, 8]))
+            let a = sketch.node("a", .matmul, x, w)
+            let g = sketch.node("g", .unary(.gelu(tanhApproximation: false)), a)
+            sketch.output(sketch.add("y", x, sketch.node("b", .matmul, g, v)))
+            if sharing {
+                let z = sketch.node("z", .matmul, sketch.input("few", [2, 8]), w)
+                sketch.output(z)
+            }
+            return try sketch.around("projection").after.nodeLines
+        }
+        let lines = try fused(rows: [2, 31], sharing: false)
+        #expect(
+            lines.contains {
+                $0.contains("= matrix+residual[8->24]+gelu(tanhApproximation: false)+project[8](")
+            }
+        )
+        #expect(lines.filter { $0.contains("matrix") }.count == 1)
+        #expect(
+            try fused(rows: [2, 31], sharing: true).filter { $0.contains("matrix") }.count == 3
+        )
+    }
+
     @Test("a gate that somebody else reads stays")
     func sharedGatesStay() throws {
         var sketch = GraphSketch()

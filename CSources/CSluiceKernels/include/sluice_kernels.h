@@ -317,6 +317,19 @@ typedef struct {
     uint32_t rows_per_band;
 } sl_bottleneck_args;
 
+// Two pointwise convolutions, the second of which alone reads the wide result of the first: the
+// layers that each token or pixel goes through by itself. That result exists in the scratch only, a
+// band of pixels at a time. Both have one tap at (0, 0), stride 1, one image of one row of the same
+// pixels, more than one, and no affine map; only the second may have a residual. Each has its
+// weights for itself. What widen says of its output, narrow of its input and both of tasks,
+// gathering and uploads is not read, nor what widen says of next reads. A task is a band: `bands`
+// are as even as can be, at most one for every two pixels. How pixels are cut changes no bits.
+typedef struct {
+    sl_conv_args widen;
+    sl_conv_args narrow;
+    uint32_t bands;
+} sl_feed_forward_args;
+
 // Grouped convolution whose groups do not fit the tile kernel (any channels per group), blocked
 // in and out. Weights packed per output channel block of `lanes`:
 // lanes floats of bias, then channels_per_group * taps rows of lanes floats (k order: channel of
@@ -797,6 +810,7 @@ typedef struct {
     sl_task_fn _Nonnull depthwise;
     sl_task_fn _Nonnull expansion;
     sl_task_fn _Nonnull bottleneck;
+    sl_task_fn _Nonnull feed_forward;
     sl_task_fn _Nonnull grouped;
     sl_task_fn _Nonnull pool;
     sl_task_fn _Nonnull global_pool;
@@ -859,6 +873,9 @@ size_t sl_expansion_scratch_floats(const sl_isa *_Nonnull isa,
 size_t sl_bottleneck_task_count(const sl_bottleneck_args *_Nonnull args);
 size_t sl_bottleneck_scratch_floats(const sl_isa *_Nonnull isa,
                                     const sl_bottleneck_args *_Nonnull args);
+size_t sl_feed_forward_task_count(const sl_feed_forward_args *_Nonnull args);
+size_t sl_feed_forward_scratch_floats(const sl_isa *_Nonnull isa,
+                                      const sl_feed_forward_args *_Nonnull args);
 size_t sl_grouped_task_count(const sl_isa *_Nonnull isa, const sl_grouped_args *_Nonnull args);
 // Whether sl_grouped is slow for so many channels and outputs of each group: a vector of outputs
 // has more than SL_GROUPED_FEW groups whose channels do not all stand in one block of the input.

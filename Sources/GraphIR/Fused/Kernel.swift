@@ -268,8 +268,9 @@ package struct ConvolutionKernel: Sendable {
     /// What alone reads the result of a pointwise or planar convolution, which never exists as a
     /// whole; its output is the output of the node.
     package var depthwise: ResultDepthwise?
-    /// What alone reads the result of the depthwise convolution, which never exists as a whole
-    /// either; its output is the output of the node, and the residual is its.
+    /// What alone reads the result of the depthwise convolution, or of a pointwise one without it,
+    /// which never exists as a whole either; its output is the output of the node, and the residual
+    /// is its.
     package var projection: ResultProjection?
 
     package init(
@@ -324,14 +325,16 @@ package struct ConvolutionKernel: Sendable {
     /// What each unit of the packed weights of a part holds, one after the other; with a projection,
     /// which reads all channels of what is before it, there is one unit.
     package func packedWeights(of part: Int) -> [PackedWeights] {
-        let own = PackedWeights(order: order, channels: channels, part: parts[part])
-        guard let depthwise else { return [own] }
-        let after = PackedWeights(order: .depthwise, channels: 1, part: depthwise.part)
-        guard let projection else { return [own, after] }
-        return [
-            own, after,
-            PackedWeights(order: .blocked, channels: outputChannels, part: projection.part),
-        ]
+        var result = [PackedWeights(order: order, channels: channels, part: parts[part])]
+        if let depthwise {
+            result.append(PackedWeights(order: .depthwise, channels: 1, part: depthwise.part))
+        }
+        if let projection {
+            result.append(
+                PackedWeights(order: .blocked, channels: outputChannels, part: projection.part)
+            )
+        }
+        return result
     }
 
     /// Multiplications and additions of one run that contribute to the result.
@@ -360,7 +363,7 @@ package struct PackedWeights: Sendable {
     }
 }
 
-/// A pointwise convolution of the result of a depthwise one.
+/// A pointwise convolution of the result of a depthwise or another pointwise one.
 package struct ResultProjection: Sendable {
     /// The function between the two.
     package var activation: Activation
