@@ -23,12 +23,14 @@ func foldProductScales(in graph: FusedGraph) -> FusedGraph {
 /// after them would move them: heads of attention are parts of rows.
 func joinProductCopies(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
+    // What products read in place, and what is packed after them may read, too.
+    var kept: Set<ValueID> = []
     for (index, node) in graph.nodes.enumerated() {
         switch node.kernel {
         case .packMatrices(let packing):
-            editor.packSource(of: node, packing, at: index)
+            editor.packSource(of: node, packing, at: index, keeping: kept)
         case .product:
-            editor.readSource(ofProduct: index)
+            if let source = editor.readSource(ofProduct: index) { kept.insert(source) }
             editor.writeTarget(ofProduct: index)
         default:
             continue
@@ -131,11 +133,13 @@ extension Editor {
         return nil
     }
 
-    /// Packs where and what the copies before would copy: packed matrices take about their bytes.
+    /// Packs what the copies before would copy, and where they would, as packed matrices take about
+    /// their bytes; what is kept anyway is packed when it is needed.
     fileprivate mutating func packSource(
         of node: FusedNode,
         _ packing: MatrixPacking,
-        at index: Int
+        at index: Int,
+        keeping kept: Set<ValueID>
     ) {
         var (node, packing, place) = (node, packing, index)
         while let mover = mover(of: node.inputs[0]),
@@ -152,26 +156,55 @@ extension Editor {
             node.inputs[0] = mover.source
             nodes[place] = nil
             for index in mover.nodes { nodes[index] = nil }
-            place = mover.nodes.last ?? place
+            place = kept.contains(mover.source) ? index : mover.nodes.last ?? place
             nodes[place] = node
         }
     }
 
-    /// Reads the left matrices where a copy took them from, unless more bytes would live on for it.
-    fileprivate mutating func readSource(ofProduct index: Int) {
+    /// Reads the left matrices where a copy took them from, unless more bytes live at a time for it;
+    /// returns what it reads.
+    fileprivate mutating func readSource(ofProduct index: Int) -> ValueID? {
         guard let node = nodes[index], case .product(var product) = node.kernel,
             let mover = mover(of: node.inputs[0]),
-            graph[mover.source].type.elementCount <= mover.box.elementCount,
             let places = product.a.reading(
                 through: mover.box,
                 rows: product.m,
                 columns: product.k
             ), places.columnStride == 1
-        else { return }
+        else { return nil }
+        // Copied at once, its parts stand beside it; read in place, the result does.
+        let copied = mover.box.elementCount
+        let isSmaller = graph[mover.source].type.elementCount <= copied
+        let result = graph[node.output].type.elementCount
+        guard isSmaller || result <= copied + packed(of: mover.source, after: index) else {
+            return nil
+        }
         product.a = places
         nodes[index]?.kernel = .product(product)
         nodes[index]?.inputs[0] = mover.source
         for index in mover.nodes { nodes[index] = nil }
+        return mover.source
+    }
+
+    /// Elements of copies of a value that are packed after node `index`.
+    private func packed(of source: ValueID, after index: Int) -> Int {
+        uses.readers[source.index].reduce(0) { sum, reader in
+            guard let copy = nodes[reader], let box = graph.onlyBox(of: copy),
+                let packer = packer(of: copy.output), packer > index
+            else { return sum }
+            return sum + box.elementCount
+        }
+    }
+
+    /// The node that packs a value, moved or not, which nothing else reads.
+    private func packer(of id: ValueID) -> Int? {
+        var id = id
+        while let reader = onlyReader(of: id), let node = nodes[reader] {
+            if case .packMatrices = node.kernel { return reader }
+            guard graph.onlyBox(of: node) != nil else { return nil }
+            id = node.output
+        }
+        return nil
     }
 
     /// Writes where the copy that alone reads the result moves it to.

@@ -5,7 +5,8 @@ import Testing
 @Suite("Products and the copies and factors around them")
 struct ProductPassTests {
     private let images = 2
-    private let tokens = 13
+    /// More than twice the size of a head: scores take more than queries and values.
+    private var tokens = 35
     private let heads = 2
     private let size = 16
 
@@ -83,7 +84,7 @@ struct ProductPassTests {
         let width = heads * size
         // Queries are copied: a third of the rows lives on instead of all.
         #expect(moves(graph) == 1)
-        let packings = packings(graph).sorted { $0.n < $1.n }
+        let packings = packings(graph).sorted { $0.k < $1.k }
         #expect(packings.map(\.source.offsets) == [1, 2].map { offsets(part: $0, of: 3) })
         #expect(packings.map(\.source.rowStride) == [1, 3 * width])
         #expect(packings.map(\.source.columnStride) == [3 * width, 1])
@@ -91,6 +92,26 @@ struct ProductPassTests {
         let mixed = try #require(products(graph).last)
         #expect(mixed.result.offsets == offsets(part: 0, of: 1))
         #expect(mixed.result.rowStride == width)
+    }
+
+    @Test("of short sequences nothing is copied: scores are smaller than what copies would take")
+    func attentionOfFewTokens() throws {
+        var few = self
+        few.tokens = 13
+        let graph = try few.attention()
+        #expect(moves(graph) == 0)
+        let product = try #require(products(graph).first)
+        #expect(product.a.offsets == few.offsets(part: 0, of: 3))
+        #expect(product.a.rowStride == 3 * heads * size)
+        // Values are packed after the scores, and keys before.
+        let order = graph.nodes.compactMap { node -> String? in
+            switch node.kernel {
+            case .packMatrices(let packing): packing.k == size ? "keys" : "values"
+            case .product: "product"
+            default: nil
+            }
+        }
+        #expect(order == ["keys", "product", "values", "product"])
     }
 
     @Test("a multiplied operand that something else reads is multiplied by itself")
@@ -117,7 +138,7 @@ struct ProductPassTests {
         let graph = try attention { sketch, values in
             sketch.output(sketch.node("z", .unary(.exp), values["turned"]))
         }
-        let keys = try #require(packings(graph).min { $0.n < $1.n })
+        let keys = try #require(packings(graph).min { $0.k < $1.k })
         #expect(keys.source.offsets == (0..<images * heads).map { $0 * tokens * size })
         #expect((keys.source.rowStride, keys.source.columnStride) == (tokens, 1))
     }
