@@ -30,19 +30,23 @@ static void SL_FN(sl_pack_matrix)(const void *erased, size_t task, float *scratc
                       cols == width ? vec_load(in + last) : vec_load_tail(in + last, cols - last));
         }
     } else if (args->k_stride == 1) {
-        // Whole squares are turned in registers; the columns that are left over follow below.
-        const size_t square_cols = cols - cols % VEC_LANES;
+        // Squares are turned in registers, the last one filled up with zeros; rows that are left
+        // over follow below.
+        const size_t tail = cols % VEC_LANES, square_cols = cols - tail;
+        float square[VEC_LANES * VEC_LANES] = {0};
         for (; row + VEC_LANES <= rows; row += VEC_LANES) {
+            float *const out = target + row * width;
             for (size_t col = 0; col < square_cols; col += VEC_LANES) {
                 SL_FN(transpose_tile)
-                (source + row + col * args->n_stride, (ptrdiff_t)args->n_stride,
-                 target + row * width + col, (ptrdiff_t)width);
+                (source + row + col * args->n_stride, (ptrdiff_t)args->n_stride, out + col,
+                 (ptrdiff_t)width);
             }
-            for (size_t r = row; r < row + VEC_LANES; r++) {
-                for (size_t col = square_cols; col < width; col++) {
-                    target[r * width + col] = col < cols ? source[r + col * args->n_stride] : 0.0f;
-                }
+            if (tail == 0) continue;
+            for (size_t col = 0; col < tail; col++) {
+                vec_store(square + col * VEC_LANES,
+                          vec_load(source + row + (square_cols + col) * args->n_stride));
             }
+            SL_FN(transpose_tile)(square, VEC_LANES, out + square_cols, (ptrdiff_t)width);
         }
     }
     for (; row < rows; row++) {
