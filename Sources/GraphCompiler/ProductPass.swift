@@ -170,7 +170,7 @@ extension Editor {
                 through: mover.box,
                 rows: product.m,
                 columns: product.k
-            ), places.columnStride == 1
+            ), places.columnStride == 1, !places.sharesCacheSets
         else { return nil }
         // Copied at once, its parts stand beside it; read in place, the result does.
         let copied = mover.box.elementCount
@@ -234,6 +234,10 @@ extension Editor {
 }
 
 extension MatrixPlaces {
+    /// Whether rows are so far apart that those of a tile share one set of the first cache, which has
+    /// fewer ways than a tile has rows: each would be read again for every column.
+    fileprivate var sharesCacheSets: Bool { (rowStride * 4).isMultiple(of: 4096) }
+
     /// The places that `source` takes these matrices of its result from; nil when rows or columns of them
     /// are not evenly spaced there.
     fileprivate func reading(through source: StridedBox, rows: Int, columns: Int) -> MatrixPlaces? {

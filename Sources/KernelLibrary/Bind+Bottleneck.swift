@@ -10,14 +10,7 @@ extension KernelBinder {
     ) -> KernelCall {
         let kernel = context.kernel
         var args = bottleneckArguments(kernel, lanes: lanes)
-        let floats = kernel.packedWeights(of: 0).map { packed in
-            catalog.packedByteCount(
-                order: packed.order,
-                outputChannels: packed.part.outputChannels,
-                channels: packed.channels,
-                taps: packed.part.taps.count
-            ) / 4
-        }
+        let floats = kernel.packedWeights(of: 0).map { catalog.packedByteCount(of: $0) / 4 }
         if kernel.algorithm == .planar {
             args.planar = store.keep(boundPlanarArguments(context))
         } else {

@@ -23,14 +23,7 @@ extension KernelBinder {
         args.narrow = args.widen
         args.narrow.channels = UInt32(kernel.outputChannels)
         args.narrow.out_channels = UInt32(channels)
-        let packed = kernel.packedWeights(of: 0)[0]
-        let floats =
-            catalog.packedByteCount(
-                order: packed.order,
-                outputChannels: packed.part.outputChannels,
-                channels: packed.channels,
-                taps: packed.part.taps.count
-            ) / 4
+        let floats = catalog.packedByteCount(of: kernel.packedWeights(of: 0)[0]) / 4
         args.narrow.weights = UnsafePointer(context.weights + floats)
         args.narrow.activation = context.node.activation.code
         args.narrow.residual = context.residual.map { UnsafePointer($0) }

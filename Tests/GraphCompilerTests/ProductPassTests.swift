@@ -143,8 +143,8 @@ struct ProductPassTests {
         #expect((keys.source.rowStride, keys.source.columnStride) == (tokens, 1))
     }
 
-    @Test("rows of one product are read where they are, if they are not more than those of heads")
-    func queriesOfTheirOwn() throws {
+    /// The product of heads of rows of `heads` times `size` columns with keys.
+    private func queries(heads: Int) throws -> (graph: FusedGraph, product: ProductKernel) {
         var sketch = GraphSketch()
         let width = heads * size
         let x = sketch.input("x", [images, tokens, width])
@@ -155,9 +155,21 @@ struct ProductPassTests {
         let moved = sketch.node("moved", .transpose(permutation: [0, 2, 1, 3]), parted)
         sketch.output(sketch.node("y", .matmul, moved, keys))
         let graph = try sketch.fused()
+        return (graph, try #require(products(graph).first))
+    }
+
+    @Test("rows of one product are read where they are, if they are not more than those of heads")
+    func queriesOfTheirOwn() throws {
+        let (graph, product) = try queries(heads: heads)
         #expect(moves(graph) == 0)
-        let product = try #require(products(graph).first)
         #expect(product.a.offsets == offsets(part: 0, of: 1))
-        #expect(product.a.rowStride == width)
+        #expect(product.a.rowStride == heads * size)
+    }
+
+    @Test("rows that would share a set of the first cache are copied")
+    func queriesFarApart() throws {
+        let (graph, product) = try queries(heads: 1024 / size)
+        #expect(moves(graph) == 1)
+        #expect(product.a.rowStride == size)
     }
 }

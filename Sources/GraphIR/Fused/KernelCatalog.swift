@@ -43,6 +43,16 @@ package protocol KernelCatalog: Sendable {
 }
 
 extension KernelCatalog {
+    /// Bytes of all of some packed weights.
+    package func packedByteCount(of packed: PackedWeights) -> Int {
+        packedByteCount(
+            order: packed.order,
+            outputChannels: packed.part.outputChannels,
+            channels: packed.channels,
+            taps: packed.part.taps.count
+        )
+    }
+
     /// Output channels in one unit of packing: a panel, or a vector for channel-wise kernels.
     package func unitChannels(_ order: PackOrder) -> Int {
         switch order {
