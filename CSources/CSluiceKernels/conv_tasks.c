@@ -87,7 +87,7 @@ size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *arg
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, isa->lanes);
     // No gap follows the products of the last point.
     return points * (sizes.patch_stride + sizes.product_stride) +
-           sl_winograd_filter_points(args) * sizes.filter_stride - SL_WINOGRAD_GAP;
+           sl_winograd_filter_floats(args, sizes) * (args->filters_ahead ? 2 : 1) - SL_WINOGRAD_GAP;
 }
 
 size_t sl_winograd_point_count(const sl_winograd_args *args) {
@@ -96,6 +96,14 @@ size_t sl_winograd_point_count(const sl_winograd_args *args) {
 
 size_t sl_winograd_tile_count(const sl_winograd_args *args) {
     return sl_winograd_tiles(args);
+}
+
+bool sl_winograd_can_filter_ahead(const sl_isa *isa, const sl_winograd_args *args) {
+    const size_t blocks = sl_ceil_div(sl_winograd_tiles(args), args->tiles_per_block);
+    const size_t tiles = sl_ceil_div(sl_winograd_tiles(args), blocks);
+    const bool is_3x3 = args->taps_h == 3 && args->taps_w == 3;
+    return is_3x3 && args->conv.out_channels > isa->lanes &&
+           sl_largest_tile(sl_cut_tiles(tiles, isa->tile_pixels)) <= isa->filtering_pixels;
 }
 
 size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args, size_t floats) {

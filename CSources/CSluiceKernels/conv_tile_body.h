@@ -91,6 +91,7 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
                 SL_FN(move_line)(job, lines);
                 if (lines_a_pass > 1) SL_FN(move_line)(job, lines);
             }
+            if (lines->filters != NULL) SL_FN(pass_filters)(lines->filters);
             SL_UNROLL for (size_t k = 0; k < SL_K_UNROLL; k++) {
                 SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
             }
@@ -106,10 +107,12 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
 
 // A run of tiles whose pixels are evenly spaced and whose taps are all inside the image. One flat
 // loop over blocks and taps: the table of the job leads from one tap to the next.
-SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
+SL_INLINE void SL_FN(strided_run)(const int pixels, const int vectors, const bool filters,
+                                  const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const size_t rest = channels % VEC_LANES;
-    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target,
+                       filters ? job->filters : NULL};
     const float *first = job->first;
     ptrdiff_t out_first = job->out_first;
     for (size_t tiles = job->run; tiles > 0; tiles--) {
@@ -140,12 +143,19 @@ SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const ti
     }
 }
 
+SL_INLINE void SL_FN(strided_tile)(const int pixels, const int vectors, const tile_job *job) {
+    SL_FN(strided_run)(pixels, vectors, false, job);
+}
+SL_INLINE void SL_FN(filtering_tile)(const int pixels, const int vectors, const tile_job *job) {
+    SL_FN(strided_run)(pixels, vectors, true, job);
+}
+
 // A tile whose pixels stand anywhere, all taps inside: the same walk from tap to tap for each.
 SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const tile_job *job) {
     const size_t taps = job->args->taps, channels = job->channels;
     const float *at[SL_TILE_ROOM];
     SL_UNROLL for (int p = 0; p < pixels; p++) at[p] = job->each[p];
-    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target, NULL};
     vec sum[SL_HALF_PANEL_PIXELS][3];
     weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
     pixel_source from = {.each = at};
@@ -259,7 +269,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     if (taps <= TABLE_TAPS) SL_FN(call_fill_table)(job, job->image, 0, taps, &table);
     vec sum[SL_HALF_PANEL_PIXELS][3];
     weight_rows weights = SL_FN(start_tile)(pixels, vectors, sum, job, job->out_first);
-    line_walk lines = {job->prefetch, job->carry_source, job->carry_target};
+    line_walk lines = {job->prefetch, job->carry_source, job->carry_target, NULL};
     const float *block = job->image;
     for (size_t left = job->channels / VEC_LANES; left > 0; left--) {
         weights = SL_FN(add_indirect_block)(pixels, vectors, sum, job, block, &table, weights,
@@ -361,6 +371,7 @@ static __attribute__((aligned(64))) void SL_FN(tile_1x2)(const tile_job *job) {
 SL_DEFINE_ANY_TILE(strided, 1)
 SL_DEFINE_ANY_TILE(strided, 2)
 SL_DEFINE_ANY_TILE(strided, 3)
+SL_DEFINE_ANY_TILE(filtering, 2)
 SL_DEFINE_ANY_TILE(placed, 1)
 SL_DEFINE_ANY_TILE(placed, 2)
 SL_DEFINE_ANY_TILE(placed, 3)
@@ -383,9 +394,11 @@ SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_HALF_PANEL_TILES)
     SL_DEFINE_TILE(strided, pixels, 3) \
     SL_DEFINE_TILE(placed, pixels, 3)
 SL_FOR_TRIPLE_SIZES(SL_DEFINE_TRIPLE_TILES)
+#define SL_DEFINE_FILTERING_TILE(pixels) SL_DEFINE_TILE(filtering, pixels, 2)
+SL_FOR_FILTERING_SIZES(SL_DEFINE_FILTERING_TILE)
 
-// How a tile finds its pixels.
-typedef enum { TILE_STRIDED, TILE_PLACED, TILE_INDIRECT } tile_kind;
+// How a tile finds its pixels; TILE_FILTERING is TILE_STRIDED that transforms filters meanwhile.
+typedef enum { TILE_STRIDED, TILE_PLACED, TILE_INDIRECT, TILE_FILTERING } tile_kind;
 
 #define SL_TILE_CELL(kind, pixels, vectors) [pixels][vectors - 1] = SL_TILE(kind, pixels, vectors),
 #define SL_HALF_STRIDED_CELL(pixels) SL_TILE_CELL(strided, pixels, 1)
@@ -396,6 +409,7 @@ typedef enum { TILE_STRIDED, TILE_PLACED, TILE_INDIRECT } tile_kind;
 #define SL_INDIRECT_CELLS(pixels) SL_HALF_INDIRECT_CELL(pixels) SL_TILE_CELL(indirect, pixels, 2)
 #define SL_TRIPLE_STRIDED_CELL(pixels) SL_TILE_CELL(strided, pixels, 3)
 #define SL_TRIPLE_PLACED_CELL(pixels) SL_TILE_CELL(placed, pixels, 3)
+#define SL_FILTERING_CELL(pixels) SL_TILE_CELL(filtering, pixels, 2)
 
 // The kernel of a tile: by kind, pixels, and vectors of the panel less one. A single pixel is
 // always indirect.
@@ -408,4 +422,5 @@ static const tile_fn SL_FN(tile_table)[][SL_HALF_PANEL_PIXELS + 1][3] = {
     [TILE_INDIRECT] = {[1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
                        SL_FOR_TILE_SIZES(SL_INDIRECT_CELLS)
                            SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_CELL)},
+    [TILE_FILTERING] = {SL_FOR_FILTERING_SIZES(SL_FILTERING_CELL)},
 };

@@ -4,14 +4,16 @@
 #include "vec_math.h"
 
 #include "activation_body.h"
+#include "winograd_line_body.h"
+#include "winograd_transform_body.h"
+
+#include "winograd_filter_body.h"
+
 #include "tile_body.h"
 
 #include "conv_tile_body.h"
 
 #include "conv_body.h"
-#include "winograd_line_body.h"
-#include "winograd_transform_body.h"
-
 #include "winograd_body.h"
 
 #include "pool_body.h"
@@ -44,6 +46,7 @@ const sl_isa SL_FN(sl_isa) = {
     .tile_pixels = SL_TILE_PIXELS,
     .pass_floats = SL_PASS_FLOATS,
     .carried_lines = MOST_A_PASS * VEC_LANES / SL_K_UNROLL,
+    .filtering_pixels = SL_FILTERING_PIXELS,
     .is_tuned = SL_IS_TUNED,
     .conv = SL_FN(sl_conv),
     .winograd = SL_FN(sl_winograd),

@@ -118,6 +118,11 @@ SL_INLINE sl_tile_cut sl_cut_tiles(size_t pixels, size_t limit) {
     return (sl_tile_cut){count, pixels / count, pixels % count};
 }
 
+// Pixels of the largest tile.
+SL_INLINE size_t sl_largest_tile(sl_tile_cut cut) {
+    return cut.base + (cut.larger > 0);
+}
+
 // Taps that the packed weights hold.
 SL_INLINE size_t sl_packed_taps(const sl_conv_args *args) {
     return args->tap_index == NULL ? args->taps : args->packed_taps;
@@ -297,6 +302,11 @@ SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, si
         .filter_stride = (channels + 1) * 2 * lanes + SL_WINOGRAD_GAP,
         .product_stride = tiles * 2 * lanes + SL_WINOGRAD_GAP,
     };
+}
+
+// Scratch for the filters of a chunk.
+SL_INLINE size_t sl_winograd_filter_floats(const sl_winograd_args *args, sl_winograd_sizes sizes) {
+    return sl_winograd_filter_points(args) * sizes.filter_stride;
 }
 
 // Scratch of sl_conv_nchw: floats of a zero-padded row, and rows under `out_rows` output rows.

@@ -24,6 +24,12 @@ typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_TRIPLE_PIXELS 0
 #define SL_FOR_TRIPLE_SIZES(X)
 #endif
+// Tiles of two vectors that transform filters meanwhile, where registers have room for both: most
+// pixels; 0 where there are none.
+#ifndef SL_FILTERING_PIXELS
+#define SL_FILTERING_PIXELS 0
+#define SL_FOR_FILTERING_SIZES(X)
+#endif
 // Evenly spaced pixels that are addressed from one register; all of a tile where not said.
 #ifndef SL_PIXELS_A_BASE
 #define SL_PIXELS_A_BASE SL_HALF_PANEL_PIXELS
@@ -100,6 +106,8 @@ typedef struct {
     const float *carry_source;
     float *carry_target;
     bool carries;
+    // The filters that a tile of kind TILE_FILTERING transforms meanwhile.
+    filter_walk *filters;
     // Where a chunk of weights is copied before it is multiplied; NULL reads them in place.
     float *chunk;
     // Output. `tail` is the number of channels the last vector stores.
@@ -122,11 +130,12 @@ typedef struct {
 
 typedef void (*tile_fn)(const tile_job *job);
 
-// Where the next lines to ask for and to copy are.
+// Where the next lines to ask for and to copy are, and filters to transform (NULL for none).
 typedef struct {
     const float *prefetch;
     const float *carry_source;
     float *carry_target;
+    filter_walk *filters;
 } line_walk;
 
 // Asks for one line and copies one, and goes on to the next.

@@ -7,8 +7,8 @@
 #pragma once
 
 // The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
-// filters of a chunk of channels, for some points [point][zeros, channel][output], products
-// [point][tile][output].
+// filters of a chunk of channels, for some points [point][zeros, channel][output], and of the next
+// one if they are transformed ahead, products [point][tile][output].
 typedef struct {
     bool is_line;
     size_t taps;  // of the longer side of the filter
@@ -17,7 +17,9 @@ typedef struct {
     size_t step_h, step_w;  // between the rows and columns of a phase
     size_t blocks;          // of tiles
     size_t first_tile, tiles;
-    float *patches, *filters, *products;
+    float *patches, *products;
+    float *filters[2];  // both the same unless they are transformed ahead
+    bool is_ahead;
     size_t patch_stride, filter_stride, product_stride;
     size_t pairs;          // of rows of points whose filters are there at a time; lines: all points
     size_t filter_points;  // of those
@@ -43,8 +45,11 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->pairs = plan->is_line ? PATCH_PAIRS : args->pairs_at_once;
     plan->filter_points = sl_winograd_filter_points(args);
     plan->patches = scratch;
-    plan->filters = plan->patches + plan->form.points * sizes.patch_stride;
-    plan->products = plan->filters + plan->filter_points * sizes.filter_stride;
+    plan->is_ahead = args->filters_ahead;
+    const size_t filter_floats = sl_winograd_filter_floats(args, sizes);
+    plan->filters[0] = plan->patches + plan->form.points * sizes.patch_stride;
+    plan->filters[1] = plan->filters[0] + (plan->is_ahead ? filter_floats : 0);
+    plan->products = plan->filters[1] + filter_floats;
 }
 
 // Image, row and column of the first output pixel of a tile.
@@ -160,32 +165,37 @@ static __attribute__((noinline)) void SL_FN(transform_patches)(const sl_winograd
     }
 }
 
-// Input channels of a panel.
+// Some input channels of a panel.
 typedef struct {
-    const float *weights;
+    const float *weights;  // of the panel
+    size_t panel, vectors;
     size_t all, first, count;
-} winograd_channels;
+} winograd_chunk;
+
+// The row of filters that starts a chain.
+SL_INLINE void SL_FN(clear_starts)(const winograd_plan *plan, size_t vectors, float *filters) {
+    for (size_t point = 0; point < plan->filter_points; point++) {
+        float *const row = filters + point * plan->filter_stride;
+        for (size_t o = 0; o < vectors; o++) vec_store(row + o * VEC_LANES, vec_zero());
+    }
+}
 
 // Transforms the filters of some input channels of a panel: of a line for all points, others for
 // pairs [first, end) of rows of points.
 SL_INLINE void SL_FN(transform_filters)(const bool is_line, const int taps, const int vectors,
-                                        const size_t first, const size_t end,
-                                        winograd_channels channels, const winograd_plan *plan) {
+                                        const size_t first, const size_t end, winograd_chunk chunk,
+                                        const winograd_plan *plan) {
     enum { AHEAD = 2 };
     const size_t width = (size_t)vectors * VEC_LANES;
     const size_t all_taps = (size_t)(is_line ? taps : taps * taps);
     const size_t rows_per_block = all_taps * VEC_LANES;
-    float *target = plan->filters;
-    // The row that starts a chain.
-    for (size_t point = 0; point < plan->filter_points; point++) {
-        float *const row = target + point * plan->filter_stride;
-        SL_UNROLL for (int o = 0; o < vectors; o++) vec_store(row + o * VEC_LANES, vec_zero());
-    }
-    for (size_t c = channels.first; c < channels.first + channels.count; c++) {
+    float *target = plan->filters[0];
+    SL_FN(clear_starts)(plan, (size_t)vectors, target);
+    for (size_t c = chunk.first; c < chunk.first + chunk.count; c++) {
         const size_t block = c / VEC_LANES;
-        const size_t block_channels = sl_min_size(VEC_LANES, channels.all - block * VEC_LANES);
+        const size_t block_channels = sl_min_size(VEC_LANES, chunk.all - block * VEC_LANES);
         const float *const source =
-            channels.weights + (1 + block * rows_per_block + c % VEC_LANES) * width;
+            chunk.weights + (1 + block * rows_per_block + c % VEC_LANES) * width;
         target += width;
         // Weights come from far away: ask for those of a later block, or of the next panel.
         const float *const later = source + AHEAD * rows_per_block * width;
@@ -208,55 +218,81 @@ SL_INLINE void SL_FN(transform_filters)(const bool is_line, const int taps, cons
 
 // All points at once, or those of one pair of rows.
 SL_INLINE void SL_FN(transform_pairs)(const int taps, const int vectors, size_t pair,
-                                      winograd_channels channels, const winograd_plan *plan) {
+                                      winograd_chunk chunk, const winograd_plan *plan) {
     if (plan->pairs == PATCH_PAIRS) {
-        SL_FN(transform_filters)(false, taps, vectors, 0, PATCH_PAIRS, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 0, PATCH_PAIRS, chunk, plan);
     } else if (pair == 0) {
-        SL_FN(transform_filters)(false, taps, vectors, 0, 1, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 0, 1, chunk, plan);
     } else if (pair == 1) {
-        SL_FN(transform_filters)(false, taps, vectors, 1, 2, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 1, 2, chunk, plan);
     } else {
-        SL_FN(transform_filters)(false, taps, vectors, 2, 3, channels, plan);
+        SL_FN(transform_filters)(false, taps, vectors, 2, 3, chunk, plan);
     }
 }
 
-static __attribute__((noinline)) void SL_FN(transform_pairs_3x2)(size_t pair,
-                                                                 winograd_channels channels,
+static __attribute__((noinline)) void SL_FN(transform_pairs_3x2)(size_t pair, winograd_chunk chunk,
                                                                  const winograd_plan *plan) {
-    SL_FN(transform_pairs)(3, 2, pair, channels, plan);
+    SL_FN(transform_pairs)(3, 2, pair, chunk, plan);
 }
-static __attribute__((noinline)) void SL_FN(transform_pairs_3x1)(size_t pair,
-                                                                 winograd_channels channels,
+static __attribute__((noinline)) void SL_FN(transform_pairs_3x1)(size_t pair, winograd_chunk chunk,
                                                                  const winograd_plan *plan) {
-    SL_FN(transform_pairs)(3, 1, pair, channels, plan);
+    SL_FN(transform_pairs)(3, 1, pair, chunk, plan);
 }
-static __attribute__((noinline)) void SL_FN(transform_pairs_5x2)(size_t pair,
-                                                                 winograd_channels channels,
+static __attribute__((noinline)) void SL_FN(transform_pairs_5x2)(size_t pair, winograd_chunk chunk,
                                                                  const winograd_plan *plan) {
-    SL_FN(transform_pairs)(5, 2, pair, channels, plan);
+    SL_FN(transform_pairs)(5, 2, pair, chunk, plan);
 }
-static __attribute__((noinline)) void SL_FN(transform_pairs_5x1)(size_t pair,
-                                                                 winograd_channels channels,
+static __attribute__((noinline)) void SL_FN(transform_pairs_5x1)(size_t pair, winograd_chunk chunk,
                                                                  const winograd_plan *plan) {
-    SL_FN(transform_pairs)(5, 1, pair, channels, plan);
+    SL_FN(transform_pairs)(5, 1, pair, chunk, plan);
 }
 
-static __attribute__((noinline)) void SL_FN(transform_lines)(size_t vectors,
-                                                             winograd_channels channels,
+static __attribute__((noinline)) void SL_FN(transform_lines)(winograd_chunk chunk,
                                                              const winograd_plan *plan) {
+    const size_t vectors = chunk.vectors;
     if (plan->taps == 3 && vectors == 2) {
-        SL_FN(transform_filters)(true, 3, 2, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 3, 2, 0, 0, chunk, plan);
     } else if (plan->taps == 3) {
-        SL_FN(transform_filters)(true, 3, 1, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 3, 1, 0, 0, chunk, plan);
     } else if (plan->taps == 5 && vectors == 2) {
-        SL_FN(transform_filters)(true, 5, 2, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 5, 2, 0, 0, chunk, plan);
     } else if (plan->taps == 5) {
-        SL_FN(transform_filters)(true, 5, 1, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 5, 1, 0, 0, chunk, plan);
     } else if (vectors == 2) {
-        SL_FN(transform_filters)(true, 7, 2, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 7, 2, 0, 0, chunk, plan);
     } else {
-        SL_FN(transform_filters)(true, 7, 1, 0, 0, channels, plan);
+        SL_FN(transform_filters)(true, 7, 1, 0, 0, chunk, plan);
     }
+}
+
+// Those of a chunk for the points from pair `pair` of rows on, or of a line.
+static void SL_FN(make_filters)(size_t pair, winograd_chunk chunk, const winograd_plan *plan) {
+    if (plan->is_line) {
+        SL_FN(transform_lines)(chunk, plan);
+    } else if (plan->taps == 3 && chunk.vectors == 2) {
+        SL_FN(transform_pairs_3x2)(pair, chunk, plan);
+    } else if (plan->taps == 3) {
+        SL_FN(transform_pairs_3x1)(pair, chunk, plan);
+    } else if (chunk.vectors == 2) {
+        SL_FN(transform_pairs_5x2)(pair, chunk, plan);
+    } else {
+        SL_FN(transform_pairs_5x1)(pair, chunk, plan);
+    }
+}
+
+// The walk over the filters of a chunk that are transformed ahead, to `target`.
+SL_INLINE filter_walk SL_FN(start_filters)(winograd_chunk chunk, const winograd_plan *plan,
+                                           float *target) {
+    const size_t width = chunk.vectors * VEC_LANES;
+    filter_walk walk = {
+        .source = chunk.weights + (1 + chunk.first * plan->taps * plan->taps) * width,
+        .target = target + width,
+        .point_stride = plan->filter_stride,
+        .width = width,
+        .channels = chunk.count,
+    };
+    SL_FN(enter_filters)(&walk);
+    return walk;
 }
 
 // Point `number` of those from pair `pair` of rows on, or of a line.
@@ -266,19 +302,22 @@ SL_INLINE size_t SL_FN(pair_point)(const winograd_plan *plan, size_t pair, size_
     return row * PATCH + number % PATCH;
 }
 
-// Multiplies patches and filters of `channels` input channels from number `first` of their group
-// on, at each point from pair `pair` of rows on whose filters are there. Meanwhile asks for the
-// weights that are transformed next.
-static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_t vectors,
-                                   size_t first, size_t channels, sl_next_read next_weights,
-                                   carrier *carrier, tile_job *job) {
-    const size_t width = vectors * VEC_LANES;
+// Multiplies patches and filters of a chunk, from channel number `first` of its group on, at each
+// point from pair `pair` of rows on whose filters are there. Meanwhile transforms those of the job
+// and asks for the weights that are transformed next.
+static void SL_FN(multiply_points)(const winograd_plan *plan, const float *filters, size_t pair,
+                                   const winograd_chunk *chunk, size_t first,
+                                   sl_next_read next_weights, carrier *carrier, tile_job *job) {
+    const size_t vectors = chunk->vectors, width = vectors * VEC_LANES;
     const sl_tile_cut cut =
         sl_cut_tiles(plan->tiles, vectors == 1 ? SL_HALF_PANEL_PIXELS : SL_TILE_PIXELS);
-    job->channels = channels;
-    const size_t steps = channels / VEC_LANES, points = plan->filter_points;
+    const bool is_filtering = vectors == 2 && sl_largest_tile(cut) <= SL_FILTERING_PIXELS;
+    const tile_kind kind = is_filtering && job->filters->left > 0 ? TILE_FILTERING : TILE_STRIDED;
+    job->channels = chunk->count;
+    const size_t steps = chunk->count / VEC_LANES, points = plan->filter_points;
     size_t asked = next_weights.floats / FLOATS_PER_LINE;
     job->lines_a_pass = SL_FN(spread_lines)(asked, steps * cut.count * points);
+    SL_FN(spread_filters)(job->filters, steps * VEC_LANES / SL_K_UNROLL * cut.count * points);
     if (carrier->floats > 0 && job->lines_a_pass < carrier->lines_a_pass) {
         job->lines_a_pass = carrier->lines_a_pass;
     }
@@ -292,7 +331,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
         const bool is_last = number + 1 == points;
         const size_t next = is_last ? point : SL_FN(pair_point)(plan, pair, number + 1);
         job->ask_step = ((ptrdiff_t)next - (ptrdiff_t)point) * (ptrdiff_t)plan->patch_stride;
-        job->weights = plan->filters + number * plan->filter_stride;
+        job->weights = filters + number * plan->filter_stride;
         job->output = plan->products + point * plan->product_stride;
         job->residual = first > 0 ? job->output : NULL;
         for (size_t group = 0; group < cut.count; group += job->run) {
@@ -305,7 +344,7 @@ static void SL_FN(multiply_points)(const winograd_plan *plan, size_t pair, size_
             job->out_first = (ptrdiff_t)(tile * width);
             job->run_step = job->pixels * VEC_LANES;
             job->run_out_step = job->pixels * width;
-            SL_FN(tile_table)[TILE_STRIDED][job->pixels][vectors - 1](job);
+            SL_FN(tile_table)[kind][job->pixels][vectors - 1](job);
             const size_t done = sl_min_size(asked, tile_lines * job->run);
             job->prefetch += done * FLOATS_PER_LINE;
             asked -= done;
@@ -408,69 +447,39 @@ static __attribute__((noinline)) void SL_FN(finish_line)(const sl_conv_args *con
     }
 }
 
-// The weights of a panel for the chunk of channels that starts at `first`.
-static sl_next_read SL_FN(chunk_weights)(const sl_conv_args *conv, size_t panel, size_t first) {
-    const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
-    const size_t channels = sl_min_size(sl_winograd_chunk(conv, VEC_LANES), conv->channels - first);
-    return (sl_next_read){
-        .from = SL_FN(panel_weights)(conv, panel, first),
-        .floats = conv->taps * channels * vectors * VEC_LANES,
+// Chunk `number` of a group of channels of some panels, panel after panel.
+static winograd_chunk SL_FN(chunk_at)(const sl_conv_args *conv, sl_span panels, sl_span group,
+                                      size_t number) {
+    const size_t most = sl_winograd_chunk(conv, VEC_LANES);
+    const size_t chunks = sl_ceil_div(group.end - group.first, most);
+    const size_t panel = panels.first + number / chunks;
+    const size_t first = group.first + number % chunks * most;
+    return (winograd_chunk){
+        .weights = SL_FN(panel_weights)(conv, panel, 0),
+        .panel = panel,
+        .vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel),
+        .all = conv->channels,
+        .first = first,
+        .count = sl_min_size(most, group.end - first),
     };
 }
 
-// One group of channels of a panel; `next` is what is read after it.
-static void SL_FN(run_winograd_panel)(const sl_winograd_args *args, const winograd_plan *plan,
-                                      size_t panel, sl_span group, sl_next_read next,
-                                      carrier *carrier, tile_job *job) {
-    const sl_conv_args *const conv = &args->conv;
-    const size_t vectors = sl_panel_vectors(conv->out_channels, VEC_LANES, panel);
-    const float *const weights = SL_FN(panel_weights)(conv, panel, 0);
-    SL_FN(space_evenly)(job, 0, vectors * VEC_LANES);
-    const size_t chunk = sl_winograd_chunk(conv, VEC_LANES);
-    for (size_t c = group.first; c < group.end; c += chunk) {
-        const winograd_channels channels = {
-            .weights = weights,
-            .all = conv->channels,
-            .first = c,
-            .count = sl_min_size(chunk, group.end - c),
-        };
-        const size_t end = c + channels.count;
-        const sl_next_read after = end == group.end ? next : SL_FN(chunk_weights)(conv, panel, end);
-        for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
-            if (plan->is_line) {
-                SL_FN(transform_lines)(vectors, channels, plan);
-            } else if (plan->taps == 3 && vectors == 2) {
-                SL_FN(transform_pairs_3x2)(pair, channels, plan);
-            } else if (plan->taps == 3) {
-                SL_FN(transform_pairs_3x1)(pair, channels, plan);
-            } else if (vectors == 2) {
-                SL_FN(transform_pairs_5x2)(pair, channels, plan);
-            } else {
-                SL_FN(transform_pairs_5x1)(pair, channels, plan);
-            }
-            const sl_next_read share =
-                sl_next_share(after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
-            SL_FN(multiply_points)
-            (plan, pair, vectors, c - group.first, channels.count, share, carrier, job);
-        }
-    }
-    const winograd_end end = SL_FN(end_of_group)(conv, weights, group);
-    if (plan->is_line) {
-        SL_FN(finish_line)(conv, plan, panel, vectors, &end);
-    } else if (plan->taps == 3) {
-        SL_FN(finish_panel_3)(conv, plan, panel, vectors, &end);
-    } else {
-        SL_FN(finish_panel_5)(conv, plan, panel, vectors, &end);
-    }
+// The weights of a chunk.
+static sl_next_read SL_FN(chunk_weights)(const sl_conv_args *conv, winograd_chunk chunk) {
+    return (sl_next_read){
+        .from = SL_FN(panel_weights)(conv, chunk.panel, chunk.first),
+        .floats = conv->taps * chunk.count * chunk.vectors * VEC_LANES,
+    };
 }
 
-// Multiplies the patches of a task's block and a group of channels with its panels. A call of its
-// own keeps the job off the stack of the transform of the patches.
+// Multiplies the patches of a task's block and a group of channels with its panels; `next` is what
+// is read after it. A call of its own keeps the job off the stack of the transform of the patches.
 static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winograd_args *args,
                                                                  const winograd_plan *plan,
                                                                  sl_span panels, sl_span group,
                                                                  sl_next_read next,
                                                                  carrier *carrier) {
+    const sl_conv_args *const conv = &args->conv;
     // At a point the product is a 1x1 convolution of the tiles, without bias or bounds.
     const int32_t block_step = (int32_t)(plan->tiles * VEC_LANES);
     static const sl_conv_args product = {.taps = 1};
@@ -482,11 +491,42 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
     job.tap_gap = SL_FN(no_gap);
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
-    for (size_t panel = panels.first; panel < panels.end; panel++) {
-        const bool is_last = panel + 1 == panels.end;
-        const sl_next_read after =
-            is_last ? next : SL_FN(chunk_weights)(&args->conv, panel + 1, group.first);
-        SL_FN(run_winograd_panel)(args, plan, panel, group, after, carrier, &job);
+    if (plan->is_ahead) SL_FN(clear_starts)(plan, 2, plan->filters[1]);
+    const size_t most = sl_winograd_chunk(conv, VEC_LANES);
+    const size_t chunks = (panels.end - panels.first) * sl_ceil_div(group.end - group.first, most);
+    for (size_t number = 0; number < chunks; number++) {
+        const winograd_chunk chunk = SL_FN(chunk_at)(conv, panels, group, number);
+        const bool is_last = number + 1 == chunks;
+        const winograd_chunk later = SL_FN(chunk_at)(conv, panels, group, number + !is_last);
+        filter_walk walk = {.left = 0};
+        sl_next_read after = next;
+        if (!is_last && plan->is_ahead) {
+            // This asks for its weights itself.
+            walk = SL_FN(start_filters)(later, plan, plan->filters[(number + 1) % 2]);
+            after = (sl_next_read){NULL, 0};
+        } else if (!is_last) {
+            after = SL_FN(chunk_weights)(conv, later);
+        }
+        job.filters = &walk;
+        SL_FN(space_evenly)(&job, 0, chunk.vectors * VEC_LANES);
+        for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
+            if (number == 0 || !plan->is_ahead) SL_FN(make_filters)(pair, chunk, plan);
+            const sl_next_read share =
+                sl_next_share(after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);
+            SL_FN(multiply_points)
+            (plan, plan->filters[number % 2], pair, &chunk, chunk.first - group.first, share,
+             carrier, &job);
+        }
+        SL_FN(finish_filters)(&walk);
+        if (chunk.first + chunk.count < group.end) continue;
+        const winograd_end end = SL_FN(end_of_group)(conv, chunk.weights, group);
+        if (plan->is_line) {
+            SL_FN(finish_line)(conv, plan, chunk.panel, chunk.vectors, &end);
+        } else if (plan->taps == 3) {
+            SL_FN(finish_panel_3)(conv, plan, chunk.panel, chunk.vectors, &end);
+        } else {
+            SL_FN(finish_panel_5)(conv, plan, chunk.panel, chunk.vectors, &end);
+        }
     }
 }
 
@@ -507,9 +547,10 @@ static void SL_FN(sl_winograd)(const void *raw_args, size_t task, float *scratch
     while (group.first < conv->channels) {
         SL_FN(transform_patches)(args, &plan, group);
         const sl_span later = {group.end, sl_min_size(group.end + most, conv->channels)};
-        const sl_next_read next = later.first < conv->channels
-                                      ? SL_FN(chunk_weights)(conv, panels.first, later.first)
-                                      : sl_next_of_task(&conv->next, task, tasks);
+        const sl_next_read next =
+            later.first < conv->channels
+                ? SL_FN(chunk_weights)(conv, SL_FN(chunk_at)(conv, panels, later, 0))
+                : sl_next_of_task(&conv->next, task, tasks);
         SL_FN(run_winograd_panels)(args, &plan, panels, group, next, &carrier);
         group = later;
     }

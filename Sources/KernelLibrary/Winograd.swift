@@ -44,7 +44,7 @@ extension NativeCatalog {
     }
 
     /// Scratch for few tiles and the filters of a third of the points at a time, and for as many tiles
-    /// as keep the transformed patches close, with the filters of all points.
+    /// as keep the transformed patches close, with the filters of all points, ahead where that is of use.
     func winogradWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         let limit = 1280 << 10
         var need = WorkspaceNeed.none
@@ -61,6 +61,8 @@ extension NativeCatalog {
             let perTile = bytes(5) - bytes(4)
             let room = 4 + max(0, limit - bytes(4)) / max(perTile, 1)
             let best = max(room / set.tilePixels, 2) * set.tilePixels
+            args.tiles_per_block = UInt32(best)
+            args.filters_ahead = sl_winograd_can_filter_ahead(set.table, &args)
             need.best = max(need.best, bytes(best))
         }
         return need
@@ -128,6 +130,7 @@ extension KernelBinder {
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
+        filterAhead(&args, floats: scratch.stride)
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         let taskCount = sl_winograd_task_count(isa, &args)
         return KernelCall(
@@ -141,6 +144,14 @@ extension KernelBinder {
                 sl_winograd_first_weight(isa, &args, $0)
             }
         )
+    }
+
+    /// Has filters transformed ahead where that is of use and `floats` of scratch have room for it.
+    private func filterAhead(_ args: inout sl_winograd_args, floats: Int) {
+        guard args.pairs_at_once == SL_WINOGRAD_PAIRS, sl_winograd_can_filter_ahead(isa, &args)
+        else { return }
+        args.filters_ahead = true
+        if sl_winograd_scratch_floats(isa, &args) > floats { args.filters_ahead = false }
     }
 
     /// The most tiles of a block that `floats` of scratch have room for.

@@ -145,14 +145,26 @@ private struct WinogradCase {
         }
     }
 
+    var tileCount: Int {
+        var args = args
+        return sl_winograd_tile_count(&args)
+    }
+
+    func canFilterAhead(_ isa: UnsafePointer<sl_isa>, tiles: Int) -> Bool {
+        var args = args
+        args.tiles_per_block = UInt32(tiles)
+        return sl_winograd_can_filter_ahead(isa, &args)
+    }
+
     /// All tasks, last one first, with blocks of `tiles` tiles, groups of `panels` panels and filters
-    /// for `pairs` pairs of rows of points at a time, the residual in the output if `inPlace`, on
-    /// scratch that holds NaN before each task.
+    /// for `pairs` pairs of rows of points at a time or transformed `ahead`, the residual in the output
+    /// if `inPlace`, on scratch that holds NaN before each task.
     func run(
         _ isa: UnsafePointer<sl_isa>,
         tiles: Int,
         panels: Int,
         pairs: Int = Int(SL_WINOGRAD_PAIRS),
+        ahead: Bool = false,
         inPlace: Bool = false,
         carrying upload: CarriedUpload? = nil
     ) -> ConvBuffer {
@@ -169,6 +181,7 @@ private struct WinogradCase {
         args.tiles_per_block = UInt32(tiles)
         args.pairs_at_once = UInt32(pairs)
         args.conv.panels_per_task = UInt32(panels)
+        args.filters_ahead = ahead
         args.conv.input = UnsafePointer(input.base)
         args.conv.weights = UnsafePointer(packed.base)
         args.conv.residual = residual.map { UnsafePointer($0.base) }
@@ -224,6 +237,30 @@ private struct WinogradCase {
     }
 
     @Test(arguments: convTestISAs)
+    func filtersAheadDoNotChangeBits(isa name: String) throws {
+        let isa = try convTestISA(name)
+        var ahead = 0
+        for seed in 40..<72 {
+            let sample = WinogradCase(isa: isa, seed: UInt64(8 * seed))  // 3x3 taps
+            guard sample.tileCount > 1 else { continue }
+            let plain = sample.run(isa, tiles: 1000, panels: 100).bits
+            for tiles in [3, 5, 8, 10, 20] where sample.canFilterAhead(isa, tiles: tiles) {
+                let upload = CarriedUpload(floats: tiles == 5 ? 40_000 : 100)
+                let result = sample.run(
+                    isa,
+                    tiles: tiles,
+                    panels: 1 + tiles % 3,
+                    ahead: true,
+                    carrying: tiles % 2 == 0 ? nil : upload
+                )
+                #expect(result.bits == plain)
+                ahead += 1
+            }
+        }
+        #expect((ahead > 0) == (isa.pointee.filtering_pixels > 0))
+    }
+
+    @Test(arguments: convTestISAs)
     func scratchHasABound(isa name: String) throws {
         let isa = try convTestISA(name)
         var args = sl_winograd_args()
@@ -241,6 +278,12 @@ private struct WinogradCase {
                 #expect(sl_winograd_scratch_floats(isa, &args) * 4 <= 2 << 20)
             }
         }
+        // Filters ahead are for few tiles.
+        (args.taps_h, args.taps_w) = (3, 3)
+        (args.conv.taps, args.conv.channels, args.conv.out_channels) = (9, 256, 64)
+        args.tiles_per_block = 20
+        args.filters_ahead = true
+        #expect(sl_winograd_scratch_floats(isa, &args) * 4 <= 2 << 20)
     }
 
     @Test(arguments: convTestISAs, 1...16)

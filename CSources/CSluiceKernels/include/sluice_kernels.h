@@ -180,7 +180,9 @@ typedef struct {
 // floats of scratch.
 //
 // Filters of two sides are transformed for the points of pairs_at_once pairs of rows at a time: for
-// all, or, in less scratch, for one of SL_WINOGRAD_PAIRS pairs. That changes no bits.
+// all, or, in less scratch, for one of SL_WINOGRAD_PAIRS pairs. With filters_ahead, which takes 3x3
+// taps, all pairs at once and few tiles, the next filters are transformed in scratch of their own
+// between the multiplications of those before them. None of this changes bits.
 //
 // Tiles are the pieces of the output of all images, cut into blocks of at most tiles_per_block as
 // even as possible; there must be more than one tile and room for three in a block. How they are
@@ -193,6 +195,7 @@ typedef struct {
     uint32_t dilation_h, dilation_w;  // 1 along an axis with one tap
     uint32_t tiles_per_block;
     uint32_t pairs_at_once;  // 1 or SL_WINOGRAD_PAIRS
+    bool filters_ahead;      // only where sl_winograd_can_filter_ahead
 } sl_winograd_args;
 
 // Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
@@ -803,7 +806,8 @@ typedef struct {
     uint32_t tile_pixels;       // most pixels of a tile
     uint32_t pass_floats;    // of input that go through all panels together: a part of the L2 cache
     uint32_t carried_lines;  // most lines of 64 bytes carried in `lanes` channels of a tap
-    bool is_tuned;           // false for the portable builds
+    uint32_t filtering_pixels;  // most pixels of a tile that transforms filters meanwhile; 0: none
+    bool is_tuned;              // false for the portable builds
     sl_task_fn _Nonnull conv;
     sl_task_fn _Nonnull winograd;
     sl_task_fn _Nonnull conv_nchw;
@@ -857,10 +861,13 @@ size_t sl_conv_gather_floats(const sl_isa *_Nonnull isa, const sl_conv_args *_No
 size_t sl_winograd_task_count(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_scratch_floats(const sl_isa *_Nonnull isa,
                                   const sl_winograd_args *_Nonnull args);
-// Points of a patch; tiles of all images; the most tiles a block may have with `floats` of scratch,
-// at least 4.
+// Points of a patch; tiles of all images.
 size_t sl_winograd_point_count(const sl_winograd_args *_Nonnull args);
 size_t sl_winograd_tile_count(const sl_winograd_args *_Nonnull args);
+// Whether filters_ahead is of use: for 3x3 taps and tiles that fit registers beside a transform.
+bool sl_winograd_can_filter_ahead(const sl_isa *_Nonnull isa,
+                                  const sl_winograd_args *_Nonnull args);
+// The most tiles a block may have with `floats` of scratch, at least 4.
 size_t sl_winograd_tiles_within(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args,
                                 size_t floats);
 size_t sl_conv_nchw_task_count(const sl_isa *_Nonnull isa, const sl_conv_nchw_args *_Nonnull args);
