@@ -422,5 +422,5 @@ static const tile_fn SL_FN(tile_table)[][SL_HALF_PANEL_PIXELS + 1][3] = {
     [TILE_INDIRECT] = {[1] = {SL_FN(tile_1x1), SL_FN(tile_1x2)},
                        SL_FOR_TILE_SIZES(SL_INDIRECT_CELLS)
                            SL_FOR_HALF_PANEL_SIZES(SL_HALF_INDIRECT_CELL)},
-    [TILE_FILTERING] = {SL_FOR_FILTERING_SIZES(SL_FILTERING_CELL)},
+    [TILE_FILTERING] = {[0] = {NULL}, SL_FOR_FILTERING_SIZES(SL_FILTERING_CELL)},
 };
