@@ -12,9 +12,10 @@ struct LayerBench {
         case warm
         /// Copies that take so many bytes together, read where they are.
         case rotating(Int)
-        /// So many bytes of host memory, through two slots of at most `block` bytes: each call
-        /// carries the next block along, as a plan has it do.
-        case carried(Int, block: Int)
+        /// So many bytes of host memory, as plans have it: through two slots of at most `block`
+        /// bytes, each call carrying the next block along, or chunk by chunk where weights are read
+        /// once.
+        case streamed(Int, block: Int)
     }
 
     private let copies: [[KernelCall]]
@@ -23,7 +24,7 @@ struct LayerBench {
     private let arena: Arena<DeviceSpace>
     private let host: Arena<HostSpace>
 
-    /// Nil when the node is not a convolution, or cannot carry what it should.
+    /// Nil when the node is not a convolution, or cannot stream its weights.
     init?(
         _ node: FusedNode,
         in graph: FusedGraph,
@@ -35,7 +36,11 @@ struct LayerBench {
         let line = { (bytes: Int) in (bytes + 63) / 64 * 64 }
         let blocks: [LayerBlock]
         var hostCount = 0
-        if case .carried(let bytes, let limit) = source {
+        let chunk = catalog.chunkByteCount(of: node)
+        if case .streamed(let bytes, _) = source, chunk != nil {
+            blocks = layerBlocks(of: kernel, catalog: catalog, limit: .max)
+            hostCount = max(2, bytes / blocks.reduce(0) { $0 + line($1.byteCount) })
+        } else if case .streamed(let bytes, let limit) = source {
             blocks = layerBlocks(of: kernel, catalog: catalog, limit: limit)
             // An even number of blocks, so that two slots alternate.
             let total = blocks.reduce(0) { $0 + line($1.byteCount) }
@@ -51,7 +56,7 @@ struct LayerBench {
         case .rotating(let bytes):
             copyCount = max(2, bytes / max(total, 1))
             weightBytes = copyCount * total
-        case .carried: (copyCount, weightBytes) = (hostCount, 2 * slotBytes)
+        case .streamed: (copyCount, weightBytes) = (hostCount, chunk ?? (2 * slotBytes))
         }
         let operands = (node.inputs + [node.output]).map {
             line(graph[$0].byteCount(lanes: catalog.lanes))
@@ -78,26 +83,29 @@ struct LayerBench {
             let start = firstSlot + number % 2 * slotBytes
             return arena.region(start..<start + byteCount)
         }
+        let host = host
+        var start = 0
         copies = (0..<copyCount).map { (copy: Int) -> [KernelCall] in
             blocks.indices.flatMap { index in
                 let block = blocks[index]
-                let weights =
-                    hostCount > 0
-                    ? slot(copy * blocks.count + index, block.byteCount) : take(block.byteCount)
-                return binder.bind(
-                    node,
-                    .units(part: block.part, range: block.units),
-                    KernelOperands(
-                        inputs: inputRegions,
-                        output: output,
-                        weights: weights,
-                        workspace: workspaceRegion
-                    )
+                var operands = KernelOperands(
+                    inputs: inputRegions,
+                    output: output,
+                    workspace: workspaceRegion
                 )
+                if hostCount == 0 {
+                    operands.weights = take(block.byteCount)
+                } else if let chunk {
+                    operands.chunkedWeights = host.region(start..<start + block.byteCount)
+                    operands.workspace = arena.region(firstSlot..<firstSlot + chunk)
+                    start += line(block.byteCount)
+                } else {
+                    operands.weights = slot(copy * blocks.count + index, block.byteCount)
+                }
+                return binder.bind(node, .units(part: block.part, range: block.units), operands)
             }
         }
-        guard hostCount > 0 else { return }
-        var start = 0
+        guard hostCount > 0, chunk == nil else { return }
         let calls = copies.flatMap { $0 }
         guard calls.count == copyCount * blocks.count else { return nil }
         for number in calls.indices {

@@ -22,8 +22,9 @@ struct KernelBenchmark: ParsableCommand {
             milliseconds of the same layer with OpenBLAS under the same driver. The peak is \
             measured between the runs. Rounds in which a neighbour took issue slots of the core \
             (fewer no-operations a cycle than in the best round) are dropped and counted. \
-            Carried is the time over the warm one when weights come from memory block by block, \
-            each copied to a slot while the one before it is multiplied, as streamed weights are. \
+            Streamed is the time over the warm one when weights come from memory block by block, \
+            each copied to a slot while the one before it is multiplied; for layers that read each \
+            weight once, the time over the cold one when they are copied chunk by chunk. \
             Layers marked <px read, and those marked >px write row-major pixels and no image.
             """
     )
@@ -49,7 +50,7 @@ struct KernelBenchmark: ParsableCommand {
     @Option(help: "MiB that cold weights rotate over.")
     var rotate = 512
 
-    @Option(help: "KiB of weights in a block, when they are carried.")
+    @Option(help: "KiB of weights in a block, when they are streamed.")
     var block = 384
 
     @Flag(help: "Computes every convolution by the sums of its definition.")
@@ -110,11 +111,11 @@ struct KernelBenchmark: ParsableCommand {
                     weights: .rotating(rotate << 20)
                 )
             else { continue }
-            let carried = try LayerBench(
+            let streamed = try LayerBench(
                 node,
                 in: graph,
                 catalog: native,
-                weights: .carried(rotate << 20, block: block << 10)
+                weights: .streamed(rotate << 20, block: block << 10)
             )
             var reference: LayerBench?
             if usesGemm, let openBLAS, let other, other.nodes.count == graph.nodes.count {
@@ -125,12 +126,13 @@ struct KernelBenchmark: ParsableCommand {
                     weights: .warm
                 )
             }
-            let sample = Sample(rounds: rounds, warm, cold, carried, reference, peak: native.set)
+            let sample = Sample(rounds: rounds, warm, cold, streamed, reference, peak: native.set)
             let bytes = weightBytes(kernel)
             let row = Row(
                 count: counts[key] ?? 1,
                 layer: key,
                 sample: sample,
+                readsWeightsOnce: native.chunkByteCount(of: node) != nil,
                 operations: kernel.floatingPointOperations,
                 roof: max(
                     kernel.floatingPointOperations / (sample.peak * 1e9),
@@ -205,7 +207,7 @@ struct KernelBenchmark: ParsableCommand {
 struct Sample {
     var warm = Double.infinity
     var cold = Double.infinity
-    var carried: Double?
+    var streamed: Double?
     var reference: Double?
     /// GFLOP/s.
     var peak = 0.0
@@ -215,7 +217,7 @@ struct Sample {
         rounds: Int,
         _ warm: LayerBench,
         _ cold: LayerBench,
-        _ carried: LayerBench?,
+        _ streamed: LayerBench?,
         _ reference: LayerBench?,
         peak set: InstructionSet
     ) {
@@ -224,7 +226,7 @@ struct Sample {
             var peak: Double
             var warm: Double
             var cold: Double
-            var carried: Double?
+            var streamed: Double?
             var reference: Double?
         }
         // The second of two runs: activations are in the caches as the weights leave them.
@@ -239,7 +241,7 @@ struct Sample {
                 peak: set.measurePeak(milliseconds: 0.3),
                 warm: time(warm, number),
                 cold: time(cold, number),
-                carried: carried.map { time($0, number) },
+                streamed: streamed.map { time($0, number) },
                 reference: reference.map { time($0, number) }
             )
             return Round(
@@ -247,7 +249,7 @@ struct Sample {
                 peak: round.peak,
                 warm: round.warm,
                 cold: round.cold,
-                carried: round.carried,
+                streamed: round.streamed,
                 reference: round.reference
             )
         }
@@ -258,7 +260,7 @@ struct Sample {
             self.peak = max(self.peak, round.peak)
             self.warm = min(self.warm, round.warm)
             self.cold = min(self.cold, round.cold)
-            self.carried = round.carried.map { min($0, self.carried ?? $0) }
+            self.streamed = round.streamed.map { min($0, self.streamed ?? $0) }
             self.reference = round.reference.map { min($0, self.reference ?? $0) }
         }
     }
@@ -269,15 +271,17 @@ struct Row {
     var count: Int
     var layer: String
     var sample: Sample
+    var readsWeightsOnce: Bool
     var operations: Double
     var roof: Double
 
     static let header =
         "  n layer                                        warm ms GFLOP/s  % peak  cold ms"
-        + "  % peak  % roof  carried  OpenBLAS  times  dropped"
+        + "  % peak  % roof streamed  OpenBLAS  times  dropped"
 
     var text: String {
         let rate = { (seconds: Double) in operations / seconds * 1e-9 }
+        let inPlace = readsWeightsOnce ? sample.cold : sample.warm
         let columns = [
             padded("\(count)", 3),
             " " + layer.padding(toLength: max(42, layer.count), withPad: " ", startingAt: 0),
@@ -287,7 +291,7 @@ struct Row {
             padded(fixed(sample.cold * 1e3, 3), 9),
             padded(fixed(100 * rate(sample.cold) / sample.peak, 1), 8),
             padded(fixed(100 * roof / sample.cold, 1), 8),
-            padded(sample.carried.map { fixed($0 / sample.warm, 2) } ?? "-", 9),
+            padded(sample.streamed.map { fixed($0 / inPlace, 2) } ?? "-", 9),
             padded(sample.reference.map { fixed($0 * 1e3, 3) } ?? "-", 10),
             padded(sample.reference.map { fixed($0 / sample.warm, 2) } ?? "-", 7),
             padded("\(sample.dropped)", 9),
