@@ -499,13 +499,10 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
         const bool is_last = number + 1 == chunks;
         const winograd_chunk later = SL_FN(chunk_at)(conv, panels, group, number + !is_last);
         filter_walk walk = {.left = 0};
-        sl_next_read after = next;
+        sl_next_read after = is_last ? next : SL_FN(chunk_weights)(conv, later);
         if (!is_last && plan->is_ahead) {
-            // This asks for its weights itself.
             walk = SL_FN(start_filters)(later, plan, plan->filters[(number + 1) % 2]);
-            after = (sl_next_read){NULL, 0};
-        } else if (!is_last) {
-            after = SL_FN(chunk_weights)(conv, later);
+            after.floats = 0;  // The walk asks for its weights itself.
         }
         job.filters = &walk;
         SL_FN(space_evenly)(&job, 0, chunk.vectors * VEC_LANES);
