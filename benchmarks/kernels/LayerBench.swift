@@ -34,29 +34,22 @@ struct LayerBench {
         guard case .convolution(let kernel) = node.kernel else { return nil }
         let binder = KernelBinder(catalog: catalog, graph: graph, workers: 1, store: store)
         let line = { (bytes: Int) in (bytes + 63) / 64 * 64 }
-        let blocks: [LayerBlock]
-        var hostCount = 0
         let chunk = catalog.chunkByteCount(of: node)
-        if case .streamed(let bytes, _) = source, chunk != nil {
-            blocks = layerBlocks(of: kernel, catalog: catalog, limit: .max)
-            hostCount = max(2, bytes / blocks.reduce(0) { $0 + line($1.byteCount) })
-        } else if case .streamed(let bytes, let limit) = source {
-            blocks = layerBlocks(of: kernel, catalog: catalog, limit: limit)
-            // An even number of blocks, so that two slots alternate.
-            let total = blocks.reduce(0) { $0 + line($1.byteCount) }
-            hostCount = max(2, bytes / max(total, 1)) / 2 * 2
-        } else {
-            blocks = layerBlocks(of: kernel, catalog: catalog, limit: .max)
-        }
+        var limit = Int.max
+        if case .streamed(_, let block) = source, chunk == nil { limit = block }
+        let blocks = layerBlocks(of: kernel, catalog: catalog, limit: limit)
         let total = blocks.reduce(0) { $0 + line($1.byteCount) }
         let slotBytes = blocks.reduce(0) { max($0, line($1.byteCount)) }
-        let copyCount: Int, weightBytes: Int
+        let copyCount: Int, hostCount: Int, weightBytes: Int
         switch source {
-        case .warm: (copyCount, weightBytes) = (1, total)
+        case .warm: (copyCount, hostCount, weightBytes) = (1, 0, total)
         case .rotating(let bytes):
-            copyCount = max(2, bytes / max(total, 1))
+            (copyCount, hostCount) = (max(2, bytes / max(total, 1)), 0)
             weightBytes = copyCount * total
-        case .streamed: (copyCount, weightBytes) = (hostCount, chunk ?? (2 * slotBytes))
+        case .streamed(let bytes, _):
+            // An even number of blocks, so that two slots alternate.
+            hostCount = max(2, bytes / max(total, 1)) / 2 * 2
+            (copyCount, weightBytes) = (hostCount, chunk ?? (2 * slotBytes))
         }
         let operands = (node.inputs + [node.output]).map {
             line(graph[$0].byteCount(lanes: catalog.lanes))
