@@ -14,6 +14,8 @@ struct JobBuilder {
     private(set) var actions: [[Action]] = []
     private(set) var phaseSteps: [[TimelineStep]] = []
     private(set) var inputActions: [Int?]
+    /// The calls that upload an input themselves.
+    private(set) var inputCarriers: [[KernelCall]]
     private(set) var outputActions: [Int?]
     private(set) var inputRegions: [Region<DeviceSpace>?]
     private(set) var outputRegions: [Region<DeviceSpace>?]
@@ -43,6 +45,7 @@ struct JobBuilder {
         binder = makeBinder(program.threads)
         soloBinder = makeBinder(1)
         inputActions = Array(repeating: nil, count: program.graph.inputs.count)
+        inputCarriers = Array(repeating: [], count: program.graph.inputs.count)
         outputActions = Array(repeating: nil, count: program.graph.outputs.count)
         inputRegions = Array(repeating: nil, count: program.graph.inputs.count)
         outputRegions = Array(repeating: nil, count: program.graph.outputs.count)
@@ -70,6 +73,9 @@ struct JobBuilder {
 
     private mutating func bind(_ step: TimelineStep, index: Int, nextAction: Int) -> [Action] {
         switch step.action {
+        case .uploadInput(let number) where step.isCarried:
+            carry(input: number)
+            return []
         case .uploadInput(let number):
             let region = valueRegion(program.graph.inputs[number])
             inputRegions[number] = region
@@ -109,6 +115,15 @@ struct JobBuilder {
             return
         }
         preconditionFailure("the plan has a kernel carry an upload that cannot")
+    }
+
+    /// Has the computation of the same phase copy an input as it reads it.
+    private mutating func carry(input number: Int) {
+        for case .kernel(let call) in actions[actions.count - 1] where call.copiesInput {
+            inputCarriers[number].append(call)
+            return
+        }
+        preconditionFailure("the plan has a kernel carry an input that cannot")
     }
 
     private mutating func bindCompute(
@@ -181,10 +196,7 @@ struct JobBuilder {
 
     /// The bytes of a value: in its storage, resident, or in the slot of its block.
     private func valueRegion(_ id: ValueID) -> Region<DeviceSpace> {
-        if let offset = program.deviceOffset(of: id) {
-            let byteCount = program.graph[id].byteCount(lanes: program.lanes)
-            return device.region(offset..<offset + byteCount)
-        }
+        if let bytes = program.deviceBytes(of: id) { return device.region(bytes) }
         guard let item = operandItems[id] else { preconditionFailure("a value has bytes") }
         let offset =
             program.operandSlot[item].map { program.plan.offsets[$0] }

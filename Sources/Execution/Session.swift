@@ -21,6 +21,8 @@ package final class Session: @unchecked Sendable {
     private let job: Job
     /// Index of the action that moves each input and output.
     private let inputActions: [Int?]
+    /// The calls that upload each input themselves.
+    private let inputCarriers: [[KernelCall]]
     private let outputActions: [Int?]
     /// Planes of a picture, 1 of any other input.
     private let inputPlanes: [Int]
@@ -64,6 +66,7 @@ package final class Session: @unchecked Sendable {
         job = Job(actions: builder.actions, workers: program.threads)
         phaseSteps = builder.phaseSteps
         inputActions = builder.inputActions
+        inputCarriers = builder.inputCarriers
         outputActions = builder.outputActions
         inputPlanes = program.graph.inputs.map { input in
             let shape = program.graph[input].type.shape
@@ -91,6 +94,11 @@ package final class Session: @unchecked Sendable {
         control: RunControl? = nil
     ) {
         for index in inputs.indices {
+            for call in inputCarriers[index] {
+                let type = program.graph[program.graph.inputs[index]].type
+                precondition(inputs[index].count == type.byteCount)
+                call.carryInput(inputs[index])
+            }
             guard let action = inputActions[index], let region = inputRegions[index] else {
                 continue
             }

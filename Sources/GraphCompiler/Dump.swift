@@ -140,13 +140,14 @@ extension Program {
             }
         }
         for id in graph.values.indices.map({ ValueID($0) }) {
-            guard let storage = storage.storage[id.index], let offset = deviceOffset(of: id) else {
+            guard let storage = storage.storage[id.index], let bytes = deviceBytes(of: id),
+                !bytes.isEmpty
+            else {
                 continue
             }
             let live = plan.buffers[storage].live
-            let bytes = graph[id].byteCount(lanes: lanes)
             lines.append(
-                "value \(range(offset, bytes)) live \(live.lowerBound)...\(live.upperBound) "
+                "value \(range(bytes.lowerBound, bytes.count)) live \(live.lowerBound)...\(live.upperBound) "
                     + "storage \(storage)  # \(graph[id].name)"
             )
         }
@@ -174,6 +175,7 @@ extension Program {
         switch step.action {
         case .uploadInput(let number):
             return "upload input \(graph[graph.inputs[number]].name)"
+                + (step.isCarried ? ", carried" : "")
         case .downloadOutput(let number):
             return "download output \(graph[graph.outputs[number]].name)"
         case .uploadWeights(let item, let units):

@@ -31,9 +31,13 @@ package struct Program: Sendable {
     /// Bytes of the device arena: the planned peak.
     package var devicePeak: Int { summary.plannedPeak }
 
-    /// Where a value stands in the device arena; nil for constants.
-    package func deviceOffset(of id: ValueID) -> Int? {
-        storage.storage[id.index].map { plan.offsets[$0] + storage.offset[id.index] }
+    /// The bytes of a value in the device arena, none for an input that a kernel carries; nil for
+    /// constants.
+    package func deviceBytes(of id: ValueID) -> Range<Int>? {
+        guard let buffer = storage.storage[id.index] else { return nil }
+        let offset = plan.offsets[buffer] + storage.offset[id.index]
+        let isThere = plan.buffers[buffer].byteCount > 0
+        return offset..<offset + (isThere ? graph[id].byteCount(lanes: lanes) : 0)
     }
 }
 

@@ -143,9 +143,7 @@ extension Program {
 
     /// Where a value is; a step that writes a part of it is taken to write all.
     private func valueBytes(_ id: ValueID) -> Range<Int> {
-        if let offset = deviceOffset(of: id) {
-            return offset..<offset + graph[id].byteCount(lanes: lanes)
-        }
+        if let bytes = deviceBytes(of: id) { return bytes }
         for (index, item) in items.enumerated() {
             guard case .operand(id) = item.content else { continue }
             let offset = operandSlot[index].map { plan.offsets[$0] } ?? residentOffset[index]

@@ -71,8 +71,9 @@ package struct TimelineStep: Hashable, Sendable {
     package var action: Action
     /// The buffer of the streamed block that the step fills or reads.
     package var slot: Int?
-    /// Whether the computation of the same moment copies the block between its multiplications;
-    /// workers copy others beside it.
+    /// Whether the computation of the same moment does the upload; workers do others beside it.
+    ///
+    /// It copies a block between its multiplications, of an input the rows that it is about to read.
     package var isCarried = false
 }
 
@@ -132,6 +133,7 @@ struct TimelineBuilder {
             guard let bytes = storage.storage[input.index] else { continue }
             inputsOfStorage[bytes, default: []].append(number)
         }
+        findCarriedInputs()
         var writer: Int?
         var writers: [ValueID: Int] = [:]
         for (index, node) in graph.nodes.enumerated() {
@@ -159,6 +161,35 @@ struct TimelineBuilder {
         return timeline
     }
 
+    // MARK: Inputs
+
+    private var inputsOfStorage: [Int: [Int]] = [:]
+    private var uploadedInputs: Set<ValueID> = []
+    /// The input that the kernel of a node uploads.
+    private var carriedInputs: [Int: Int] = [:]
+
+    /// An input that only a kernel touches which copies what it reads anyway never stands on the
+    /// device as a whole: the kernel copies its rows from where the caller has them.
+    private mutating func findCarriedInputs() {
+        var users: [Int: [Int?]] = [:]
+        for (index, node) in graph.nodes.enumerated() where !storage.isElided[index] {
+            for id in node.inputs + [node.output] {
+                if let bytes = storage.storage[id.index] { users[bytes, default: []].append(index) }
+            }
+        }
+        for output in graph.outputs {
+            if let bytes = storage.storage[output.index] { users[bytes, default: []].append(nil) }
+        }
+        for (bytes, inputs) in inputsOfStorage {
+            guard inputs.count == 1, let user = users[bytes], user.count == 1, let index = user[0],
+                case .convolution(let kernel) = graph.nodes[index].kernel, kernel.copiesInput,
+                storage.storage[graph.nodes[index].inputs[0].index] == bytes
+            else { continue }
+            carriedInputs[index] = inputs[0]
+            uploadedInputs.insert(graph.inputs[inputs[0]])
+        }
+    }
+
     // MARK: Buffers
 
     private mutating func addStorages() {
@@ -177,7 +208,7 @@ struct TimelineBuilder {
     private mutating func closeStorages() {
         for index in storage.storages.indices {
             guard let from = firstMoment[index] else {
-                // An input of which only the shape counts never enters the device.
+                // Carried, or only its shape counts: the input never stands on the device.
                 timeline.buffers[index].byteCount = 0
                 continue
             }
@@ -193,9 +224,6 @@ struct TimelineBuilder {
     // MARK: Steps
 
     private var nextComputeMoment: Int { 2 * computeSteps + 1 }
-
-    private var inputsOfStorage: [Int: [Int]] = [:]
-    private var uploadedInputs: Set<ValueID> = []
 
     private mutating func add(node index: Int) {
         let node = graph.nodes[index]
@@ -215,7 +243,8 @@ struct TimelineBuilder {
             compute(index, .whole)
         }
         let ended = max(started, nextComputeMoment - 2)
-        for id in node.inputs + [node.output] {
+        let carried = carriedInputs[index] == nil ? nil : node.inputs.first
+        for id in node.inputs + [node.output] where id != carried {
             touch(id, at: started)
             touch(id, at: ended)
         }
@@ -288,6 +317,16 @@ struct TimelineBuilder {
                 slot: slot
             )
         )
+        if let number = carriedInputs[node] {
+            timeline.steps.append(
+                TimelineStep(
+                    moment: nextComputeMoment,
+                    action: .uploadInput(number),
+                    slot: nil,
+                    isCarried: true
+                )
+            )
+        }
         computeSteps += 1
     }
 

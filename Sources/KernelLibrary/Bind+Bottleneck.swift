@@ -11,8 +11,11 @@ extension KernelBinder {
         let kernel = context.kernel
         var args = bottleneckArguments(kernel, lanes: lanes)
         let floats = kernel.packedWeights(of: 0).map { catalog.packedByteCount(of: $0) / 4 }
+        var image: UnsafeMutablePointer<UnsafePointer<Float>?>?
         if kernel.algorithm == .planar {
-            args.planar = store.keep(boundPlanarArguments(context))
+            let planar = UnsafeMutablePointer(mutating: store.keep(boundPlanarArguments(context)))
+            image = planar.pointer(to: \.input)
+            args.planar = UnsafePointer(planar)
         } else {
             var pointwise = boundTileArguments(context)
             pointwise.activation = (kernel.depthwise?.activation ?? .none).code
@@ -61,7 +64,8 @@ extension KernelBinder {
                 context.workspace,
                 floats: sl_bottleneck_scratch_floats(isa, &args)
             ),
-            next: bound.pointer(to: \.project.next)
+            next: bound.pointer(to: \.project.next),
+            image: image
         )
     }
 }

@@ -295,14 +295,16 @@ extension KernelBinder {
         args.panels_per_task = UInt32(
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
         )
+        let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv_nchw,
-            UnsafeRawPointer(store.keep(args)),
+            UnsafeRawPointer(bound),
             taskCount: sl_conv_nchw_task_count(isa, &args),
             scratch: scratch(
                 context.workspace,
                 floats: sl_conv_nchw_scratch_floats(isa, &args)
-            )
+            ),
+            image: bound.pointer(to: \.input)
         )
     }
 

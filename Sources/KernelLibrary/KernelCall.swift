@@ -19,6 +19,8 @@ package struct KernelCall: @unchecked Sendable {
     /// Floats from the weights that a worker reads first to those of the next worker; 0 when all begin
     /// with the same.
     private let weightStep: Int
+    /// Where the kernel looks for the image that it copies row by row; nil when it copies none.
+    private let image: UnsafeMutablePointer<UnsafePointer<Float>?>?
 
     init(
         _ function: @escaping Function,
@@ -27,7 +29,8 @@ package struct KernelCall: @unchecked Sendable {
         scratch: WorkerScratch? = nil,
         carried: UnsafeMutablePointer<sl_carried_upload>? = nil,
         next: UnsafeMutablePointer<sl_next_reads>? = nil,
-        weightStep: Int = 0
+        weightStep: Int = 0,
+        image: UnsafeMutablePointer<UnsafePointer<Float>?>? = nil
     ) {
         self.function = function
         self.arguments = arguments
@@ -36,6 +39,7 @@ package struct KernelCall: @unchecked Sendable {
         self.carried = carried
         self.next = next
         self.weightStep = weightStep
+        self.image = image
     }
 
     /// Has the call ask for the start of `weights`, which `user` reads after it and which come from far
@@ -67,6 +71,17 @@ package struct KernelCall: @unchecked Sendable {
             floats: source.byteCount / 4
         )
         return true
+    }
+
+    /// Whether the call copies its input itself, from anywhere.
+    package var copiesInput: Bool { image != nil }
+
+    /// Has the call copy its input from memory of the caller, which must stay until the run is over.
+    package func carryInput(_ input: UnsafeRawBufferPointer) {
+        guard let image, let source = input.baseAddress else {
+            preconditionFailure("a kernel carries an image")
+        }
+        image.pointee = source.assumingMemoryBound(to: Float.self)
     }
 
     @inline(__always)

@@ -349,7 +349,10 @@ private func bufferViolation(of program: Program) -> String? {
         case .uploadWeights:
             break
         }
-        for buffer in buffers where !program.plan.buffers[buffer].live.contains(step.moment) {
+        for buffer in buffers
+        where program.plan.buffers[buffer].byteCount > 0
+            && !program.plan.buffers[buffer].live.contains(step.moment)
+        {
             return "step \(index) uses buffer \(buffer) when it does not live"
         }
     }
@@ -377,8 +380,7 @@ private func touched(
     by program: Program
 ) -> (reads: [Range<Int>], writes: [Range<Int>]) {
     func bytes(_ id: ValueID) -> Range<Int> {
-        guard let offset = program.deviceOffset(of: id) else { return 0..<0 }
-        return offset..<offset + program.graph[id].byteCount(lanes: program.lanes)
+        program.deviceBytes(of: id) ?? 0..<0
     }
     func buffer(_ number: Int) -> Range<Int> {
         let offset = program.plan.offsets[number]

@@ -134,6 +134,44 @@ struct EngineTests {
         }
     }
 
+    @Test("an input that only a first layer reads never stands on the device")
+    func carriedInput() throws {
+        let set = try #require(supportedSets.first)
+        for isReadTwice in [false, true] {
+            var net = NetworkBuilder(seed: 7)
+            let x = net.input("x", [2, 3, 40, 36])
+            let stem = net.relu("stem", net.convolution("first", x, [48, 3, 3, 3], stride: 2))
+            net.graph.outputs = [net.convolution("second", stem, [4, 48, 1, 1])]
+            if isReadTwice { net.graph.outputs.append(net.relu("positive", x)) }
+            let network = try net.finish("first layer")
+            let reference = try network.reference()
+            for budget in [DeviceBudget.minimum, .unlimited] {
+                let program = try network.program(set: set, budget: budget, threads: 2)
+                let uploads = program.steps.filter {
+                    if case .uploadInput = $0.action { true } else { false }
+                }
+                #expect(uploads.allSatisfy { $0.isCarried != isReadTwice })
+                let bytes = try #require(program.deviceBytes(of: program.graph.inputs[0]))
+                let byteCount = network.inputs[0].type.byteCount
+                #expect(bytes.count == (isReadTwice ? byteCount : 0))
+                #expect(program.summary.inputBytes == uploads.count * byteCount)
+                // Each run reads what it is given, wherever that is.
+                let session = try network.open(program, set: set)
+                var other = network.inputs
+                other[0] = DenseTensor(
+                    shape: other[0].type.shape,
+                    floats: Array(repeating: 0, count: other[0].type.elementCount)
+                )
+                let zeros = session.outputs(of: other)
+                let outputs = session.outputs(of: network.inputs)
+                #expect(outputs[0] != zeros[0])
+                for (output, expected) in zip(outputs, reference) {
+                    #expect(isClose(floats(output), expected))
+                }
+            }
+        }
+    }
+
     @Test("tensors without elements pass through")
     func emptyTensors() throws {
         let set = try #require(supportedSets.first)

@@ -220,7 +220,8 @@ typedef struct {
     uint32_t rows_per_task;
 } sl_pool_args;
 
-// First layer: the input is row-major NCHW with few channels. Same meaning as sl_conv_args; the
+// First layer: the input is row-major NCHW with few channels. It may be memory of the caller: tasks
+// copy the rows they need to scratch and read nothing else of it. Same meaning as sl_conv_args; the
 // packed weights have K in the order (channel, tap) and the input element is at
 // input + n * in_image_stride + c * in_plane_stride + iy * in_row_stride + ix. Each task needs
 // sl_conv_nchw_scratch_floats(args) floats of scratch for zero-padded rows.

@@ -313,6 +313,9 @@ package struct ConvolutionKernel: Sendable {
     /// A product of row-major matrices: rows are pixels of one image of one row.
     package var isMatrixProduct: Bool { readsPixels && writesPixels }
 
+    /// Whether the kernel copies the rows that it reads, with their padding, to scratch of its own.
+    package var copiesInput: Bool { algorithm == .planar }
+
     package var order: PackOrder {
         switch algorithm {
         case .tile, .winograd: .blocked
