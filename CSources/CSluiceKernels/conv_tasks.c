@@ -87,7 +87,8 @@ size_t sl_winograd_scratch_floats(const sl_isa *isa, const sl_winograd_args *arg
     const sl_winograd_sizes sizes = sl_winograd_scratch(args, isa->lanes);
     // No gap follows the products of the last point.
     return points * (sizes.patch_stride + sizes.product_stride) +
-           sl_winograd_filter_floats(args, sizes) * (args->filters_ahead ? 2 : 1) - SL_WINOGRAD_GAP;
+           sl_winograd_filter_floats(args, sizes) * (args->filters_ahead ? 2 : 1) -
+           SL_WINOGRAD_GAP + (args->conv.chunks_weights ? 2 * isa->lanes : 0);
 }
 
 size_t sl_winograd_point_count(const sl_winograd_args *args) {

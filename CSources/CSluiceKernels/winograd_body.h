@@ -8,7 +8,7 @@
 
 // The scratch of one task: transformed patches [point][channel block][tile][lane], transformed
 // filters of a chunk of channels, for some points [point][zeros, channel][output], and of the next
-// one if they are transformed ahead, products [point][tile][output].
+// one if they are transformed ahead, products [point][tile][output], the bias of a panel.
 typedef struct {
     bool is_line;
     size_t taps;  // of the longer side of the filter
@@ -20,6 +20,7 @@ typedef struct {
     float *patches, *products;
     float *filters[2];  // both the same unless they are transformed ahead
     bool is_ahead;
+    float *bias;  // of a panel that comes from afar, else NULL
     size_t patch_stride, filter_stride, product_stride;
     size_t pairs;          // of rows of points whose filters are there at a time; lines: all points
     size_t filter_points;  // of those
@@ -50,6 +51,8 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->filters[0] = plan->patches + plan->form.points * sizes.patch_stride;
     plan->filters[1] = plan->filters[0] + (plan->is_ahead ? filter_floats : 0);
     plan->products = plan->filters[1] + filter_floats;
+    float *const end = plan->products + plan->form.points * sizes.product_stride;
+    plan->bias = args->conv.chunks_weights ? end - SL_WINOGRAD_GAP : NULL;
 }
 
 // Image, row and column of the first output pixel of a tile.
@@ -516,7 +519,11 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
         }
         SL_FN(finish_filters)(&walk);
         if (chunk.first + chunk.count < group.end) continue;
-        const winograd_end end = SL_FN(end_of_group)(conv, chunk.weights, group);
+        const float *bias = chunk.weights;
+        if (plan->bias != NULL) {
+            bias = memcpy(plan->bias, bias, chunk.vectors * VEC_LANES * sizeof(float));
+        }
+        const winograd_end end = SL_FN(end_of_group)(conv, bias, group);
         if (plan->is_line) {
             SL_FN(finish_line)(conv, plan, chunk.panel, chunk.vectors, &end);
         } else if (plan->taps == 3) {

@@ -166,21 +166,30 @@ struct JobBuilder {
                 let calls = (number < soloCount ? soloBinder : binder)
                     .bind(node, .units(part: units.part, range: units.range), operands)
                 // A streamed block is close already: it has just been copied.
-                if step.slot == nil, let user = calls.first {
-                    asker?.askFor(weights, of: user, workers: program.threads)
-                }
-                asker = calls.last
+                ask(for: step.slot == nil ? weights : nil, of: calls)
                 return calls
             }
         case .chunks(let units):
-            guard let slot = step.slot else { preconditionFailure("chunks have a slot") }
-            let offset = program.plan.offsets[slot]
-            operands.chunkedWeights = hostRegion(units.item, units.range)
-            operands.workspace = device.region(
-                offset..<offset + program.plan.buffers[slot].byteCount
-            )
-            return binder.bind(node, .units(part: units.part, range: units.range), operands)
+            if let slot = step.slot {
+                let offset = program.plan.offsets[slot]
+                operands.workspace = device.region(
+                    offset..<offset + program.plan.buffers[slot].byteCount
+                )
+            }
+            let weights = hostRegion(units.item, units.range)
+            operands.chunkedWeights = weights
+            let calls = binder.bind(node, .units(part: units.part, range: units.range), operands)
+            ask(for: weights, of: calls)
+            return calls
         }
+    }
+
+    /// Has the call before `calls` ask for what they read, if that comes from far away.
+    private mutating func ask<Space>(for weights: Region<Space>?, of calls: [KernelCall]) {
+        if let weights, let user = calls.first {
+            asker?.askFor(weights, of: user, workers: program.threads)
+        }
+        asker = calls.last
     }
 
     /// How many of the first parts of a step are left to one worker each, the same number for all.

@@ -132,8 +132,8 @@ extension Program {
             }
             if resident < item.unitCount {
                 let pieces =
-                    item.chunkByteCount == nil
-                    ? "blocks of \(streaming.unitsPerBlock[index]) units" : "chunks"
+                    item.comesInChunks(workspaces: streaming.workspaces)
+                    ? "chunks" : "blocks of \(streaming.unitsPerBlock[index]) units"
                 lines.append(
                     "streamed \(item.byteCount - bytes) bytes in \(pieces)  # \(item.name)"
                 )
@@ -193,10 +193,12 @@ extension Program {
                     " part \(units.part) units "
                     + "\(units.range.lowerBound)..<\(units.range.upperBound)"
             }
-            if case .chunks(let units) = work {
-                let offset = step.slot.map { plan.offsets[$0] } ?? 0
-                let byteCount = items[units.item].chunkByteCount ?? 0
-                text += ", uploaded in chunks through \(range(offset, byteCount))"
+            if case .chunks = work {
+                text += ", uploaded in chunks"
+                if let slot = step.slot {
+                    let byteCount = plan.buffers[slot].byteCount
+                    text += " through \(range(plan.offsets[slot], byteCount))"
+                }
             }
             return text
         }

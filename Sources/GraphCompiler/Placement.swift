@@ -105,20 +105,43 @@ struct PlacementSearch {
     /// The candidate with more scratch for the nodes beside which there is room below its height.
     private func withMoreScratch(_ candidate: Candidate) -> Candidate {
         let live = liveBytes(of: candidate)
+        let spared = bytesSparedByChunks(candidate)
         let unit = arenaAlignment * cost.threads
         // What does not fit as a whole may do so in part: the planner of offsets leaves gaps.
         for share in [1, 0.5] {
             var streaming = candidate.streaming
             for node in graph.nodes.indices where live[node] > 0 {
                 let need = workspaces[node]
-                let room = Int(Double(max(0, candidate.height - live[node])) * share)
-                streaming.workspaces[node] = min(need.best, need.least + room / unit * unit)
+                let workspace = { (live: Int) in
+                    let room = Int(Double(max(0, candidate.height - live)) * share)
+                    return min(need.best, need.least + room / unit * unit)
+                }
+                streaming.workspaces[node] = workspace(live[node])
+                guard let (slot, least) = spared[node] else { continue }
+                let most = workspace(live[node] - slot)
+                if most >= least { streaming.workspaces[node] = most }
             }
             if streaming == candidate.streaming { break }
             let larger = plan(streaming)
             if larger.height <= candidate.height { return larger }
         }
         return candidate
+    }
+
+    /// Of the nodes whose weights come in blocks and would come in chunks with more scratch: the slot
+    /// they then do without, and the scratch.
+    private func bytesSparedByChunks(_ candidate: Candidate) -> [Int: (slot: Int, scratch: Int)] {
+        var spared: [Int: (slot: Int, scratch: Int)] = [:]
+        for step in candidate.timeline.steps {
+            guard case .compute(let node, .units(let units)) = step.action, let slot = step.slot,
+                let chunks = units.first.flatMap({
+                    items[$0.item].chunks(to: node, workspace: .max)
+                })
+            else { continue }
+            let byteCount = aligned(candidate.timeline.buffers[slot].byteCount)
+            spared[node] = (max(spared[node]?.slot ?? 0, byteCount), chunks.workspace)
+        }
+        return spared
     }
 
     /// Ways to stream everything, from the smallest blocks to the largest.
@@ -146,8 +169,17 @@ struct PlacementSearch {
     }
 
     private func largestUnit(_ item: WeightItem) -> Int {
-        item.chunkByteCount
+        alwaysChunked(item)?.slot
             ?? (0..<item.unitCount).reduce(0) { max($0, item.byteCount(of: $1..<$1 + 1)) }
+    }
+
+    /// What an item needs that comes in chunks whatever the workspace.
+    private func alwaysChunked(_ item: WeightItem) -> WeightChunks? {
+        item.readers.first.flatMap { item.chunks(to: $0.node, workspace: 0) }
+    }
+
+    private func isChunked(_ index: Int, _ streaming: Streaming) -> Bool {
+        items[index].comesInChunks(workspaces: streaming.workspaces)
     }
 
     /// Blocks whose slots fit below `target` beside what lives at their steps: two slots, when
@@ -165,7 +197,7 @@ struct PlacementSearch {
             let roomForTwo = (target - max(own, before)) / 2
             streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
             guard item.isPacked, item.unitCount > 0 else { continue }
-            if item.chunkByteCount != nil {
+            if alwaysChunked(item) != nil {
                 // No blocks: the pieces that become resident, each worth a phase of its own.
                 let isWorth = {
                     cost.chunkSeconds(item.byteCount(of: 0..<$0)) > cost.profile.phaseSeconds
@@ -241,8 +273,8 @@ struct PlacementSearch {
         var bytes = 0
         // Chunks come almost for free: blocks go first, those that are uploaded most often at the head.
         let order = items.indices.sorted { left, right in
-            let isChunked = items[left].chunkByteCount != nil
-            guard isChunked == (items[right].chunkByteCount != nil) else { return !isChunked }
+            let isChunked = isChunked(left, streaming)
+            guard isChunked == self.isChunked(right, streaming) else { return !isChunked }
             let (count, other) = (items[left].uploadCount, items[right].uploadCount)
             guard count == other else { return count > other }
             let a = blockBytes(left, streaming)
@@ -252,7 +284,7 @@ struct PlacementSearch {
         fill: for item in order {
             while streaming.residentUnits[item] < items[item].unitCount {
                 let now = streaming.residentUnits[item]
-                let next = min(now + streaming.unitsPerBlock[item], items[item].unitCount)
+                let next = min(now + unitsAtOnce(item, streaming), items[item].unitCount)
                 let grown =
                     bytes - aligned(items[item].byteCount(of: 0..<now))
                     + aligned(items[item].byteCount(of: 0..<next))
@@ -264,8 +296,15 @@ struct PlacementSearch {
         return (streaming, bytes)
     }
 
+    /// Units of an item that become resident together: all where a call for the rest would do again
+    /// what costs more than chunks.
+    private func unitsAtOnce(_ item: Int, _ streaming: Streaming) -> Int {
+        isChunked(item, streaming) && repeatedSeconds[item] > 0
+            ? items[item].unitCount : streaming.unitsPerBlock[item]
+    }
+
     private func blockBytes(_ item: Int, _ streaming: Streaming) -> Int {
-        items[item].byteCount(of: 0..<min(streaming.unitsPerBlock[item], items[item].unitCount))
+        items[item].byteCount(of: 0..<min(unitsAtOnce(item, streaming), items[item].unitCount))
     }
 
     /// Seconds a run takes under the cost model.
@@ -286,10 +325,11 @@ struct PlacementSearch {
             let blocks =
                 (streamed + streaming.unitsPerBlock[index] - 1)
                 / streaming.unitsPerBlock[index]
-            let parts = blocks + (resident > 0 ? 1 : 0)
+            let isChunked = isChunked(index, streaming)
+            let parts = (isChunked ? 1 : blocks) + (resident > 0 ? 1 : 0)
             seconds += Double(parts - 1) * repeatedSeconds[index] / Double(cost.threads)
             let bytes = item.byteCount(of: resident..<item.unitCount)
-            if item.chunkByteCount != nil {
+            if isChunked {
                 let phase = resident > 0 ? cost.profile.phaseSeconds : 0
                 seconds += Double(item.uploadCount) * (cost.chunkSeconds(bytes) + phase)
                 continue
@@ -355,7 +395,7 @@ struct PlacementSearch {
         var steps = steps
         var capacity: [Int: Int] = [:]
         for step in steps {
-            guard case .compute(let node, .units(let units)) = step.action, let first = units.first
+            guard case .compute(let node, let work) = step.action, let first = work.units.first
             else { continue }
             let reader = WeightItem.Reader(node: node, part: first.part)
             capacity[step.moment] = carriedBytes(reader, first.range.count)

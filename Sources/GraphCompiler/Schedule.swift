@@ -125,9 +125,9 @@ extension Program {
                 let offset = plan.offsets[buffer]
                 writes.append(offset..<offset + plan.buffers[buffer].byteCount)
             }
-            if case .chunks(let units) = work, let slot = step.slot {
+            if case .chunks = work, let slot = step.slot {
                 let offset = plan.offsets[slot]
-                writes.append(offset..<offset + (items[units.item].chunkByteCount ?? 0))
+                writes.append(offset..<offset + plan.buffers[slot].byteCount)
             }
             if case .fill = work { return ([], writes) }
             var reads = node.inputs.map { valueBytes($0) }

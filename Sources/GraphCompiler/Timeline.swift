@@ -54,7 +54,8 @@ package struct TimelineStep: Hashable, Sendable {
         case boxes
         /// Units of one part, or several parts that are resident.
         case units([WeightUnits])
-        /// Streamed units, which the kernel copies chunk by chunk through the slot as it goes.
+        /// Streamed units, which the kernel copies chunk by chunk as it goes: through the slot, or to
+        /// its workspace.
         case chunks(WeightUnits)
 
         /// The units that are multiplied.
@@ -354,8 +355,10 @@ struct TimelineBuilder {
     private mutating func addStreamed(_ part: Int, in item: Int, of node: Int) {
         let total = items[item].unitCount
         let resident = streaming.residentUnits[item]
-        if let chunk = items[item].chunkByteCount {
-            let slot = addBuffer(chunk, nextComputeMoment...nextComputeMoment)
+        let workspace = streaming.workspaces[node]
+        if let chunks = items[item].chunks(to: node, workspace: workspace) {
+            let moment = nextComputeMoment
+            let slot = chunks.slot > 0 ? addBuffer(chunks.slot, moment...moment) : nil
             return compute(
                 node,
                 .chunks(WeightUnits(item: item, part: part, range: resident..<total)),

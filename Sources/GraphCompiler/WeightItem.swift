@@ -33,9 +33,8 @@ package struct WeightItem: Sendable {
     /// than there are pieces.
     package var unitOffsets: [Int]
 
-    /// Bytes of all workers' scratch through which streamed units pass in chunks; nil when they
-    /// come in blocks.
-    package var chunkByteCount: Int?
+    /// By the node that reads: what its threads together need so that streamed units come in chunks.
+    package var chunks: [Int: WeightChunks] = [:]
 
     package var unitCount: Int { unitOffsets.count - 1 }
     package var byteCount: Int { unitOffsets[unitCount] }
@@ -51,6 +50,17 @@ package struct WeightItem: Sendable {
         case .packed: readers.count
         case .operand: 1
         }
+    }
+
+    /// How streamed units come in chunks to a node that has `workspace` bytes of scratch; nil when they
+    /// come in blocks.
+    package func chunks(to node: Int, workspace: Int) -> WeightChunks? {
+        chunks[node].flatMap { workspace >= $0.workspace ? $0 : nil }
+    }
+
+    /// Whether streamed units come in chunks to all readers, with the scratch that each node has.
+    package func comesInChunks(workspaces: [Int]) -> Bool {
+        readers.allSatisfy { chunks(to: $0.node, workspace: workspaces[$0.node]) != nil }
     }
 
     package func byteCount(of units: Range<Int>) -> Int {
@@ -91,10 +101,11 @@ package func weightItems(
         for number in kernel.parts.indices {
             let reader = WeightItem.Reader(node: index, part: number)
             let contents = kernel.packedWeights(of: number)
-            let chunkByteCount = catalog.chunkByteCount(of: node).map { $0 * threads }
-            let panels = Panels(contents: contents, chunkByteCount: chunkByteCount)
+            let chunks = catalog.chunks(of: node, threads: threads)
+            let panels = Panels(contents: contents, slot: chunks?.slot ?? 0)
             if let known = packedItem[panels] {
                 items[known].readers.append(reader)
+                items[known].chunks[index] = chunks
                 continue
             }
             packedItem[panels] = items.count
@@ -109,7 +120,7 @@ package func weightItems(
                             ? catalog.unitChannels(kernel.order) : nil,
                         catalog: catalog
                     ),
-                    chunkByteCount: chunkByteCount
+                    chunks: chunks.map { [index: $0] } ?? [:]
                 )
             )
         }
@@ -127,9 +138,10 @@ private struct Panels: Hashable {
     }
 
     var contents: [Content]
-    var chunkByteCount: Int?
+    /// Of chunks that come so whatever the workspace; else 0.
+    var slot: Int
 
-    init(contents: [PackedWeights], chunkByteCount: Int?) {
+    init(contents: [PackedWeights], slot: Int) {
         self.contents = contents.map { packed in
             let first = packed.part.firstOutputChannel
             return Content(
@@ -139,7 +151,7 @@ private struct Panels: Hashable {
                 outputChannels: first..<first + packed.part.outputChannels
             )
         }
-        self.chunkByteCount = chunkByteCount
+        self.slot = slot
     }
 }
 

@@ -80,13 +80,21 @@ package struct NativeCatalog: KernelCatalog {
         gemm == .native && isFasterByWinograd(kernel) ? .winograd : kernel.algorithm
     }
 
-    /// A single pixel reads each weight once, so no block has to wait for another use.
-    package func chunkByteCount(of node: FusedNode) -> Int? {
-        guard gemm == .native, case .convolution(let kernel) = node.kernel,
-            kernel.algorithm == .tile, kernel.images == 1,
-            kernel.parts.allSatisfy({ $0.outputHeight == 1 && $0.outputWidth == 1 })
-        else { return nil }
-        return 2 * lanes * lanes * 4
+    /// A single pixel reads each weight once, and so does Winograd's algorithm where all tiles are one
+    /// block: what is read once need not wait in a slot for another use.
+    package func chunks(of node: FusedNode, threads: Int) -> WeightChunks? {
+        guard gemm == .native, case .convolution(let kernel) = node.kernel else { return nil }
+        switch kernel.algorithm {
+        case .tile where isOnePixel(kernel):
+            return WeightChunks(slot: 2 * lanes * lanes * 4 * threads, workspace: 0)
+        case .winograd: return winogradChunks(kernel, threads: threads)
+        default: return nil
+        }
+    }
+
+    private func isOnePixel(_ kernel: ConvolutionKernel) -> Bool {
+        kernel.images == 1
+            && kernel.parts.allSatisfy { $0.outputHeight == 1 && $0.outputWidth == 1 }
     }
 
     /// So many lines for each vector of channels under each tap, in each tile or point of a tile of
@@ -95,7 +103,8 @@ package struct NativeCatalog: KernelCatalog {
     /// With fewer tiles than threads, one thread would copy what others have time for.
     package func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {
         guard gemm == .native, case .convolution(let kernel) = node.kernel,
-            chunkByteCount(of: node) == nil, kernel.depthwise == nil, kernel.projection == nil
+            !(kernel.algorithm == .tile && isOnePixel(kernel)), kernel.depthwise == nil,
+            kernel.projection == nil
         else { return 0 }
         let shape = kernel.parts[part]
         var pixels = kernel.images * shape.outputHeight * shape.outputWidth

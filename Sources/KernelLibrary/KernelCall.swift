@@ -46,7 +46,7 @@ package struct KernelCall: @unchecked Sendable {
     /// away: each of `workers` for what it reads itself.
     ///
     /// Nothing happens when the kernel cannot.
-    package func askFor(_ weights: Region<DeviceSpace>, of user: KernelCall, workers: Int) {
+    package func askFor<Space>(_ weights: Region<Space>, of user: KernelCall, workers: Int) {
         // A part of the second cache: the first panels.
         let most = 128 << 10
         let floats = user.weightStep == 0 ? weights.byteCount / 4 : user.weightStep

@@ -62,10 +62,23 @@ extension NativeCatalog {
             let room = 4 + max(0, limit - bytes(4)) / max(perTile, 1)
             let best = max(room / set.tilePixels, 2) * set.tilePixels
             args.tiles_per_block = UInt32(best)
+            args.conv.chunks_weights = true
             args.filters_ahead = sl_winograd_can_filter_ahead(set.table, &args)
             need.best = max(need.best, bytes(best))
         }
         return need
+    }
+
+    /// Room for all tiles at once; each thread reads panels of its own.
+    func winogradChunks(_ kernel: ConvolutionKernel, threads: Int) -> WeightChunks? {
+        var byteCount = 0
+        for part in kernel.parts {
+            guard part.outputChannels > (threads - 1) * panelChannels else { return nil }
+            var args = winogradArguments(kernel, part: part)
+            args.conv.chunks_weights = true
+            byteCount = max(byteCount, sl_winograd_scratch_floats(set.table, &args) * 4)
+        }
+        return WeightChunks(slot: 0, workspace: (byteCount + 63) / 64 * 64 * threads)
     }
 
     /// The shape part of the arguments, for all tiles at once.
@@ -116,6 +129,7 @@ extension KernelBinder {
         }
         var args = catalog.winogradArguments(context.kernel, part: context.part)
         args.conv = boundTileArguments(context)
+        args.conv.chunks_weights = context.hasChunkedWeights
         let tiles = sl_winograd_tile_count(&args)
         let most = tilesPerBlock(&args, floats: scratch.stride, of: tiles)
         var blocks = (tiles + most - 1) / most
@@ -126,7 +140,8 @@ extension KernelBinder {
             blocks = (blocks + workers - 1) / workers * workers
         } else {
             groups = min((workers + blocks - 1) / blocks, panels)
-            blocks = max(blocks, (workers + groups - 1) / groups)
+            // Chunks are read once, by whoever has their panel.
+            if !context.hasChunkedWeights { blocks = max(blocks, (workers + groups - 1) / groups) }
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)

@@ -28,11 +28,16 @@ struct FixedCatalog: KernelCatalog {
         }
     }
 
-    func chunkByteCount(of node: FusedNode) -> Int? {
-        guard case .convolution(let kernel) = node.kernel, kernel.isMatrixProduct,
+    func chunks(of node: FusedNode, threads: Int) -> WeightChunks? {
+        guard case .convolution(let kernel) = node.kernel else { return nil }
+        let isSmall = kernel.outputHeight * kernel.outputWidth <= 64
+        if kernel.algorithm == .winograd, isSmall {
+            return WeightChunks(slot: 0, workspace: 2000 * threads)
+        }
+        guard kernel.isMatrixProduct,
             kernel.images * kernel.outputHeight * kernel.outputWidth == 1
         else { return nil }
-        return 64
+        return WeightChunks(slot: 64 * threads, workspace: 0)
     }
 
     func carriedByteCount(of node: FusedNode, part: Int, threads: Int) -> Int {

@@ -231,24 +231,70 @@ struct PlacementTests {
     @Test("weights read once come in chunks, and become resident last", arguments: 0..<20)
     func chunks(seed: UInt64) throws {
         let graph = try randomNetwork(seed: seed).fused()
-        let minimum = try program(graph, .minimum)
-        let chunked = Set(minimum.items.indices.filter { minimum.items[$0].chunkByteCount != nil })
         let isOneRow = graph[try #require(graph.outputs.last)].type.shape[0] == 1
-        #expect(chunked.isEmpty == !isOneRow)
         for budget in [DeviceBudget.minimum, .percent(50), .percent(75), .percent(95)] {
             let program = try program(graph, budget)
-            let missing = program.items.indices.filter {
-                program.streaming.residentUnits[$0] < program.items[$0].unitCount
-            }
+            let items = program.items, residents = program.streaming.residentUnits
+            let workspaces = program.streaming.workspaces
+            let chunked = Set(
+                items.indices.filter { items[$0].comesInChunks(workspaces: workspaces) }
+            )
+            let slot = { (item: Int) in items[item].chunks.values.first?.slot }
+            #expect(chunked.contains { slot($0) ?? 0 > 0 } == isOneRow)
             for step in program.steps {
-                if case .uploadWeights(let item, _) = step.action {
-                    #expect(!chunked.contains(item))
+                switch step.action {
+                case .uploadWeights(let item, _): #expect(!chunked.contains(item))
+                case .compute(_, .chunks(let units)):
+                    #expect(chunked.contains(units.item))
+                    #expect((step.slot == nil) == (slot(units.item) == 0))
+                default: break
                 }
             }
-            for item in chunked where program.streaming.residentUnits[item] > 0 {
+            let missing = items.indices.filter { residents[$0] < items[$0].unitCount }
+            for item in chunked where residents[item] > 0 {
                 #expect(Set(missing).isSubset(of: chunked))
+                // A call for each of two pieces would transform its input twice.
+                let isWhole = residents[item] == items[item].unitCount
+                #expect(isWhole || slot(item) ?? 0 > 0)
             }
         }
+    }
+
+    @Test(
+        "Winograd's algorithm reads its weights in chunks where it has the scratch",
+        arguments: 1...2
+    )
+    func winogradChunks(threads: Int) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 32, 32, 32])
+        let large = sketch.convolution("large", x, from: 32, to: 32, kernel: 3)
+        let pool = Pool(kind: .maximum, kernel: [4, 4], strides: [4, 4])
+        let small = sketch.node("pool", .pool(pool), large)
+        sketch.output(sketch.convolution("small", small, from: 32, to: 32, kernel: 3))
+        let program = try program(sketch.fused(), .minimum, threads: threads)
+        for step in program.steps {
+            guard case .compute(let node, let work) = step.action, let units = work.units.first
+            else { continue }
+            let item = program.items[units.item]
+            let workspace = program.streaming.workspaces[node]
+            if program.graph.nodes[node].name == "small" {
+                // All at once, through no slot.
+                guard case .chunks = work else {
+                    Issue.record("the weights come in blocks")
+                    continue
+                }
+                #expect(units.range == 0..<item.unitCount && step.slot == nil)
+                let need = try #require(item.chunks(to: node, workspace: workspace))
+                #expect(item.chunks(to: node, workspace: need.workspace - 1) == nil)
+            } else {
+                #expect(step.slot != nil && item.chunks(to: node, workspace: workspace) == nil)
+            }
+        }
+        // The other half stays where it is when half of the weights would fit.
+        let item = try #require(program.items.last)
+        let room = program.devicePeak + aligned(item.byteCount) / 2
+        let more = try self.program(sketch.fused(), .bytes(room), threads: threads)
+        #expect([0, item.unitCount].contains(more.streaming.residentUnits[1]))
     }
 
     @Test("a kernel carries one upload of its moment, the largest, when it can", arguments: 0..<20)

@@ -157,14 +157,15 @@ private struct WinogradCase {
     }
 
     /// All tasks, last one first, with blocks of `tiles` tiles, groups of `panels` panels and filters
-    /// for `pairs` pairs of rows of points at a time or transformed `ahead`, the residual in the output
-    /// if `inPlace`, on scratch that holds NaN before each task.
+    /// for `pairs` pairs of rows of points at a time or transformed `ahead`, weights read as they come
+    /// from afar if `chunked`, the residual in the output if `inPlace`, on scratch that holds NaN before each task.
     func run(
         _ isa: UnsafePointer<sl_isa>,
         tiles: Int,
         panels: Int,
         pairs: Int = Int(SL_WINOGRAD_PAIRS),
         ahead: Bool = false,
+        chunked: Bool = false,
         inPlace: Bool = false,
         carrying upload: CarriedUpload? = nil
     ) -> ConvBuffer {
@@ -182,6 +183,7 @@ private struct WinogradCase {
         args.pairs_at_once = UInt32(pairs)
         args.conv.panels_per_task = UInt32(panels)
         args.filters_ahead = ahead
+        args.conv.chunks_weights = chunked
         args.conv.input = UnsafePointer(input.base)
         args.conv.weights = UnsafePointer(packed.base)
         args.conv.residual = residual.map { UnsafePointer($0.base) }
@@ -229,7 +231,13 @@ private struct WinogradCase {
         let sample = WinogradCase(isa: isa, seed: UInt64(100 + seed))
         let whole = sample.run(isa, tiles: 1000, panels: 100).bits
         for (tiles, pairs) in [(3, 3), (4, 1), (5, 3), (7, 1), (13, 1), (1000, 1)] {
-            let cut = sample.run(isa, tiles: tiles, panels: 1 + tiles % 2, pairs: pairs)
+            let cut = sample.run(
+                isa,
+                tiles: tiles,
+                panels: 1 + tiles % 2,
+                pairs: pairs,
+                chunked: tiles % 3 == 1
+            )
             #expect(cut.bits == whole)
         }
         let replaced = sample.run(isa, tiles: 5, panels: 1, inPlace: true)
@@ -251,6 +259,7 @@ private struct WinogradCase {
                     tiles: tiles,
                     panels: 1 + tiles % 3,
                     ahead: true,
+                    chunked: tiles % 2 == 1,
                     carrying: tiles % 2 == 0 ? nil : upload
                 )
                 #expect(result.bits == plain)

@@ -34,9 +34,11 @@ struct LayerBench {
         guard case .convolution(let kernel) = node.kernel else { return nil }
         let binder = KernelBinder(catalog: catalog, graph: graph, workers: 1, store: store)
         let line = { (bytes: Int) in (bytes + 63) / 64 * 64 }
-        let chunk = catalog.chunkByteCount(of: node)
+        let chunks = catalog.chunks(of: node, threads: 1).flatMap {
+            $0.workspace <= catalog.workspace(of: node, in: graph).best ? $0 : nil
+        }
         var limit = Int.max
-        if case .streamed(_, let block) = source, chunk == nil { limit = block }
+        if case .streamed(_, let block) = source, chunks == nil { limit = block }
         let blocks = layerBlocks(of: kernel, catalog: catalog, limit: limit)
         let total = blocks.reduce(0) { $0 + line($1.byteCount) }
         let slotBytes = blocks.reduce(0) { max($0, line($1.byteCount)) }
@@ -49,7 +51,7 @@ struct LayerBench {
         case .streamed(let bytes, _):
             // An even number of blocks, so that two slots alternate.
             hostCount = max(2, bytes / max(total, 1)) / 2 * 2
-            (copyCount, weightBytes) = (hostCount, chunk ?? (2 * slotBytes))
+            (copyCount, weightBytes) = (hostCount, chunks?.slot ?? (2 * slotBytes))
         }
         let operands = (node.inputs + [node.output]).map {
             line(graph[$0].byteCount(lanes: catalog.lanes))
@@ -88,9 +90,11 @@ struct LayerBench {
                 )
                 if hostCount == 0 {
                     operands.weights = take(block.byteCount)
-                } else if let chunk {
+                } else if let chunks {
                     operands.chunkedWeights = host.region(start..<start + block.byteCount)
-                    operands.workspace = arena.region(firstSlot..<firstSlot + chunk)
+                    if chunks.slot > 0 {
+                        operands.workspace = arena.region(firstSlot..<firstSlot + chunks.slot)
+                    }
                     start += line(block.byteCount)
                 } else {
                     operands.weights = slot(copy * blocks.count + index, block.byteCount)
@@ -98,7 +102,7 @@ struct LayerBench {
                 return binder.bind(node, .units(part: block.part, range: block.units), operands)
             }
         }
-        guard hostCount > 0, chunk == nil else { return }
+        guard hostCount > 0, chunks == nil else { return }
         let calls = copies.flatMap { $0 }
         guard calls.count == copyCount * blocks.count else { return nil }
         for number in calls.indices {

@@ -132,7 +132,7 @@ struct KernelBenchmark: ParsableCommand {
                 count: counts[key] ?? 1,
                 layer: key,
                 sample: sample,
-                readsWeightsOnce: native.chunkByteCount(of: node) != nil,
+                readsWeightsOnce: native.chunks(of: node, threads: 1)?.workspace == 0,
                 operations: kernel.floatingPointOperations,
                 roof: max(
                     kernel.floatingPointOperations / (sample.peak * 1e9),

@@ -184,6 +184,10 @@ typedef struct {
 // taps, all pairs at once and few tiles, the next filters are transformed in scratch of their own
 // between the multiplications of those before them. None of this changes bits.
 //
+// With `chunks_weights` the weights may be anywhere: a task copies biases to its scratch, and of
+// the filters only what they were transformed to. It reads a panel once if tiles are one block and
+// filters are there for all pairs.
+//
 // Tiles are the pieces of the output of all images, cut into blocks of at most tiles_per_block as
 // even as possible; there must be more than one tile and room for three in a block. How they are
 // cut changes no bits. Task number = block * panel_groups + panel_group.

@@ -20,9 +20,9 @@ package protocol KernelCatalog: Sendable {
     /// Scratch each worker needs while it computes `node`.
     func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed
 
-    /// Scratch through which a worker can copy the weights of `node` chunk by chunk while it
-    /// multiplies; nil when the kernel wants them in a block.
-    func chunkByteCount(of node: FusedNode) -> Int?
+    /// What the kernel of `node` needs to copy its weights chunk by chunk while `threads` threads
+    /// multiply with them; nil when it wants them in blocks.
+    func chunks(of node: FusedNode, threads: Int) -> WeightChunks?
 
     /// Bytes of an upload that the kernel of `node` copies between its multiplications, for each unit
     /// of the weights of a part that it multiplies on `threads` threads; 0 when it copies none.
@@ -75,6 +75,19 @@ package struct WorkspaceNeed: Hashable, Sendable {
     }
 
     package static let none = WorkspaceNeed(least: 0, best: 0)
+}
+
+/// Scratch with which a kernel copies streamed weights itself, each of them once.
+package struct WeightChunks: Hashable, Sendable {
+    /// Bytes that chunks pass through beside the workspace; 0 when they go to the workspace.
+    package var slot: Int
+    /// The least workspace with which no weight is read twice.
+    package var workspace: Int
+
+    package init(slot: Int, workspace: Int) {
+        self.slot = slot
+        self.workspace = workspace
+    }
 }
 
 /// Rates that turn work into seconds, per thread.
