@@ -152,13 +152,19 @@ struct PlacementSearch {
         }
         var seen: Set<Streaming> = []
         var result: [Candidate] = []
-        for prefetches in [true, false] {
-            for factor in [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity] {
-                let target = factor.isInfinite ? Int.max / 4 : Int(Double(lowest) * factor)
-                var streaming = blocks(target: target, live: live, prefetches: prefetches)
-                streaming.workspaces = scratch(isFrugal: isFrugal)
-                if seen.insert(streaming).inserted { result.append(plan(streaming)) }
-            }
+        let ladder = [1, 1.03, 1.07, 1.15, 1.3, 1.6, 2.2, .infinity]
+        // Two slots where they fit, only where they fit well (what just fits may be a little higher
+        // when offsets are chosen), and nowhere.
+        let ways = ladder.map { ($0, 1) } + [(1, 0.9), (1, 0.75)] + ladder.map { ($0, 0) }
+        for (factor, twoSlotShare) in ways {
+            let target = factor.isInfinite ? Int.max / 4 : Int(Double(lowest) * factor)
+            var streaming = blocks(
+                target: target,
+                twoSlotTarget: Int(Double(target) * twoSlotShare),
+                live: live
+            )
+            streaming.workspaces = scratch(isFrugal: isFrugal)
+            if seen.insert(streaming).inserted { result.append(plan(streaming)) }
         }
         return result
     }
@@ -182,9 +188,9 @@ struct PlacementSearch {
         items[index].comesInChunks(workspaces: streaming.workspaces)
     }
 
-    /// Blocks whose slots fit below `target` beside what lives at their steps: two slots, when
-    /// wanted and there is room for them, else one.
-    private func blocks(target: Int, live: [Int], prefetches: Bool) -> Streaming {
+    /// Blocks whose slots fit beside what lives at their steps: two below `twoSlotTarget` where there
+    /// is room for them, else one below `target`.
+    private func blocks(target: Int, twoSlotTarget: Int, live: [Int]) -> Streaming {
         var streaming = Streaming(
             unitsPerBlock: items.map(\.unitCount),
             residentUnits: items.map { _ in 0 },
@@ -194,8 +200,8 @@ struct PlacementSearch {
         for (index, item) in items.enumerated() {
             let own = mostLive(beside: item, live)
             let before = item.readers.reduce(0) { max($0, $1.node > 0 ? live[$1.node - 1] : 0) }
-            let roomForTwo = (target - max(own, before)) / 2
-            streaming.prefetches[index] = prefetches && roomForTwo >= aligned(largestUnit(item))
+            let roomForTwo = (twoSlotTarget - max(own, before)) / 2
+            streaming.prefetches[index] = roomForTwo >= aligned(largestUnit(item))
             guard item.isPacked, item.unitCount > 0 else { continue }
             if alwaysChunked(item) != nil {
                 // No blocks: the pieces that become resident, each worth a phase of its own.

@@ -107,6 +107,29 @@ struct PlacementTests {
         #expect(program.devicePeak == program.summary.minimumPeak)
     }
 
+    @Test("the smallest budget uploads ahead what does not meet the peak", arguments: 0..<20)
+    func uploadsAheadAtTheMinimum(seed: UInt64) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 16, 40, 40])
+        var image = sketch.convolution("large", x, from: 16, to: 32 + 16 * Int(seed % 3))
+        var channels = 32 + 16 * Int(seed % 3)
+        let pool = Pool(kind: .maximum, kernel: [4, 4], strides: [4, 4])
+        image = sketch.node("pool", .pool(pool), image)
+        for layer in 0..<4 {
+            let next = 16 * (2 + (Int(seed) * 7 + layer * 5) % 6)
+            image = sketch.convolution("small\(layer)", image, from: channels, to: next)
+            channels = next
+        }
+        sketch.output(image)
+        let program = try program(sketch.fused(), .minimum)
+        let late = program.steps.filter { step in
+            guard case .uploadWeights(let item, _) = step.action else { return false }
+            return program.items[item].name != "large" && step.moment.isMultiple(of: 2)
+        }
+        #expect(late.isEmpty)
+        #expect(program.devicePeak == program.summary.minimumPeak)
+    }
+
     @Test("one byte below the minimum is refused, naming a step")
     func belowTheMinimum() throws {
         let graph = try randomNetwork(seed: 3).fused()
