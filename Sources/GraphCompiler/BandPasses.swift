@@ -52,8 +52,10 @@ func fuseProjections(in graph: FusedGraph) -> FusedGraph {
     let readers = graph.weightReaders
     for (index, node) in graph.nodes.enumerated() {
         guard case .convolution(let pointwise) = node.kernel, pointwise.mapsInput,
-            let way = editor.wayBack(from: node, reading: pointwise),
-            let producer = editor.nodes[way.producer],
+            // Rows of pixels may be seen with other axes in between.
+            let way = editor.producerBeforeViews(of: node.inputs[0]),
+            pointwise.readsPixels || way.views.isEmpty,
+            let producer = editor.nodes[way.index],
             case .convolution(var first) = producer.kernel,
             let most = first.mostFloats(with: pointwise),
             // Others may not be made together, and would need their weights by themselves.
@@ -76,7 +78,7 @@ func fuseProjections(in graph: FusedGraph) -> FusedGraph {
             output: node.output,
             activation: node.activation
         )
-        for place in way.views + [way.producer] { editor.nodes[place] = nil }
+        for place in way.views + [way.index] { editor.nodes[place] = nil }
     }
     return editor.finish()
 }
@@ -88,24 +90,6 @@ extension FusedGraph {
             guard case .convolution(let kernel) = node.kernel else { return }
             for part in kernel.parts { readers[part.weights, default: 0] += 1 }
         }
-    }
-}
-
-extension Editor {
-    /// What produces the input of a pointwise convolution for it alone; rows of pixels may be seen with
-    /// other axes in between.
-    fileprivate func wayBack(
-        from node: FusedNode,
-        reading pointwise: ConvolutionKernel
-    ) -> (producer: Int, views: [Int])? {
-        var id = node.inputs[0]
-        var views: [Int] = []
-        while let index = onlyProducer(of: id), let before = nodes[index] {
-            guard pointwise.readsPixels, graph.isReshape(before) else { return (index, views) }
-            views.append(index)
-            id = before.inputs[0]
-        }
-        return nil
     }
 }
 

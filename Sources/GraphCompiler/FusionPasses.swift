@@ -54,6 +54,18 @@ struct Editor {
         return index
     }
 
+    /// The same through nodes that only see its elements with other axes, last one first.
+    func producerBeforeViews(of id: ValueID) -> (index: Int, views: [Int])? {
+        var id = id
+        var views: [Int] = []
+        while let index = onlyProducer(of: id), let node = nodes[index] {
+            guard graph.isReshape(node) else { return (index, views) }
+            views.append(index)
+            id = node.inputs[0]
+        }
+        return nil
+    }
+
     func finish() -> FusedGraph {
         var result = graph
         result.nodes = nodes.compactMap { $0 }

@@ -119,18 +119,10 @@ extension Editor {
     }
 
     private func mover(of id: ValueID) -> Mover? {
-        var id = id
-        var views: [Int] = []
-        while let index = onlyProducer(of: id), let node = nodes[index] {
-            views.append(index)
-            guard graph.isReshape(node) else {
-                return graph.onlyBox(of: node).map {
-                    Mover(nodes: views, source: node.inputs[0], box: $0)
-                }
-            }
-            id = node.inputs[0]
+        guard let way = producerBeforeViews(of: id), let node = nodes[way.index] else { return nil }
+        return graph.onlyBox(of: node).map {
+            Mover(nodes: way.views + [way.index], source: node.inputs[0], box: $0)
         }
-        return nil
     }
 
     /// Packs what the copies before would copy, and where they would, as packed matrices take about

@@ -13,17 +13,14 @@ func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
             node.inputs.allSatisfy({ graph[$0].constant == nil })
         else { continue }
         let candidates = (0..<2).compactMap { side in
-            editor.residualCandidate(of: node.inputs[side]).map { (producer: $0, side: side) }
+            editor.residualCandidate(of: node.inputs[side]).map { (way: $0, side: side) }
         }
         // The later of two keeps the lifetimes of its operands as they are.
-        guard let chosen = candidates.max(by: { $0.producer < $1.producer }),
-            let conv = editor.nodes[chosen.producer], case .convolution(var kernel) = conv.kernel
+        guard let chosen = candidates.max(by: { $0.way.index < $1.way.index }),
+            let conv = editor.nodes[chosen.way.index], case .convolution(var kernel) = conv.kernel
         else { continue }
         kernel.hasResidual = true
-        if let view = editor.onlyProducer(of: node.inputs[chosen.side]) {
-            editor.nodes[view] = nil
-        }
-        editor.nodes[chosen.producer] = nil
+        for place in chosen.way.views + [chosen.way.index] { editor.nodes[place] = nil }
         editor.nodes[index] = FusedNode(
             name: conv.name,
             kernel: .convolution(kernel),
@@ -37,17 +34,11 @@ func fuseResiduals(in graph: FusedGraph) -> FusedGraph {
 
 extension Editor {
     /// The convolution that could add something to that value, its result or a view of it.
-    fileprivate func residualCandidate(of id: ValueID) -> Int? {
-        guard var producer = onlyProducer(of: id), var node = nodes[producer] else { return nil }
-        let isView = graph.isReshape(node)
-        if isView {
-            guard let before = onlyProducer(of: node.inputs[0]), let product = nodes[before]
-            else { return nil }
-            (producer, node) = (before, product)
-        }
-        guard case .convolution(let kernel) = node.kernel, !kernel.hasResidual,
-            node.activation == .none, kernel.isMatrixProduct || !isView
+    fileprivate func residualCandidate(of id: ValueID) -> (index: Int, views: [Int])? {
+        guard let way = producerBeforeViews(of: id), let node = nodes[way.index],
+            case .convolution(let kernel) = node.kernel, !kernel.hasResidual,
+            node.activation == .none, kernel.isMatrixProduct || way.views.isEmpty
         else { return nil }
-        return producer
+        return way
     }
 }

@@ -6,10 +6,10 @@ import GraphIR
 /// Products have two axes; results of more axes are views of theirs.
 func moveViews(in graph: FusedGraph) -> FusedGraph {
     var editor = Editor(graph)
-    editor.joinViews()
     // Nodes whose results are products' results, or made of them element by element.
     var products: Set<Int> = []
     for (index, node) in graph.nodes.enumerated() {
+        if graph.isReshape(node) { editor.joinView(at: index) }
         if case .convolution(let kernel) = node.kernel, kernel.isMatrixProduct {
             products.insert(index)
         }
@@ -46,14 +46,12 @@ func moveViews(in graph: FusedGraph) -> FusedGraph {
 
 extension Editor {
     /// A view of a view that nothing else reads becomes a view of what is under both.
-    fileprivate mutating func joinViews() {
-        for (index, node) in graph.nodes.enumerated() where graph.isReshape(node) {
-            guard let before = onlyProducer(of: node.inputs[0]), let view = nodes[before],
-                graph.isReshape(view)
-            else { continue }
-            nodes[index]?.inputs = view.inputs
-            nodes[before] = nil
-        }
+    fileprivate mutating func joinView(at index: Int) {
+        guard let input = nodes[index]?.inputs[0], let before = onlyProducer(of: input),
+            let view = nodes[before], graph.isReshape(view)
+        else { return }
+        nodes[index]?.inputs = view.inputs
+        nodes[before] = nil
     }
 
     /// The operands of an element-wise node on `product`, of two axes, in the place of operand `side`;

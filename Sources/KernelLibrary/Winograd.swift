@@ -145,7 +145,7 @@ extension KernelBinder {
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
-        filterAhead(&args, floats: scratch.stride)
+        args.filters_ahead = filtersAhead(args, floats: scratch.stride)
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         let taskCount = sl_winograd_task_count(isa, &args)
         return KernelCall(
@@ -161,12 +161,12 @@ extension KernelBinder {
         )
     }
 
-    /// Has filters transformed ahead where that is of use and `floats` of scratch have room for it.
-    private func filterAhead(_ args: inout sl_winograd_args, floats: Int) {
-        guard args.pairs_at_once == SL_WINOGRAD_PAIRS, sl_winograd_can_filter_ahead(isa, &args)
-        else { return }
-        args.filters_ahead = true
-        if sl_winograd_scratch_floats(isa, &args) > floats { args.filters_ahead = false }
+    /// Whether transforming filters ahead is of use and `floats` of scratch have room for it.
+    private func filtersAhead(_ args: sl_winograd_args, floats: Int) -> Bool {
+        var ahead = args
+        ahead.filters_ahead = true
+        return args.pairs_at_once == SL_WINOGRAD_PAIRS && sl_winograd_can_filter_ahead(isa, &ahead)
+            && sl_winograd_scratch_floats(isa, &ahead) <= floats
     }
 
     /// The most tiles of a block that `floats` of scratch have room for.

@@ -48,7 +48,9 @@ struct MoveViewsTests {
         let after = try sketch.fused()
         let weights = try #require(after.onlyConvolution).parts[0].weights
         #expect(weights.scale != nil && weights.bias != nil)
-        #expect(after.nodes.filter { $0.activation != .none }.count == 1)
+        let active = after.nodes.filter { $0.activation != .none }
+        #expect(active.count == 1)
+        #expect(active.allSatisfy { if case .convolution = $0.kernel { true } else { false } })
         #expect(after.nodes.allSatisfy { if case .binary = $0.kernel { false } else { true } })
     }
 
