@@ -23,6 +23,7 @@ package final class Session: @unchecked Sendable {
     private let inputActions: [Int?]
     /// The calls that upload each input themselves.
     private let inputCarriers: [[KernelCall]]
+    private let inputByteCounts: [Int]
     private let outputActions: [Int?]
     /// Planes of a picture, 1 of any other input.
     private let inputPlanes: [Int]
@@ -67,6 +68,7 @@ package final class Session: @unchecked Sendable {
         phaseSteps = builder.phaseSteps
         inputActions = builder.inputActions
         inputCarriers = builder.inputCarriers
+        inputByteCounts = program.graph.inputs.map { program.graph[$0].type.byteCount }
         outputActions = builder.outputActions
         inputPlanes = program.graph.inputs.map { input in
             let shape = program.graph[input].type.shape
@@ -94,10 +96,10 @@ package final class Session: @unchecked Sendable {
         control: RunControl? = nil
     ) {
         for index in inputs.indices {
-            for call in inputCarriers[index] {
-                let type = program.graph[program.graph.inputs[index]].type
-                precondition(inputs[index].count == type.byteCount)
-                call.carryInput(inputs[index])
+            // By index: the iterator of an array allocates in a debug build.
+            for carrier in inputCarriers[index].indices {
+                precondition(inputs[index].count == inputByteCounts[index])
+                inputCarriers[index][carrier].carryInput(inputs[index])
             }
             guard let action = inputActions[index], let region = inputRegions[index] else {
                 continue
