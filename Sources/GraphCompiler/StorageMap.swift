@@ -22,6 +22,8 @@ package struct StorageMap: Sendable {
     package private(set) var isElided: [Bool]
     /// For a copy node: inputs that their producers wrote into place.
     package private(set) var placedInputs: [Int: Set<Int>]
+    /// By node, the input of the graph that its kernel uploads: copies row by row from the caller.
+    package private(set) var carriedInputs: [Int: Int] = [:]
 
     /// `sharing`: false gives every value bytes of its own (views still share).
     package init(graph: FusedGraph, lanes: Int, sharing: Bool = true) {
@@ -34,6 +36,34 @@ package struct StorageMap: Sendable {
         (storages, storage, offset) = builder.finish()
         isElided = builder.isElided
         placedInputs = builder.placedInputs
+        findCarriedInputs(of: graph)
+    }
+
+    /// An input that only a kernel touches which copies what it reads anyway never stands on the
+    /// device as a whole: the kernel copies its rows from where the caller has them.
+    private mutating func findCarriedInputs(of graph: FusedGraph) {
+        var inputs: [Int: [Int]] = [:]
+        for (number, input) in graph.inputs.enumerated() {
+            if let bytes = storage[input.index] { inputs[bytes, default: []].append(number) }
+        }
+        // Nodes that touch the bytes of an input; nil is the caller, who gets them.
+        var users: [Int: [Int?]] = [:]
+        for (index, node) in graph.nodes.enumerated() where !isElided[index] {
+            for id in node.inputs + [node.output] {
+                if let bytes = storage[id.index] { users[bytes, default: []].append(index) }
+            }
+        }
+        for output in graph.outputs {
+            if let bytes = storage[output.index] { users[bytes, default: []].append(nil) }
+        }
+        for (bytes, numbers) in inputs {
+            guard numbers.count == 1, let user = users[bytes], user.count == 1,
+                let index = user[0],
+                case .convolution(let kernel) = graph.nodes[index].kernel, kernel.copiesInput,
+                storage[graph.nodes[index].inputs[0].index] == bytes
+            else { continue }
+            carriedInputs[index] = numbers[0]
+        }
     }
 }
 

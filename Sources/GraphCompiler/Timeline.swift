@@ -134,7 +134,7 @@ struct TimelineBuilder {
             guard let bytes = storage.storage[input.index] else { continue }
             inputsOfStorage[bytes, default: []].append(number)
         }
-        findCarriedInputs()
+        uploadedInputs = Set(storage.carriedInputs.values.map { graph.inputs[$0] })
         var writer: Int?
         var writers: [ValueID: Int] = [:]
         for (index, node) in graph.nodes.enumerated() {
@@ -166,30 +166,6 @@ struct TimelineBuilder {
 
     private var inputsOfStorage: [Int: [Int]] = [:]
     private var uploadedInputs: Set<ValueID> = []
-    /// The input that the kernel of a node uploads.
-    private var carriedInputs: [Int: Int] = [:]
-
-    /// An input that only a kernel touches which copies what it reads anyway never stands on the
-    /// device as a whole: the kernel copies its rows from where the caller has them.
-    private mutating func findCarriedInputs() {
-        var users: [Int: [Int?]] = [:]
-        for (index, node) in graph.nodes.enumerated() where !storage.isElided[index] {
-            for id in node.inputs + [node.output] {
-                if let bytes = storage.storage[id.index] { users[bytes, default: []].append(index) }
-            }
-        }
-        for output in graph.outputs {
-            if let bytes = storage.storage[output.index] { users[bytes, default: []].append(nil) }
-        }
-        for (bytes, inputs) in inputsOfStorage {
-            guard inputs.count == 1, let user = users[bytes], user.count == 1, let index = user[0],
-                case .convolution(let kernel) = graph.nodes[index].kernel, kernel.copiesInput,
-                storage.storage[graph.nodes[index].inputs[0].index] == bytes
-            else { continue }
-            carriedInputs[index] = inputs[0]
-            uploadedInputs.insert(graph.inputs[inputs[0]])
-        }
-    }
 
     // MARK: Buffers
 
@@ -244,7 +220,7 @@ struct TimelineBuilder {
             compute(index, .whole)
         }
         let ended = max(started, nextComputeMoment - 2)
-        let carried = carriedInputs[index] == nil ? nil : node.inputs.first
+        let carried = storage.carriedInputs[index] == nil ? nil : node.inputs.first
         for id in node.inputs + [node.output] where id != carried {
             touch(id, at: started)
             touch(id, at: ended)
@@ -318,7 +294,7 @@ struct TimelineBuilder {
                 slot: slot
             )
         )
-        if let number = carriedInputs[node] {
+        if let number = storage.carriedInputs[node] {
             timeline.steps.append(
                 TimelineStep(
                     moment: nextComputeMoment,

@@ -133,6 +133,11 @@ extension KernelBinder {
         let tiles = sl_winograd_tile_count(&args)
         let most = tilesPerBlock(&args, floats: scratch.stride, of: tiles)
         var blocks = (tiles + most - 1) / most
+        // The weights of a chunk are read once.
+        precondition(
+            !context.hasChunkedWeights
+                || (blocks == 1 && args.pairs_at_once == SL_WINOGRAD_PAIRS)
+        )
         let panels =
             (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
         var groups = 1

@@ -85,15 +85,20 @@ struct PlacementTests {
         }
     }
 
-    @Test("only the steps at the peak are held short of scratch")
-    func scratchGrowsBelowThePeak() throws {
+    /// A convolution at the peak, "large", and one of the same weights far from it, "small".
+    private func largeAndSmall() throws -> FusedGraph {
         var sketch = GraphSketch()
         let x = sketch.input("x", [1, 32, 32, 32])
         let large = sketch.convolution("large", x, from: 32, to: 32, kernel: 3)
         let pool = Pool(kind: .maximum, kernel: [4, 4], strides: [4, 4])
         let small = sketch.node("pool", .pool(pool), large)
         sketch.output(sketch.convolution("small", small, from: 32, to: 32, kernel: 3))
-        let program = try program(sketch.fused(), .minimum, threads: 1)
+        return try sketch.fused()
+    }
+
+    @Test("only the steps at the peak are held short of scratch")
+    func scratchGrowsBelowThePeak() throws {
+        let program = try program(largeAndSmall(), .minimum, threads: 1)
         let scratch = { (name: String) -> Int? in
             let step = program.steps.indices.first {
                 guard case .compute(let node, _) = program.steps[$0].action else { return false }
@@ -288,13 +293,8 @@ struct PlacementTests {
         arguments: 1...2
     )
     func winogradChunks(threads: Int) throws {
-        var sketch = GraphSketch()
-        let x = sketch.input("x", [1, 32, 32, 32])
-        let large = sketch.convolution("large", x, from: 32, to: 32, kernel: 3)
-        let pool = Pool(kind: .maximum, kernel: [4, 4], strides: [4, 4])
-        let small = sketch.node("pool", .pool(pool), large)
-        sketch.output(sketch.convolution("small", small, from: 32, to: 32, kernel: 3))
-        let program = try program(sketch.fused(), .minimum, threads: threads)
+        let graph = try largeAndSmall()
+        let program = try program(graph, .minimum, threads: threads)
         for step in program.steps {
             guard case .compute(let node, let work) = step.action, let units = work.units.first
             else { continue }
@@ -316,7 +316,7 @@ struct PlacementTests {
         // The other half stays where it is when half of the weights would fit.
         let item = try #require(program.items.last)
         let room = program.devicePeak + aligned(item.byteCount) / 2
-        let more = try self.program(sketch.fused(), .bytes(room), threads: threads)
+        let more = try self.program(graph, .bytes(room), threads: threads)
         #expect([0, item.unitCount].contains(more.streaming.residentUnits[1]))
     }
 
