@@ -55,11 +55,16 @@ SL_INLINE bool SL_FN(reads_in_place)(const int pixels, const pixel_source *from,
     return SL_BROADCASTS_IN_PLACE && pixels > 8 && from->each == NULL && p % SL_PIXELS_A_BASE == 0;
 }
 
-// Multiplies channel k of the pixels with row k of the panel.
+// Multiplies channel k of the pixels with row k of the panel; `chunk` is where that row is copied
+// on its way, or NULL.
 SL_INLINE void SL_FN(add_products)(const int pixels, const int vectors, vec sum[][3],
-                                   const pixel_source *from, weight_rows weights, size_t k) {
+                                   const pixel_source *from, weight_rows weights, float *chunk,
+                                   size_t k) {
     vec w[3];
     SL_UNROLL for (int o = 0; o < vectors; o++) w[o] = SL_FN(load_weights)(vectors, weights, k, o);
+    SL_UNROLL for (int o = 0; o < vectors && chunk != NULL; o++) {
+        vec_store(chunk + (k * (size_t)vectors + (size_t)o) * VEC_LANES, w[o]);
+    }
     SL_UNROLL for (int p = 0; p < pixels; p++) {
         if (SL_FN(reads_in_place)(pixels, from, p)) {
             SL_UNROLL for (int o = 0; o < vectors; o++) {
@@ -93,14 +98,14 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
             }
             if (lines->filters != NULL) SL_FN(pass_filters)(lines->filters);
             SL_UNROLL for (size_t k = 0; k < SL_K_UNROLL; k++) {
-                SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
+                SL_FN(add_products)(pixels, vectors, sum, &from, weights, NULL, k);
             }
             SL_FN(skip_channels)(pixels, &from, SL_K_UNROLL);
             weights = SL_FN(skip_rows)(vectors, weights, SL_K_UNROLL);
         }
     } else {
         _Pragma("clang loop unroll(disable)") for (size_t k = 0; k < count; k++) {
-            SL_FN(add_products)(pixels, vectors, sum, &from, weights, k);
+            SL_FN(add_products)(pixels, vectors, sum, &from, weights, NULL, k);
         }
     }
 }
@@ -286,20 +291,9 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
-// The next `count` floats of the panel, in place or copied close by.
-SL_INLINE const float *SL_FN(take_weights)(const tile_job *job, const float *weights,
-                                           size_t count) {
-    if (job->chunk == NULL) return weights;
-    for (size_t i = 0; i < count; i += VEC_LANES) {
-        if (i % FLOATS_PER_LINE == 0) __builtin_prefetch(weights + i + CARRY_AHEAD, 0, 2);
-        vec_store(job->chunk + i, vec_load(weights + i));
-    }
-    return job->chunk;
-}
-
 // One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
-// latency of the additions set the pace.
-SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
+// latency of the additions set the pace. Weights are read in place or go through a chunk close by.
+SL_INLINE void SL_FN(single_pixel)(const int vectors, const bool copies, const tile_job *job) {
     const sl_conv_args *const args = job->args;
     const size_t width = (size_t)vectors * VEC_LANES;
     vec sum[4][3];
@@ -307,8 +301,11 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
     }
     const float *weights = job->weights;
-    const float *const bias = SL_FN(take_weights)(job, weights, width);
-    SL_UNROLL for (int o = 0; o < vectors; o++) sum[0][o] = vec_load(bias + o * VEC_LANES);
+    float *const chunk = copies ? job->chunk : NULL;
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        sum[0][o] = vec_load(weights + o * VEC_LANES);
+        if (copies) vec_store(chunk + o * VEC_LANES, sum[0][o]);
+    }
     weights += (1 + job->first_gap * VEC_LANES) * width;
     const float *block = job->image;
     for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
@@ -322,17 +319,18 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
                 block + y * (ptrdiff_t)args->in_row_stride + x * (ptrdiff_t)args->in_pixel_stride;
             pixel_source from = {.first = is_inside ? inside : SL_FN(zero_pixel)};
             SL_FN(start_bases)(1, &from);
-            const weight_rows rows = {SL_FN(take_weights)(job, weights, count * width), NULL};
+            const weight_rows rows = {weights, NULL};
             // Without branches among them, the loads run further ahead.
             if (count == VEC_LANES) {
                 SL_UNROLL for (size_t k = 0; k < VEC_LANES; k++) {
-                    SL_FN(add_products)(1, vectors, sum + k % 4, &from, rows, k);
+                    SL_FN(add_products)(1, vectors, sum + k % 4, &from, rows, chunk, k);
                 }
             } else {
                 for (size_t k = 0; k < count; k += 4) {
                     SL_UNROLL for (size_t chain = 0; chain < 4; chain++) {
                         if (k + chain < count) {
-                            SL_FN(add_products)(1, vectors, sum + chain, &from, rows, k + chain);
+                            SL_FN(add_products)
+                            (1, vectors, sum + chain, &from, rows, chunk, k + chain);
                         }
                     }
                 }
@@ -349,10 +347,18 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const tile_job *job) {
 
 // Aligned, so that their speed does not hang on the size of what stands before them.
 static __attribute__((aligned(64))) void SL_FN(tile_1x1)(const tile_job *job) {
-    SL_FN(single_pixel)(1, job);
+    if (job->chunk == NULL) {
+        SL_FN(single_pixel)(1, false, job);
+    } else {
+        SL_FN(single_pixel)(1, true, job);
+    }
 }
 static __attribute__((aligned(64))) void SL_FN(tile_1x2)(const tile_job *job) {
-    SL_FN(single_pixel)(2, job);
+    if (job->chunk == NULL) {
+        SL_FN(single_pixel)(2, false, job);
+    } else {
+        SL_FN(single_pixel)(2, true, job);
+    }
 }
 
 #ifndef SL_TILES_ARE_LOOPS

@@ -133,7 +133,7 @@ typedef struct {
 //
 // A call with one image of one pixel reads each weight once. With `chunks_weights` they may be
 // anywhere: each task copies them chunk by chunk into its scratch of 2 * lanes * lanes floats and
-// multiplies what it just copied, with the same bits.
+// multiplies them on their way, with the same bits.
 
 // Most taps whose way from tap to tap is a table; tiles with more are indirect.
 enum { SL_STRIDED_TAPS = 49 };
