@@ -1,4 +1,5 @@
 import CSluiceKernels
+import Glibc
 import GraphIR
 import TensorMemory
 
@@ -63,10 +64,19 @@ extension NativeCatalog {
             let best = max(room / set.tilePixels, 2) * set.tilePixels
             args.tiles_per_block = UInt32(best)
             args.conv.chunks_weights = true
-            args.filters_ahead = sl_winograd_can_filter_ahead(set.table, &args)
+            args.filters_ahead = isFasterAhead(args)
             need.best = max(need.best, bytes(best))
         }
         return need
+    }
+
+    /// Whether transforming filters ahead is of use: what a task works on stays in the second cache with
+    /// the filters of two chunks.
+    func isFasterAhead(_ args: sl_winograd_args) -> Bool {
+        var ahead = args
+        ahead.filters_ahead = true
+        return sl_winograd_can_filter_ahead(set.table, &ahead)
+            && sl_winograd_scratch_floats(set.table, &ahead) * 4 <= secondCacheBytes
     }
 
     /// Room for all tiles at once; each thread reads panels of its own.
@@ -166,11 +176,11 @@ extension KernelBinder {
         )
     }
 
-    /// Whether transforming filters ahead is of use and `floats` of scratch have room for it.
+    /// Whether filters are transformed ahead: it is of use, and `floats` of scratch have room for it.
     private func filtersAhead(_ args: sl_winograd_args, floats: Int) -> Bool {
         var ahead = args
         ahead.filters_ahead = true
-        return args.pairs_at_once == SL_WINOGRAD_PAIRS && sl_winograd_can_filter_ahead(isa, &ahead)
+        return args.pairs_at_once == SL_WINOGRAD_PAIRS && catalog.isFasterAhead(args)
             && sl_winograd_scratch_floats(isa, &ahead) <= floats
     }
 
@@ -189,3 +199,9 @@ extension KernelBinder {
         return whole
     }
 }
+
+/// Bytes of the second cache of a processor; a common size where the system does not say.
+private let secondCacheBytes: Int = {
+    let bytes = sysconf(Int32(_SC_LEVEL2_CACHE_SIZE))
+    return bytes > 0 ? bytes : 1 << 20
+}()
