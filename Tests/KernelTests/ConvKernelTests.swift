@@ -412,6 +412,15 @@ struct ConvKernelTests {
             let scratch = ConvBuffer(2 * conv.lanes * conv.lanes)
             isa.pointee.conv(&args, number, scratch.base)
             #expect(scratch.guardsAreIntact)
+            guard args.tap_index == nil else { return }
+            // The last rows of the panel are there: they were copied.
+            let lanes = conv.lanes
+            let firstChannel = number * 2 * lanes
+            let width = Int(args.out_channels) - firstChannel > lanes ? 2 * lanes : lanes
+            let rows = 1 + conv.channels * conv.packedTaps
+            let count = (conv.channels - 1) % lanes + 1
+            let last = firstChannel * rows + (rows - count) * width
+            #expect((0..<count * width).allSatisfy { scratch[$0] == args.weights[last + $0] })
         }
         #expect(conv.differences(inPlace, chunked) == 0)
     }
