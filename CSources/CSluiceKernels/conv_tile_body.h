@@ -292,8 +292,9 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
 }
 
 // One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
-// latency of the additions set the pace. Weights are read in place or go through a chunk close by.
-SL_INLINE void SL_FN(single_pixel)(const int vectors, const bool copies, const tile_job *job) {
+// latency of the additions set the pace. Weights go through `chunk`, or are read in place if it is
+// NULL.
+SL_INLINE void SL_FN(single_pixel)(const int vectors, float *chunk, const tile_job *job) {
     const sl_conv_args *const args = job->args;
     const size_t width = (size_t)vectors * VEC_LANES;
     vec sum[4][3];
@@ -301,10 +302,9 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const bool copies, const t
         SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
     }
     const float *weights = job->weights;
-    float *const chunk = copies ? job->chunk : NULL;
     SL_UNROLL for (int o = 0; o < vectors; o++) {
         sum[0][o] = vec_load(weights + o * VEC_LANES);
-        if (copies) vec_store(chunk + o * VEC_LANES, sum[0][o]);
+        if (chunk != NULL) vec_store(chunk + o * VEC_LANES, sum[0][o]);
     }
     weights += (1 + job->first_gap * VEC_LANES) * width;
     const float *block = job->image;
@@ -347,17 +347,18 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, const bool copies, const t
 
 // Aligned, so that their speed does not hang on the size of what stands before them.
 static __attribute__((aligned(64))) void SL_FN(tile_1x1)(const tile_job *job) {
+    // Two instances: no branch stands among the loads.
     if (job->chunk == NULL) {
-        SL_FN(single_pixel)(1, false, job);
+        SL_FN(single_pixel)(1, NULL, job);
     } else {
-        SL_FN(single_pixel)(1, true, job);
+        SL_FN(single_pixel)(1, job->chunk, job);
     }
 }
 static __attribute__((aligned(64))) void SL_FN(tile_1x2)(const tile_job *job) {
     if (job->chunk == NULL) {
-        SL_FN(single_pixel)(2, false, job);
+        SL_FN(single_pixel)(2, NULL, job);
     } else {
-        SL_FN(single_pixel)(2, true, job);
+        SL_FN(single_pixel)(2, job->chunk, job);
     }
 }
 

@@ -108,7 +108,7 @@ typedef struct {
     bool carries;
     // The filters that a tile of kind TILE_FILTERING transforms meanwhile.
     filter_walk *filters;
-    // Where a chunk of weights is copied before it is multiplied; NULL reads them in place.
+    // Where chunks of weights are copied as they are multiplied; NULL reads them in place.
     float *chunk;
     // Output. `tail` is the number of channels the last vector stores.
     float *output;

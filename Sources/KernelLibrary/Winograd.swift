@@ -64,19 +64,20 @@ extension NativeCatalog {
             let best = max(room / set.tilePixels, 2) * set.tilePixels
             args.tiles_per_block = UInt32(best)
             args.conv.chunks_weights = true
-            args.filters_ahead = isFasterAhead(args)
+            args.filters_ahead = floatsAhead(args) != nil
             need.best = max(need.best, bytes(best))
         }
         return need
     }
 
-    /// Whether transforming filters ahead is of use: what a task works on stays in the second cache with
-    /// the filters of two chunks.
-    func isFasterAhead(_ args: sl_winograd_args) -> Bool {
+    /// Floats of scratch to transform filters ahead; nil where that is of no use, as when what a task
+    /// works on would leave the second cache.
+    func floatsAhead(_ args: sl_winograd_args) -> Int? {
         var ahead = args
         ahead.filters_ahead = true
-        return sl_winograd_can_filter_ahead(set.table, &ahead)
-            && sl_winograd_scratch_floats(set.table, &ahead) * 4 <= secondCacheBytes
+        guard sl_winograd_can_filter_ahead(set.table, &ahead) else { return nil }
+        let floats = sl_winograd_scratch_floats(set.table, &ahead)
+        return floats * 4 <= secondCacheBytes ? floats : nil
     }
 
     /// Room for all tiles at once; each thread reads panels of its own.
@@ -178,10 +179,10 @@ extension KernelBinder {
 
     /// Whether filters are transformed ahead: it is of use, and `floats` of scratch have room for it.
     private func filtersAhead(_ args: sl_winograd_args, floats: Int) -> Bool {
-        var ahead = args
-        ahead.filters_ahead = true
-        return args.pairs_at_once == SL_WINOGRAD_PAIRS && catalog.isFasterAhead(args)
-            && sl_winograd_scratch_floats(isa, &ahead) <= floats
+        guard args.pairs_at_once == SL_WINOGRAD_PAIRS, let ahead = catalog.floatsAhead(args) else {
+            return false
+        }
+        return ahead <= floats
     }
 
     /// The most tiles of a block that `floats` of scratch have room for.
