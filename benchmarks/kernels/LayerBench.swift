@@ -80,6 +80,7 @@ struct LayerBench {
         }
         let host = host
         var start = 0
+        var asker: KernelCall?
         copies = (0..<copyCount).map { (copy: Int) -> [KernelCall] in
             blocks.indices.flatMap { index in
                 let block = blocks[index]
@@ -99,7 +100,21 @@ struct LayerBench {
                 } else {
                     operands.weights = slot(copy * blocks.count + index, block.byteCount)
                 }
-                return binder.bind(node, .units(part: block.part, range: block.units), operands)
+                let calls = binder.bind(
+                    node,
+                    .units(part: block.part, range: block.units),
+                    operands
+                )
+                // As in plans, the call before asks for the first of what is read from far away.
+                if copyCount > 1, let user = calls.first {
+                    if let weights = operands.weights, hostCount == 0 {
+                        asker?.askFor(weights, of: user, workers: 1)
+                    } else if let weights = operands.chunkedWeights {
+                        asker?.askFor(weights, of: user, workers: 1)
+                    }
+                }
+                asker = calls.last
+                return calls
             }
         }
         guard hostCount > 0, chunks == nil else { return }
