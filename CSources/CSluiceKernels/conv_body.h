@@ -195,9 +195,9 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
                 job->run = sl_min_size(job->run, sl_ceil_div(lines_left, lines));
             }
             job->run_step = job->pixels * plan->pixel_stride;
-            const bool asks_ahead =
-                args->taps == 1 && run->reads_first && run->channels <= SL_ASK_CHANNELS;
+            const bool asks_ahead = args->taps == 1 && run->reads_first;
             job->ask_step = asks_ahead ? (ptrdiff_t)job->run_step : 0;
+            job->asks_close = run->channels <= SL_ASK_CHANNELS;
             job->run_out_step = job->pixels * args->out_pixel_stride;
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;

@@ -110,6 +110,21 @@ SL_INLINE void SL_FN(add_channels)(const int pixels, const int vectors, vec sum[
     }
 }
 
+// Asks for the pixels that a run multiplies next, whose first one is `ask_step` from here.
+SL_INLINE void SL_FN(ask_ahead)(const int pixels, const tile_job *job, const float *first) {
+    enum { STEP = FLOATS_PER_LINE / VEC_LANES };
+    first += job->ask_step;
+    if (job->asks_close) {
+        SL_UNROLL for (int p = 0; p < pixels; p += STEP) {
+            __builtin_prefetch(first + (size_t)p * job->step, 0, 3);
+        }
+    } else {
+        SL_UNROLL for (int p = 0; p < pixels; p += STEP) {
+            __builtin_prefetch(first + (size_t)p * job->step, 0, 2);
+        }
+    }
+}
+
 // A run of tiles whose pixels are evenly spaced and whose taps are all inside the image. One flat
 // loop over blocks and taps: the table of the job leads from one tap to the next.
 SL_INLINE void SL_FN(strided_run)(const int pixels, const int vectors, const bool filters,
@@ -126,11 +141,7 @@ SL_INLINE void SL_FN(strided_run)(const int pixels, const int vectors, const boo
         pixel_source from = {.first = first, .step = job->step};
         size_t tap = 0;
         for (size_t left = channels / VEC_LANES * taps; left > 0; left--) {
-            if (job->ask_step != 0) {
-                SL_UNROLL for (int p = 0; p < pixels; p += FLOATS_PER_LINE / VEC_LANES) {
-                    __builtin_prefetch(from.first + job->ask_step + (size_t)p * job->step, 0, 3);
-                }
-            }
+            if (job->ask_step != 0) SL_FN(ask_ahead)(pixels, job, from.first);
             SL_FN(add_channels)(pixels, vectors, sum, job, from, weights, &lines, VEC_LANES);
             weights = SL_FN(skip_tap)(vectors, weights, job, tap, VEC_LANES);
             from.first += job->tap_step[tap];

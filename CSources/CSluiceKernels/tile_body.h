@@ -39,7 +39,8 @@ typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 #ifndef SL_BROADCASTS_IN_PLACE
 #define SL_BROADCASTS_IN_PLACE false
 #endif
-// Channels up to which tiles ask for the input of the next; any number where not said.
+// Channels up to which tiles ask for the input of the next into the first cache, and not only into
+// the second; any number where not said.
 #ifndef SL_ASK_CHANNELS
 #define SL_ASK_CHANNELS SIZE_MAX
 #endif
@@ -78,6 +79,7 @@ typedef struct {
     size_t run_step, run_out_step;
     // How far beyond what it multiplies a run asks for input that comes from far away; 0 for none.
     ptrdiff_t ask_step;
+    bool asks_close;  // into the first cache, else into the second
     // Input of a placed tile: each pixel under tap 0 of channel block 0. Of an indirect tile: the
     // place of offset (0, 0) of each pixel in bytes from `image`, its row and its column, which may
     // be outside the image.
