@@ -290,6 +290,7 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const sl_span computed = sl_window_span(window, rows.first, rows.end);
     planar_panel share = SL_FN(read_planar_rows)(args, image, computed, scratch);
     tile_job job = SL_FN(planar_job)(args);
+    job.asks_for_output = !has_band;
     const size_t k = share.source.taps;
     const sl_depthwise_args *const depthwise = args->depthwise;
     const size_t taps =
