@@ -99,12 +99,24 @@ size_t sl_winograd_tile_count(const sl_winograd_args *args) {
     return sl_winograd_tiles(args);
 }
 
+// Tiles of the largest block.
+static size_t block_tiles(const sl_winograd_args *args) {
+    const size_t tiles = sl_winograd_tiles(args);
+    return sl_ceil_div(tiles, sl_ceil_div(tiles, args->tiles_per_block));
+}
+
+static bool is_3x3(const sl_winograd_args *args) {
+    return args->taps_h == 3 && args->taps_w == 3;
+}
+
 bool sl_winograd_can_filter_ahead(const sl_isa *isa, const sl_winograd_args *args) {
-    const size_t blocks = sl_ceil_div(sl_winograd_tiles(args), args->tiles_per_block);
-    const size_t tiles = sl_ceil_div(sl_winograd_tiles(args), blocks);
-    const bool is_3x3 = args->taps_h == 3 && args->taps_w == 3;
-    return is_3x3 && args->conv.out_channels > isa->lanes &&
-           sl_largest_tile(sl_cut_tiles(tiles, isa->tile_pixels)) <= isa->filtering_pixels;
+    return is_3x3(args) && args->conv.out_channels > isa->lanes &&
+           sl_largest_tile(sl_cut_tiles(block_tiles(args), isa->tile_pixels)) <=
+               isa->filtering_pixels;
+}
+
+bool sl_winograd_can_filter_at_once(const sl_isa *isa, const sl_winograd_args *args) {
+    return is_3x3(args) && block_tiles(args) <= isa->at_once_tiles;
 }
 
 size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args, size_t floats) {

@@ -47,6 +47,7 @@ const sl_isa SL_FN(sl_isa) = {
     .pass_floats = SL_PASS_FLOATS,
     .carried_lines = MOST_A_PASS * VEC_LANES / SL_K_UNROLL,
     .filtering_pixels = SL_FILTERING_PIXELS,
+    .at_once_tiles = SL_AT_ONCE_TILES,
     .is_tuned = SL_IS_TUNED,
     .conv = SL_FN(sl_conv),
     .winograd = SL_FN(sl_winograd),

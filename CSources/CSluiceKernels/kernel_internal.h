@@ -209,9 +209,10 @@ SL_INLINE size_t sl_panel_vectors(size_t channels, size_t lanes, size_t panel) {
     return channels - panel * 2 * lanes > lanes ? 2 : 1;
 }
 
-// Scratch of sl_winograd: floats between points, of transformed patches, filters and products.
+// Scratch of sl_winograd: floats between points, of transformed patches, filters and products, and
+// of the sums of a chunk.
 typedef struct {
-    size_t patch_stride, filter_stride, product_stride;
+    size_t patch_stride, filter_stride, product_stride, chain_stride;
 } sl_winograd_sizes;
 
 // A line between points keeps them off the same cache sets.
@@ -301,11 +302,13 @@ SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, si
         .patch_stride = sl_winograd_group(&args->conv, lanes) * tiles + SL_WINOGRAD_GAP,
         .filter_stride = (channels + 1) * 2 * lanes + SL_WINOGRAD_GAP,
         .product_stride = tiles * 2 * lanes + SL_WINOGRAD_GAP,
+        .chain_stride = tiles * 2 * lanes,
     };
 }
 
-// Scratch for the filters of a chunk.
+// Scratch for the filters of a chunk, or for its sums.
 SL_INLINE size_t sl_winograd_filter_floats(const sl_winograd_args *args, sl_winograd_sizes sizes) {
+    if (args->filters_at_once) return sl_winograd_form_of(args).points * sizes.chain_stride;
     return sl_winograd_filter_points(args) * sizes.filter_stride;
 }
 

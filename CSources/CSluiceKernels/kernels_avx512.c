@@ -15,6 +15,7 @@
 #define SL_FOR_TILE_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define SL_FILTERING_PIXELS 10
 #define SL_FOR_FILTERING_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10)
+#define SL_AT_ONCE_TILES 4
 #define SL_TRIPLE_PIXELS 9
 #define SL_FOR_TRIPLE_SIZES(X) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
 // Channels that one pass of the innermost loop multiplies.

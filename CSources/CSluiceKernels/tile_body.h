@@ -30,6 +30,11 @@ typedef int8_t pixel_marks __attribute__((ext_vector_type(PIXEL_WORDS)));
 #define SL_FILTERING_PIXELS 0
 #define SL_FOR_FILTERING_SIZES(X)
 #endif
+// Tiles of Winograd's algorithm with which filters are multiplied as they are transformed, where
+// registers have room for the sums: at most 4; 0 where not said.
+#ifndef SL_AT_ONCE_TILES
+#define SL_AT_ONCE_TILES 0
+#endif
 // Evenly spaced pixels that are addressed from one register; all of a tile where not said.
 #ifndef SL_PIXELS_A_BASE
 #define SL_PIXELS_A_BASE SL_HALF_PANEL_PIXELS

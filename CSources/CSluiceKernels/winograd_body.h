@@ -20,7 +20,9 @@ typedef struct {
     float *patches, *products;
     float *filters[2];  // both the same unless they are transformed ahead
     bool is_ahead;
-    float *bias;  // of a panel that comes from afar, else NULL
+    bool is_at_once;  // filters are multiplied as they are transformed
+    float *chains;    // then instead of filters: sums of a chunk [vector][point][tile][output]
+    float *bias;      // of a panel that comes from afar, else NULL
     size_t patch_stride, filter_stride, product_stride;
     size_t pairs;          // of rows of points whose filters are there at a time; lines: all points
     size_t filter_points;  // of those
@@ -47,8 +49,10 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->filter_points = sl_winograd_filter_points(args);
     plan->patches = scratch;
     plan->is_ahead = args->filters_ahead;
+    plan->is_at_once = args->filters_at_once;
     const size_t filter_floats = sl_winograd_filter_floats(args, sizes);
     plan->filters[0] = plan->patches + plan->form.points * sizes.patch_stride;
+    plan->chains = plan->filters[0];
     plan->filters[1] = plan->filters[0] + (plan->is_ahead ? filter_floats : 0);
     plan->products = plan->filters[1] + filter_floats;
     float *const end = plan->products + plan->form.points * sizes.product_stride;
@@ -467,6 +471,8 @@ static winograd_chunk SL_FN(chunk_at)(const sl_conv_args *conv, sl_span panels, 
     };
 }
 
+#include "winograd_at_once_body.h"
+
 // The weights of a chunk.
 static sl_next_read SL_FN(chunk_weights)(const sl_conv_args *conv, winograd_chunk chunk) {
     return (sl_next_read){
@@ -508,9 +514,15 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
             walk = SL_FN(start_filters)(later, plan, plan->filters[(number + 1) % 2]);
             after.floats = 0;  // The walk asks for its weights itself.
         }
+#if SL_AT_ONCE_TILES > 0
+        if (plan->is_at_once) {
+            SL_FN(multiply_at_once)
+            (plan, &chunk, chunk.first - group.first, after, carrier, &job);
+        }
+#endif
         job.filters = &walk;
         SL_FN(space_evenly)(&job, 0, chunk.vectors * VEC_LANES);
-        for (size_t pair = 0; pair < PATCH_PAIRS; pair += plan->pairs) {
+        for (size_t pair = 0; pair < PATCH_PAIRS && !plan->is_at_once; pair += plan->pairs) {
             if (number == 0 || !plan->is_ahead) SL_FN(make_filters)(pair, chunk, plan);
             const sl_next_read share =
                 sl_next_share(after, pair / plan->pairs, PATCH_PAIRS / plan->pairs);

@@ -9,7 +9,8 @@ extension NativeCatalog {
     ///
     /// Both sides count multiply-adds of one lane; the transforms were measured in the same unit
     /// (`benchmarks/kernels` shows the result layer by layer). Wider vectors multiply faster than
-    /// they transform filters: with AVX-512 an image of 7x7 pixels is not worth it.
+    /// they transform and store filters; an image of 7x7 pixels is worth it with AVX-512 because that
+    /// multiplies filters at once.
     func isFasterByWinograd(_ kernel: ConvolutionKernel) -> Bool {
         guard kernel.strideHeight == 1, kernel.strideWidth == 1,
             kernel.parts.allSatisfy({ $0.isWinogradShaped(of: kernel) })
@@ -38,10 +39,12 @@ extension NativeCatalog {
             case (true, false): 55
             }
         let share = Double(sl_winograd_point_count(&args)) / 36
-        let winograd =
-            share * Double(tiles) * (42 * inputs * outputs + 366 * inputs + 292 * outputs)
-            + blocks * filter * inputs * outputs
-        return winograd * 1.1 < direct
+        let transforms = share * Double(tiles) * (366 * inputs + 292 * outputs)
+        let filters =
+            sl_winograd_can_filter_at_once(set.table, &args)
+            ? Double(120 + 42 * tiles)
+            : share * 42 * Double(tiles) + blocks * filter
+        return (transforms + filters * inputs * outputs) * 1.1 < direct
     }
 
     /// Scratch for few tiles and the filters of a third of the points at a time, and for as many tiles
@@ -56,7 +59,15 @@ extension NativeCatalog {
                 return sl_winograd_scratch_floats(set.table, &args) * 4
             }
             args.pairs_at_once = 1
+            args.tiles_per_block = 4
+            args.filters_at_once = sl_winograd_can_filter_at_once(set.table, &args)
             need.least = max(need.least, bytes(4))
+            if args.filters_at_once, sl_winograd_tile_count(&args) <= 4 {
+                args.conv.chunks_weights = true
+                need.best = max(need.best, bytes(4))
+                continue
+            }
+            args.filters_at_once = false
             args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
             // A multiple of the pixels of a register tile wastes none.
             let perTile = bytes(5) - bytes(4)
@@ -87,6 +98,7 @@ extension NativeCatalog {
             guard part.outputChannels > (threads - 1) * panelChannels else { return nil }
             var args = winogradArguments(kernel, part: part)
             args.conv.chunks_weights = true
+            args.filters_at_once = sl_winograd_can_filter_at_once(set.table, &args)
             byteCount = max(byteCount, sl_winograd_scratch_floats(set.table, &args) * 4)
         }
         return WeightChunks(slot: 0, workspace: (byteCount + 63) / 64 * 64 * threads)
@@ -161,7 +173,9 @@ extension KernelBinder {
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
-        args.filters_ahead = filtersAhead(args, floats: scratch.stride)
+        args.filters_at_once = sl_winograd_can_filter_at_once(isa, &args)
+        args.filters_ahead =
+            !args.filters_at_once && filtersAhead(args, floats: scratch.stride)
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         let taskCount = sl_winograd_task_count(isa, &args)
         return KernelCall(
@@ -188,16 +202,21 @@ extension KernelBinder {
     /// The most tiles of a block that `floats` of scratch have room for.
     ///
     /// Filters are transformed once for each block: where room is short, for a third of the points at a
-    /// time, if so many more tiles fit that fewer of them are transformed.
+    /// time, if so many more tiles fit that fewer of them are transformed; where it is shorter still, at
+    /// once, which fewer than ten tiles cannot beat.
     private func tilesPerBlock(_ args: inout sl_winograd_args, floats: Int, of tiles: Int) -> Int {
         args.tiles_per_block = 4
         let fits = sl_winograd_scratch_floats(isa, &args) <= floats
         let whole = fits ? min(sl_winograd_tiles_within(isa, &args, floats), tiles) : 0
         args.pairs_at_once = 1
         let thirds = min(sl_winograd_tiles_within(isa, &args, floats), tiles)
-        if 2 * thirds >= 3 * whole { return thirds }
-        args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
-        return whole
+        let isThirds = 2 * thirds >= 3 * whole
+        let most = isThirds ? thirds : whole
+        // Chunks are read once, by a block of all tiles.
+        let isShort = args.conv.chunks_weights ? tiles <= 4 : most < 10
+        let isAtOnce = isShort && sl_winograd_can_filter_at_once(isa, &args)
+        args.pairs_at_once = isThirds && !isAtOnce ? 1 : UInt32(SL_WINOGRAD_PAIRS)
+        return isAtOnce ? min(4, most) : most
     }
 }
 

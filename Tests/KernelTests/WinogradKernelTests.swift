@@ -156,8 +156,14 @@ private struct WinogradCase {
         return sl_winograd_can_filter_ahead(isa, &args)
     }
 
+    func canFilterAtOnce(_ isa: UnsafePointer<sl_isa>, tiles: Int) -> Bool {
+        var args = args
+        args.tiles_per_block = UInt32(tiles)
+        return sl_winograd_can_filter_at_once(isa, &args)
+    }
+
     /// All tasks, last one first, with blocks of `tiles` tiles, groups of `panels` panels and filters
-    /// for `pairs` pairs of rows of points at a time or transformed `ahead`, weights read as they come
+    /// for `pairs` pairs of rows of points at a time, transformed `ahead` or `atOnce`, weights read as they come
     /// from afar if `chunked`, the residual in the output if `inPlace`, on scratch that holds NaN before each task.
     func run(
         _ isa: UnsafePointer<sl_isa>,
@@ -165,6 +171,7 @@ private struct WinogradCase {
         panels: Int,
         pairs: Int = Int(SL_WINOGRAD_PAIRS),
         ahead: Bool = false,
+        atOnce: Bool = false,
         chunked: Bool = false,
         inPlace: Bool = false,
         carrying upload: CarriedUpload? = nil
@@ -183,6 +190,7 @@ private struct WinogradCase {
         args.pairs_at_once = UInt32(pairs)
         args.conv.panels_per_task = UInt32(panels)
         args.filters_ahead = ahead
+        args.filters_at_once = atOnce
         args.conv.chunks_weights = chunked
         args.conv.input = UnsafePointer(input.base)
         args.conv.weights = UnsafePointer(packed.base)
@@ -267,6 +275,34 @@ private struct WinogradCase {
             }
         }
         #expect((ahead > 0) == (isa.pointee.filtering_pixels > 0))
+    }
+
+    @Test(arguments: convTestISAs)
+    func filtersAtOnceDoNotChangeBits(isa name: String) throws {
+        let isa = try convTestISA(name)
+        var blocks: Set<Int> = []
+        for seed in 40..<88 {
+            let sample = WinogradCase(isa: isa, seed: UInt64(8 * seed))  // 3x3 taps
+            guard sample.tileCount > 1 else { continue }
+            let plain = sample.run(isa, tiles: 1000, panels: 100).bits
+            for tiles in [3, 4] where sample.canFilterAtOnce(isa, tiles: tiles) {
+                let uploads = [nil, CarriedUpload(floats: 100), CarriedUpload(floats: 40_000)]
+                let result = sample.run(
+                    isa,
+                    tiles: tiles,
+                    panels: 1 + seed % 3,
+                    atOnce: true,
+                    chunked: seed % 2 == 1,
+                    inPlace: seed % 4 == 0 && sample.residual != nil,
+                    carrying: uploads[seed % 3]
+                )
+                #expect(result.bits == plain)
+                #expect(uploads[seed % 3]?.isComplete ?? true)
+                let count = (sample.tileCount + tiles - 1) / tiles
+                blocks.formUnion([sample.tileCount / count, (sample.tileCount + count - 1) / count])
+            }
+        }
+        #expect(blocks == (isa.pointee.at_once_tiles > 0 ? [2, 3, 4] : []))
     }
 
     @Test(arguments: convTestISAs)

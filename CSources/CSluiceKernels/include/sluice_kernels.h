@@ -182,7 +182,9 @@ typedef struct {
 // Filters of two sides are transformed for the points of pairs_at_once pairs of rows at a time: for
 // all, or, in less scratch, for one of SL_WINOGRAD_PAIRS pairs. With filters_ahead, which takes 3x3
 // taps, all pairs at once and few tiles, the next filters are transformed in scratch of their own
-// between the multiplications of those before them. None of this changes bits.
+// between the multiplications of those before them. With filters_at_once, which takes 3x3 taps and
+// very few tiles, they are multiplied as they are transformed and stored nowhere; the scratch then
+// holds the sums of a panel instead. None of this changes bits.
 //
 // With `chunks_weights` the weights may be anywhere: a task copies biases to its scratch, and of
 // the filters only what they were transformed to. It reads a panel once if tiles are one block and
@@ -200,6 +202,7 @@ typedef struct {
     uint32_t tiles_per_block;
     uint32_t pairs_at_once;  // 1 or SL_WINOGRAD_PAIRS
     bool filters_ahead;      // only where sl_winograd_can_filter_ahead
+    bool filters_at_once;  // only where sl_winograd_can_filter_at_once, and not with filters_ahead
 } sl_winograd_args;
 
 // Pooling on blocked tensors. Average: divides by the window's size, or by the number of pixels
@@ -812,6 +815,7 @@ typedef struct {
     uint32_t pass_floats;    // of input that go through all panels together: a part of the L2 cache
     uint32_t carried_lines;  // most lines of 64 bytes carried in `lanes` channels of a tap
     uint32_t filtering_pixels;  // most pixels of a tile that transforms filters meanwhile; 0: none
+    uint32_t at_once_tiles;     // most tiles with which filters are multiplied at once; 0: none
     bool is_tuned;              // false for the portable builds
     sl_task_fn _Nonnull conv;
     sl_task_fn _Nonnull winograd;
@@ -872,6 +876,9 @@ size_t sl_winograd_tile_count(const sl_winograd_args *_Nonnull args);
 // Whether filters_ahead is of use: for 3x3 taps and tiles that fit registers beside a transform.
 bool sl_winograd_can_filter_ahead(const sl_isa *_Nonnull isa,
                                   const sl_winograd_args *_Nonnull args);
+// Whether filters_at_once is possible: for 3x3 taps and as few tiles as an ISA has registers for.
+bool sl_winograd_can_filter_at_once(const sl_isa *_Nonnull isa,
+                                    const sl_winograd_args *_Nonnull args);
 // The most tiles a block may have with `floats` of scratch, at least 4.
 size_t sl_winograd_tiles_within(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args,
                                 size_t floats);
