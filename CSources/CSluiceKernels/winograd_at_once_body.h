@@ -5,9 +5,6 @@
 
 #if SL_AT_ONCE_TILES > 0
 
-// Lines of weights that a row asks for with each channel.
-enum { LINES_ASKED = 2 };
-
 // Sums of the chains of a chunk: a row of points of one vector of outputs, over the channels of a
 // block.
 typedef struct {
@@ -21,12 +18,13 @@ typedef struct {
     // [point][tile][lane]; each starts with zero or goes on from what is there.
     float *chains;
     bool starts;
-    // Weights that are read later and come from far away.
+    // Weights that are read later and come from far away: a row asks for its share of them.
     const float *later;
 } row_products;
 
 SL_INLINE void SL_FN(add_row)(const int tiles, const size_t row, const row_products *job) {
-    enum { SIDE = 3 };
+    // A row's share is a line and a half a channel.
+    enum { SIDE = 3, LINES_ASKED = 2 };
     const size_t pair = (row + 1) / 2 % PATCH_PAIRS;
     const size_t tap_stride = job->tap_stride, stride = job->patch_stride;
     const float *filters = job->filters, *later = job->later;
@@ -85,10 +83,10 @@ typedef void (*row_products_fn)(const row_products *job);
     static void SL_FN(add_row_##row##x##tiles)(const row_products *job) { \
         SL_FN(add_row)(tiles, row, job);                                  \
     }
-#define SL_DEFINE_ROWS(tiles)                                               \
-    SL_DEFINE_ROW(tiles, 0)                                                 \
-    SL_DEFINE_ROW(tiles, 1) SL_DEFINE_ROW(tiles, 2) SL_DEFINE_ROW(tiles, 3) \
-        SL_DEFINE_ROW(tiles, 4) SL_DEFINE_ROW(tiles, 5)
+#define SL_DEFINE_ROWS(tiles) \
+    SL_DEFINE_ROW(tiles, 0)   \
+    SL_DEFINE_ROW(tiles, 1)   \
+    SL_DEFINE_ROW(tiles, 2) SL_DEFINE_ROW(tiles, 3) SL_DEFINE_ROW(tiles, 4) SL_DEFINE_ROW(tiles, 5)
 #define SL_ROWS(tiles)                                                                       \
     [tiles] = {SL_FN(add_row_0x##tiles), SL_FN(add_row_1x##tiles), SL_FN(add_row_2x##tiles), \
                SL_FN(add_row_3x##tiles), SL_FN(add_row_4x##tiles), SL_FN(add_row_5x##tiles)},
@@ -128,24 +126,27 @@ static void SL_FN(end_chains)(const winograd_plan *plan, bool first, size_t vect
 }
 
 // Multiplies patches and filters of a chunk, from channel number `first` of its group on, at all
-// points. Meanwhile asks for the weights that are read next.
+// points. Meanwhile asks for the weights of its later blocks, and for what is read next: those of
+// another chunk, or anything if `is_last`.
 static void SL_FN(multiply_at_once)(const winograd_plan *plan, const winograd_chunk *chunk,
-                                    size_t first, sl_next_read next_weights, carrier *carrier,
+                                    size_t first, sl_next_read next, bool is_last, carrier *carrier,
                                     tile_job *job) {
     // Steps of the other way to multiply that a row of points stands for, with one vector of two.
     enum { TAPS = 9, BLOCKS_AHEAD = 2, STEPS_A_ROW = PATCH / 2 };
     const size_t vectors = chunk->vectors, width = vectors * VEC_LANES;
     const size_t blocks = sl_ceil_div(chunk->count, VEC_LANES), tiles = plan->tiles;
-    size_t asked = next_weights.floats / FLOATS_PER_LINE;
+    const size_t block_floats = TAPS * VEC_LANES * width;
+    size_t asked = is_last ? next.floats / FLOATS_PER_LINE : 0;
     size_t lines_a_pass = SL_FN(spread_lines)(asked, blocks * vectors * PATCH * STEPS_A_ROW);
     if (carrier->floats > 0 && lines_a_pass < carrier->lines_a_pass) {
         lines_a_pass = carrier->lines_a_pass;
     }
     const size_t lines = STEPS_A_ROW * SL_FN(lines_a_step)(lines_a_pass);
-    job->prefetch = next_weights.from;
+    job->prefetch = next.from;
     for (size_t block = 0; block < blocks; block++) {
         const size_t channel = chunk->first + block * VEC_LANES;
         const float *const filters = chunk->weights + (1 + channel * TAPS) * width;
+        const size_t later = block + BLOCKS_AHEAD;
         const float *const patches =
             plan->patches + (first / VEC_LANES + block) * tiles * VEC_LANES;
         row_products products = {
@@ -154,7 +155,8 @@ static void SL_FN(multiply_at_once)(const winograd_plan *plan, const winograd_ch
             .patch_stride = plan->patch_stride,
             .chains = plan->chains,
             .starts = block == 0,
-            .later = filters + BLOCKS_AHEAD * TAPS * VEC_LANES * width,
+            .later = later < blocks || is_last ? filters + BLOCKS_AHEAD * block_floats
+                                               : next.from + (later - blocks) * block_floats,
         };
         products.tap_stride = products.channels * width;
         for (size_t o = 0; o < vectors; o++) {
@@ -164,7 +166,7 @@ static void SL_FN(multiply_at_once)(const winograd_plan *plan, const winograd_ch
                 SL_FN(row_table)[tiles][row](&products);
                 products.patches += PATCH * plan->patch_stride;
                 products.chains += PATCH * tiles * VEC_LANES;
-                products.later += products.channels * LINES_ASKED * FLOATS_PER_LINE;
+                products.later += block_floats / (PATCH * vectors);
                 job->prefetch_step = asked > 0 ? FLOATS_PER_LINE : 0;
                 SL_FN(move_lines)(lines, job, carrier);
                 asked -= sl_min_size(asked, lines);

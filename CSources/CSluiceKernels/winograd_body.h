@@ -517,7 +517,7 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
 #if SL_AT_ONCE_TILES > 0
         if (plan->is_at_once) {
             SL_FN(multiply_at_once)
-            (plan, &chunk, chunk.first - group.first, after, carrier, &job);
+            (plan, &chunk, chunk.first - group.first, after, is_last, carrier, &job);
         }
 #endif
         job.filters = &walk;

@@ -203,7 +203,7 @@ extension KernelBinder {
     ///
     /// Filters are transformed once for each block: where room is short, for a third of the points at a
     /// time, if so many more tiles fit that fewer of them are transformed; where it is shorter still, at
-    /// once, which fewer than ten tiles cannot beat.
+    /// once, which fewer than eight tiles cannot beat.
     private func tilesPerBlock(_ args: inout sl_winograd_args, floats: Int, of tiles: Int) -> Int {
         args.tiles_per_block = 4
         let fits = sl_winograd_scratch_floats(isa, &args) <= floats
@@ -213,7 +213,7 @@ extension KernelBinder {
         let isThirds = 2 * thirds >= 3 * whole
         let most = isThirds ? thirds : whole
         // Chunks are read once, by a block of all tiles.
-        let isShort = args.conv.chunks_weights ? tiles <= 4 : most < 10
+        let isShort = args.conv.chunks_weights ? tiles <= 4 : most < 8
         let isAtOnce = isShort && sl_winograd_can_filter_at_once(isa, &args)
         args.pairs_at_once = isThirds && !isAtOnce ? 1 : UInt32(SL_WINOGRAD_PAIRS)
         return isAtOnce ? min(4, most) : most
