@@ -146,10 +146,12 @@ def effective_budgets(sluice, model, shape, threads, budgets):
 
 
 def file_for_batch(arguments, name, batch, folder):
-    """The network's file, or one in `folder` with the batch changed where the file fixes it."""
+    """The network's file, which takes one image, or one in `folder` for the batch if need be."""
     path = DETECTOR if name == "digits" else arguments.model_dir / f"{name}.onnx"
+    if batch == 1:
+        return path
     model, input_name = onnx.load(path), INPUTS[name][0]
-    if rebatch.fixed_batch(model, input_name) in (None, batch):
+    if rebatch.fixed_batch(model, input_name) is None:
         return path
     rebatch.rebatch(model, input_name, batch)
     path = pathlib.Path(folder) / f"{name}.onnx"

@@ -47,8 +47,9 @@ extension NativeCatalog {
         return (transforms + filters * inputs * outputs) * 1.1 < direct
     }
 
-    /// Scratch for few tiles and the filters of a third of the points at a time, and for as many tiles
-    /// as keep the transformed patches close, with the filters of all points, ahead where that is of use.
+    /// Scratch for few tiles and the filters of a third of the points at a time, or the sums of those
+    /// that are multiplied at once, and for as many tiles as keep the transformed patches close, with
+    /// the filters of all points, ahead where that is of use.
     func winogradWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         let limit = 1280 << 10
         var need = WorkspaceNeed.none
