@@ -3,9 +3,6 @@ import GraphIR
 /// A run of device bytes that one or several values share.
 package struct Storage: Hashable, Sendable {
     package var byteCount: Int
-    /// Nodes (by index) from the first that writes to the last that reads; -1 is before the first.
-    package var firstNode: Int
-    package var lastNode: Int
 }
 
 /// Which values share bytes: views, parts of a concat, and results written over an operand that
@@ -132,14 +129,16 @@ private struct StorageBuilder {
     private func isView(_ node: FusedNode) -> Bool {
         // A kernel that only fills its output reads nothing.
         guard let source = node.inputs.first else { return false }
-        let input = graph[source]
-        guard input.constant == nil else { return false }
+        guard graph[source].constant == nil else { return false }
+        if uses.isGraphOutput(node.output) {
+            // A value that the caller gave or gets must not be two of them at once. What is given
+            // can be views away.
+            let given = ValueID(root(source.index).root)
+            if graph.inputs.contains(given) || uses.isGraphOutput(source) { return false }
+        }
         switch node.kernel {
         case .copy:
             return graph.isReshape(node)
-                // A value that the caller gave or gets must not be two of them at once.
-                && !(graph.inputs.contains(node.inputs[0]) && uses.isGraphOutput(node.output))
-                && !(uses.isGraphOutput(node.inputs[0]) && uses.isGraphOutput(node.output))
         case .layout(let toBlocked, _):
             // One pixel: a block is its channels.
             let shape = graph[toBlocked ? node.output : source].type.shape
@@ -258,13 +257,7 @@ private struct StorageBuilder {
             let place = root(index)
             if numberOfRoot[place.root] == nil {
                 numberOfRoot[place.root] = storages.count
-                storages.append(
-                    Storage(
-                        byteCount: size[place.root],
-                        firstNode: first[place.root],
-                        lastNode: last[place.root]
-                    )
-                )
+                storages.append(Storage(byteCount: size[place.root]))
             }
             storage[index] = numberOfRoot[place.root]
             offset[index] = place.offset

@@ -44,7 +44,7 @@ package struct TimelineStep: Hashable, Sendable {
         case downloadOutput(Int)
         /// Units of an item into their slot.
         case uploadWeights(item: Int, units: Range<Int>)
-        /// Units of an item, resident or streamed; nil when the node has none or all are in one.
+        /// Work of a node.
         case compute(node: Int, work: Work)
     }
 
@@ -142,16 +142,17 @@ struct TimelineBuilder {
             writers[node.output] = writer
         }
         for (number, output) in graph.outputs.enumerated() {
-            if let writer = writers[output] {
-                outputsCompleted[writer, default: []].append(number)
+            // No output is a constant, an input or a view of one.
+            guard let writer = writers[output] else {
+                preconditionFailure("a node writes every output")
             }
+            outputsCompleted[writer, default: []].append(number)
         }
     }
 
     mutating func build() -> Timeline {
         addStorages()
         for index in graph.nodes.indices where !storage.isElided[index] { add(node: index) }
-        downloadOutputs()
         timeline.momentCount = 2 * computeSteps + 1
         closeStorages()
         // Steps of one moment keep the order in which they were added: computation first.
@@ -246,44 +247,18 @@ struct TimelineBuilder {
         }
     }
 
-    private var downloadedOutputs: Set<Int> = []
     private var outputsCompleted: [Int: [Int]] = [:]
 
     /// Results are given to the caller as soon as they are complete: after the last node up to
     /// their producer that does something.
     private mutating func downloadIfOutput(after node: Int) {
-        for number in outputsCompleted[node] ?? [] { download(number) }
-    }
-
-    private mutating func download(_ number: Int) {
-        downloadedOutputs.insert(number)
-        let moment = 2 * computeSteps
-        timeline.steps.append(
-            TimelineStep(moment: moment, action: .downloadOutput(number), slot: nil)
-        )
-        touch(graph.outputs[number], at: moment)
-    }
-
-    private mutating func downloadOutputs() {
-        for number in graph.outputs.indices where !downloadedOutputs.contains(number) {
-            if let bytes = storage.storage[graph.outputs[number].index] {
-                for inputNumber in inputsOfStorage[bytes] ?? [] {
-                    let input = graph.inputs[inputNumber]
-                    guard uploadedInputs.insert(input).inserted else { continue }
-                    uploadUnread(inputNumber, input)
-                }
-            }
-            download(number)
+        for number in outputsCompleted[node] ?? [] {
+            let moment = 2 * computeSteps
+            timeline.steps.append(
+                TimelineStep(moment: moment, action: .downloadOutput(number), slot: nil)
+            )
+            touch(graph.outputs[number], at: moment)
         }
-    }
-
-    /// An input that no kernel reads is uploaded in a moment of its own.
-    private mutating func uploadUnread(_ number: Int, _ input: ValueID) {
-        let moment = max(0, 2 * computeSteps - 1)
-        timeline.steps.append(
-            TimelineStep(moment: moment, action: .uploadInput(number), slot: nil)
-        )
-        touch(input, at: moment)
     }
 
     private mutating func compute(_ node: Int, _ work: TimelineStep.Work, slot: Int? = nil) {

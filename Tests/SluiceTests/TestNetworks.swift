@@ -616,11 +616,30 @@ func pyramid() throws -> TestNetwork {
     return try net.finish("pyramid")
 }
 
+/// Outputs that are views of views of an input, before and after something else overwrites it.
+func views() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 9)
+    let x = net.input("x", [2, 3, 4])
+    let flat = net.node("flat", .flatten(axis: 1), [x])
+    func shaped(_ name: String, _ sizes: [Int64]) -> ValueID {
+        let shape = net.integers(name + ".shape", sizes)
+        return net.node(name, .reshape(allowZero: false), [flat, shape])
+    }
+    let before = shaped("before", [4, 6])
+    let over = net.relu("over", flat)
+    let after = shaped("after", [24])
+    // Of an input that nothing computes with.
+    let unread = net.node("unread", .flatten(axis: 2), [net.input("u", [2, 2, 2])])
+    let again = net.node("again", .flatten(axis: 0), [unread])
+    net.graph.outputs = [before, over, after, again]
+    return try net.finish("views")
+}
+
 func testNetworks() throws -> [TestNetwork] {
     [
         try classifier(), try detector(), try attention(), try pyramid(), try tokens(),
         try perceptrons(), try lines(), try volumes(), try slices(), try sharedHead(),
-        try branches(),
+        try branches(), try views(),
     ]
 }
 
