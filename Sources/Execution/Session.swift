@@ -6,6 +6,7 @@ import TensorMemory
 /// Why a program could not be opened.
 package enum SessionError: Error, Sendable {
     case memory(ArenaError)
+    case threads(ThreadError)
     case constant(ConstantError, item: String)
 }
 
@@ -47,6 +48,11 @@ package final class Session: @unchecked Sendable {
             host = try Arena<HostSpace>(capacity: program.hostByteCount)
         } catch {
             throw .memory(error)
+        }
+        do throws(ThreadError) {
+            try WorkerPool.shared.prepare(workers: program.threads)
+        } catch {
+            throw .threads(error)
         }
         let reader = ConstantReader(files: files)
         try packWeights(
@@ -120,10 +126,7 @@ package final class Session: @unchecked Sendable {
                 with: .transfer(Transfer(download: region, to: outputs[index]))
             )
         }
-        guard let control else {
-            WorkerPool.shared.run(job.shared)
-            return
-        }
+        let control = control ?? .unstoppable
         var shared = job.shared
         shared.control = Unmanaged.passUnretained(control)
         withExtendedLifetime(control) {

@@ -3,6 +3,17 @@ import Glibc
 import KernelLibrary
 import Synchronization
 
+/// The system does not give the threads that a job needs.
+package struct ThreadError: Error, Sendable, CustomStringConvertible {
+    package var workers: Int
+    /// The `errno` of `pthread_create`.
+    package var code: Int32
+
+    package var description: String {
+        "the system gives no \(workers) threads (\(String(cString: strerror(code)))): ask for fewer"
+    }
+}
+
 /// The threads of the process that compute.
 ///
 /// One pool serves every session; it grows to the largest thread count any of them asked for and
@@ -22,6 +33,8 @@ package final class WorkerPool: Sendable {
 
     private let lock = Lock()
     private let state = State()
+    /// How many threads there are beside the callers.
+    private let threadCount = Atomic<Int>(0)
     /// How often workers have come to the end of a phase, in all jobs.
     ///
     /// Who waits for the others waits for this count: the last to arrive lets all go on by arriving.
@@ -43,6 +56,14 @@ package final class WorkerPool: Sendable {
         arrivals = Signal()
     }
 
+    /// Starts the threads that jobs of so many workers need and that are not there yet.
+    package func prepare(workers: Int) throws(ThreadError) {
+        // What runs keeps the lock: only who needs more threads waits for it.
+        guard threadCount.load(ordering: .relaxed) < workers - 1 else { return }
+        let code = lock.withLock { startThreads(for: workers) }
+        guard code == 0 else { throw ThreadError(workers: workers, code: code) }
+    }
+
     /// Runs `job` on its number of threads, the calling one included, and returns when it is done.
     ///
     /// A job whose turn has not come by the deadline of its control does not run.
@@ -56,11 +77,8 @@ package final class WorkerPool: Sendable {
                 job.runAlone()
                 return
             }
-            while state.starts.count < workers - 1 {
-                let signal = Signal()
-                state.starts.append(signal)
-                startThread(number: state.starts.count, start: signal)
-            }
+            let code = startThreads(for: workers)
+            precondition(code == 0, "a worker thread cannot be started: error \(code)")
             job.prepare()
             occupied.store(currentProcessor, ordering: .relaxed)
             arrivalsBefore.store(arrivals.value, ordering: .relaxed)
@@ -113,7 +131,19 @@ package final class WorkerPool: Sendable {
         return Double(workers) * median(seconds.one) / median(seconds.all)
     }
 
-    private func startThread(number: Int, start: Signal) {
+    /// The system's error when a thread cannot be started, 0 when all are there.
+    private func startThreads(for workers: Int) -> Int32 {
+        while state.starts.count < workers - 1 {
+            let signal = Signal()
+            let code = startThread(number: state.starts.count + 1, start: signal)
+            guard code == 0 else { return code }
+            state.starts.append(signal)
+            threadCount.store(state.starts.count, ordering: .relaxed)
+        }
+        return 0
+    }
+
+    private func startThread(number: Int, start: Signal) -> Int32 {
         let context = Unmanaged.passRetained(
             WorkerStart(pool: self, number: number, start: start)
         )
@@ -122,9 +152,13 @@ package final class WorkerPool: Sendable {
         pthread_attr_setstacksize(&attributes, 256 << 10)
         var thread = pthread_t()
         let code = pthread_create(&thread, &attributes, workerMain, context.toOpaque())
-        precondition(code == 0, "a worker thread cannot be started: error \(code)")
-        pthread_detach(thread)
         pthread_attr_destroy(&attributes)
+        guard code == 0 else {
+            context.release()
+            return code
+        }
+        pthread_detach(thread)
+        return 0
     }
 
     fileprivate func work(number: Int, start: Signal) {

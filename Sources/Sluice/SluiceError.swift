@@ -66,6 +66,7 @@ extension SluiceError {
     init(_ error: SessionError) {
         switch error {
         case .memory(let problem): self.init(.system, problem.description)
+        case .threads(let problem): self.init(.system, problem.description)
         case .constant(.file(let problem), let item):
             self.init(.badData, "weights of '\(item)': \(problem)")
         case .constant(.recipe(let problem), let item):
