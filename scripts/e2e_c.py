@@ -8,6 +8,8 @@ import sys
 import tempfile
 
 import numpy as np
+import onnx
+import onnx.parser
 
 from sluice_cli import ROOT, Failure, reference_outputs, require, require_close, seeded_input
 
@@ -134,6 +136,24 @@ def wrong_calls(model):
     session.close()
 
 
+def sizes_of_results(folder):
+    """What data decides is told beside the result."""
+    model = f"{folder}/places.onnx"
+    onnx.save(onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 13]>
+        g (float[2,3] x) => (int64[2,n] places, float[m] chosen)
+        { places = NonZero(x)  t = Transpose(places)  chosen = GatherND(x, t) }"""), model)
+    session = sluice_ctypes.Session(model)
+    names = [name for name, _, _ in session.outputs]
+    require(names == ["places", "chosen", "places.size1", "chosen.size0"], f"{names}")
+    for count in (6, 2, 0):
+        x = np.where(np.arange(6) < count, np.arange(6) - 2.5, 0).astype(np.float32).reshape(2, 3)
+        outputs = session.run({"x": x})
+        require(np.array_equal(outputs["places"], np.nonzero(x)), f"{outputs}")
+        require(np.array_equal(outputs["chosen"], x[np.nonzero(x)]), f"{outputs}")
+    session.close()
+
+
 def example_in_c(model):
     compiler = shutil.which("cc") or shutil.which("clang") or shutil.which("gcc")
     require(compiler, "no C compiler on PATH")
@@ -171,5 +191,7 @@ def test_c(report, folder):
     report.case("library/deadlines", deadlines, model)
     report.case("library/errors", errors, model)
     report.case("library/wrong-calls", wrong_calls, model)
+    with tempfile.TemporaryDirectory() as place:
+        report.case("library/sizes", sizes_of_results, place)
     report.case("library/example-c", example_in_c, model)
     report.case("library/example-python", example_in_python, model)

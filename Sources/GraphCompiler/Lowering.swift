@@ -61,15 +61,13 @@ struct Lowering {
         addExtents()
     }
 
-    /// What decides the size of an output becomes an output of its own.
+    /// What decides the size of an axis of an output becomes an output of its own.
     private mutating func addExtents() {
-        var places: [ValueID: Int] = [:]
         for (number, output) in graph.outputs.enumerated() {
             for (axis, count) in graph[output].extents.sorted(by: { $0.key < $1.key }) {
-                let place = places[count] ?? result.outputs.count
-                if place == result.outputs.count { result.outputs.append(asDeclared(count)) }
-                places[count] = place
+                let place = result.outputs.count
                 result.extents.append(OutputExtent(output: number, axis: axis, count: place))
+                result.outputs.append(asDeclared(count))
             }
         }
     }

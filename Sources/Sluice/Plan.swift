@@ -94,13 +94,14 @@ public struct Plan: Sendable {
     ///
     /// Where data decides a size, the shape states the most it can be.
     public var outputTypes: [(elementType: ElementType, shape: [Int])] {
-        Array(runOutputTypes.prefix(outputNames.count))
+        runOutputs.prefix(outputNames.count).map { ($0.elementType, $0.shape) }
     }
 
-    /// What a run brings back: the outputs, then the numbers that say how much of some is real.
-    private var runOutputTypes: [(elementType: ElementType, shape: [Int])] {
-        program.graph.outputs.map {
-            (ElementType(program.graph[$0].type.dtype), program.graph[$0].type.shape)
+    /// What a run brings back: the outputs, then for each axis whose size data decides that size.
+    package var runOutputs: [(name: String, elementType: ElementType, shape: [Int])] {
+        let sizes = program.graph.extents.map { "\(outputNames[$0.output]).size\($0.axis)" }
+        return zip(outputNames + sizes, program.graph.outputs).map {
+            ($0, ElementType(program.graph[$1].type.dtype), program.graph[$1].type.shape)
         }
     }
     /// Element type and shape of each input, in the model's order.
@@ -163,7 +164,7 @@ public struct Plan: Sendable {
 
     /// Zeroed tensors for all that a run brings back.
     package func emptyOutputs() -> [Tensor] {
-        runOutputTypes.map { type in
+        runOutputs.map { type in
             Tensor(
                 elementType: type.elementType,
                 shape: type.shape,

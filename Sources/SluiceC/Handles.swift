@@ -40,9 +40,7 @@ final class PlanContent: @unchecked Sendable {
     init(_ plan: Plan) {
         self.plan = plan
         inputs = plan.inputTypes.map { makePort($0.name, $0.elementType, $0.shape) }
-        outputs = zip(plan.outputNames, plan.outputTypes).map {
-            makePort($0, $1.elementType, $1.shape)
-        }
+        outputs = plan.runOutputs.map { makePort($0.name, $0.elementType, $0.shape) }
     }
 
     deinit {
@@ -59,7 +57,8 @@ private func makePort(_ name: String, _ type: ElementType, _ shape: [Int]) -> sl
     for (axis, size) in shape.enumerated() { (sizes + axis).initialize(to: Int64(size)) }
     return sluice_port(
         name: UnsafePointer(strdup(name)),
-        type: type.code,
+        // The codes of sluice.h are those of ONNX.
+        type: type.dtype.rawValue,
         rank: shape.count,
         shape: UnsafePointer(sizes),
         byte_count: shape.reduce(type.byteCount, *)
@@ -90,27 +89,5 @@ extension SluiceError.Kind {
             case .deadlineExceeded: SLUICE_DEADLINE
             }
         return sluice_status(code)
-    }
-}
-
-extension ElementType {
-    fileprivate var code: sluice_type {
-        let code =
-            switch self {
-            case .float32: SLUICE_FLOAT32
-            case .float64: SLUICE_FLOAT64
-            case .float16: SLUICE_FLOAT16
-            case .bfloat16: SLUICE_BFLOAT16
-            case .int8: SLUICE_INT8
-            case .int16: SLUICE_INT16
-            case .int32: SLUICE_INT32
-            case .int64: SLUICE_INT64
-            case .uint8: SLUICE_UINT8
-            case .uint16: SLUICE_UINT16
-            case .uint32: SLUICE_UINT32
-            case .uint64: SLUICE_UINT64
-            case .bool: SLUICE_BOOL
-            }
-        return sluice_type(code)
     }
 }

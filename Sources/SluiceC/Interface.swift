@@ -131,15 +131,13 @@ public func sluiceSessionRun(
             inputs,
             inputCount,
             "input",
-            session.plan.inputTypes.map { ($0.name, $0.elementType, $0.shape) }
+            session.plan.inputTypes
         )
         let targets = try buffers(
             outputs,
             outputCount,
             "output",
-            zip(session.plan.outputNames, session.plan.outputTypes).map {
-                ($0, $1.elementType, $1.shape)
-            }
+            session.plan.runOutputs
         )
         try session.run(
             reading: sources.map { UnsafeRawBufferPointer($0) },
@@ -211,7 +209,7 @@ private func buffers(
     _ list: UnsafePointer<sluice_buffer>?,
     _ count: Int,
     _ what: String,
-    _ ports: [(name: String, type: ElementType, shape: [Int])]
+    _ ports: [(name: String, elementType: ElementType, shape: [Int])]
 ) throws(SluiceError) -> [UnsafeMutableRawBufferPointer] {
     guard count == ports.count else {
         throw SluiceError(.usage, "\(count) \(what)s are given; the model has \(ports.count)")
@@ -223,11 +221,11 @@ private func buffers(
     var buffers: [UnsafeMutableRawBufferPointer] = []
     for (index, port) in ports.enumerated() {
         let buffer = list[index]
-        let needed = port.shape.reduce(port.type.byteCount, *)
+        let needed = port.shape.reduce(port.elementType.byteCount, *)
         guard buffer.byte_count == needed else {
             throw SluiceError(
                 .badData,
-                "\(what) '\(port.name)' is \(port.type)\(port.shape) of \(needed) bytes; "
+                "\(what) '\(port.name)' is \(port.elementType)\(port.shape) of \(needed) bytes; "
                     + "the buffer has \(buffer.byte_count)"
             )
         }

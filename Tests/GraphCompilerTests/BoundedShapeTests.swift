@@ -4,7 +4,7 @@ import Testing
 
 /// Results whose size the data decides are planned at their bound.
 @Suite("bounded shapes") struct BoundedShapeTests {
-    @Test("the bound is planned, and what decides the size becomes an output of its own")
+    @Test("the bound is planned, and the size of each axis becomes an output of its own")
     func boundIsPlanned() throws {
         var sketch = GraphSketch()
         let x = sketch.input("x", [3, 4])
@@ -17,11 +17,11 @@ import Testing
         #expect(bound.outputs.map { bound[$0].extents.keys.sorted() } == [[0], [0]])
         #expect(bound.dump().contains("of 12"))
         let lowered = try sketch.lowered()
-        #expect(lowered.outputs.count == 3)
+        #expect(lowered.outputs.count == 4)
         #expect(
             lowered.extents == [
                 OutputExtent(output: 0, axis: 0, count: 2),
-                OutputExtent(output: 1, axis: 0, count: 2),
+                OutputExtent(output: 1, axis: 0, count: 3),
             ]
         )
     }

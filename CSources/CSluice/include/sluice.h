@@ -145,6 +145,10 @@ void sluice_plan_free(sluice_plan *plan);
 size_t sluice_plan_input_count(const sluice_plan *plan);
 
 /// How many outputs a run gives; 0 for NULL.
+///
+/// Where data decides the size of an axis (NonZero, NonMaxSuppression), the port of that output has
+/// the most it can be. After the outputs of the model comes an int64 scalar for each such axis,
+/// "NAME.size0" for axis 0 of NAME: its size in this run. Elements beyond it hold anything.
 size_t sluice_plan_output_count(const sluice_plan *plan);
 
 /// Describes input number `index`.

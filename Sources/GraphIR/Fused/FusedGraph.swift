@@ -86,7 +86,7 @@ package struct FusedGraph: Sendable {
     package var values: [FusedValue]
     package var nodes: [FusedNode]
     package var inputs: [ValueID]
-    /// The outputs of the model, then what `extents` refers to.
+    /// The outputs of the model, then the counts of `extents`, one for each in their order.
     package var outputs: [ValueID]
     package var extents: [OutputExtent]
     /// The remarks of the graph it was lowered from.

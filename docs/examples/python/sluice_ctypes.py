@@ -112,7 +112,12 @@ class Session:
         self._call(
             "session_run", self.handle, self._buffers(sources), len(sources),
             self._buffers(targets), len(targets), timeout)
-        return {name: array for (name, _, _), array in zip(self.outputs, targets)}
+        arrays = {name: array for (name, _, _), array in zip(self.outputs, targets)}
+        for name, array in arrays.items():
+            for axis in range(array.ndim):
+                if (size := arrays.get(f"{name}.size{axis}")) is not None:
+                    arrays[name] = arrays[name].take(np.arange(int(size)), axis)
+        return arrays
 
     def report(self):
         """Memory in bytes, by the names of sluice_report."""
