@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import onnx
+import onnx.parser
 
 from sluice_cli import (
     BAD_DATA, IMPOSSIBLE, NO_FILE, ROOT, USAGE, require, seeded_input)
@@ -223,6 +224,19 @@ def chart_shows_the_plan(sluice, budget):
 # ---- Errors -----------------------------------------------------------------------------------
 
 
+def names_stay_apart(sluice, folder):
+    """Names that come out the same as files are told apart by a number."""
+    model = folder / "names.onnx"
+    onnx.save(onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 13]>
+        g (float[2,3] x) => (float[2,3] "a:0", float[2,3] a_0)
+        { "a:0" = Relu(x)  a_0 = Neg(x) }"""), model)
+    sluice.succeed("run", model, "--random-inputs", 1, "--output-dir", folder / "names")
+    arrays = [np.load(folder / "names" / f"{name}.npy") for name in ("x", "a_0", "a_0.2")]
+    require(np.array_equal(arrays[1], np.maximum(arrays[0], 0)), "a_0.npy is not a:0")
+    require(np.array_equal(arrays[2], -arrays[0]), "a_0.2.npy is not a_0")
+
+
 def refuses(sluice, code, words, *arguments):
     run = sluice.call(*arguments)
     require(run.code == code, f"exit {run.code}, expected {code}: {run.stderr.strip()!r}")
@@ -295,5 +309,6 @@ def test_commands(report, sluice, models):
     for budget in ("minimum", "70%", "unlimited"):
         report.case(f"cli/chart/{budget}", chart_shows_the_plan, sluice, budget)
     with tempfile.TemporaryDirectory() as folder:
+        report.case("cli/names", names_stay_apart, sluice, pathlib.Path(folder))
         for name, (code, words, arguments) in error_cases(pathlib.Path(folder)).items():
             report.case(f"cli/error/{name}", refuses, sluice, code, words, *arguments)

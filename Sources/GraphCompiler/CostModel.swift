@@ -25,8 +25,8 @@ package struct CostModel: Sendable {
         self.lanes = lanes
     }
 
-    /// Seconds one thread needs for a `share` (0...1) of a node's work, weights included.
-    package func seconds(of node: FusedNode, in graph: FusedGraph, share: Double) -> Double {
+    /// Seconds one thread needs for a node's work, weights included.
+    package func seconds(of node: FusedNode, in graph: FusedGraph) -> Double {
         let output = Double(graph[node.output].byteCount(lanes: lanes))
         let inputs = node.inputs.reduce(0.0) { $0 + Double(graph[$1].byteCount(lanes: lanes)) }
         switch node.kernel {
@@ -47,17 +47,14 @@ package struct CostModel: Sendable {
             }
             let weights = contents.reduce(0.0) { $0 + 4 * Double($1.count) }
             let traffic = (output + inputs + weights) / profile.streamBytesPerSecond
-            return max(arithmetic, traffic) * share
+            return max(arithmetic, traffic)
         case .product(let product):
-            let operations =
-                2 * Double(product.m) * Double(product.k) * Double(product.n)
-                * Double(product.bIndex.count)
             return max(
-                operations / profile.operationsPerSecond,
+                product.floatingPointOperations / profile.operationsPerSecond,
                 (output + inputs) / profile.streamBytesPerSecond
-            ) * share
+            )
         default:
-            return (output + inputs) / profile.streamBytesPerSecond * share
+            return (output + inputs) / profile.streamBytesPerSecond
         }
     }
 

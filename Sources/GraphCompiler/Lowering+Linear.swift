@@ -120,13 +120,8 @@ extension Lowering {
             let perGroup = outputs / groupsApart
             var source = common
             source.bias = bias?.asFloat.reshaped([outputs])
-            source.firstElement =
-                index
-                * common.groupStride(
-                    outputs: outputs / group,
-                    channels: channels,
-                    taps: geometry.kernel[0] * geometry.kernel[1]
-                )
+            let taps = geometry.kernel[0] * geometry.kernel[1]
+            source.firstElement = index * (outputs / group) * channels * taps
             kernel.parts += geometry.phases(isTransposed: convolution.isTransposed).map { phase in
                 var phase = phase
                 // Other kernels go through whole filters.

@@ -72,7 +72,7 @@ struct PlacementSearch {
             item.readers.reduce(0) { $0 + cost.repeatedSeconds(of: graph.nodes[$1.node]) }
         }
         nodeSeconds = graph.nodes.indices.map { index in
-            storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph, share: 1)
+            storage.isElided[index] ? 0 : cost.seconds(of: graph.nodes[index], in: graph)
         }
     }
 

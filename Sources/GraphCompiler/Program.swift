@@ -240,7 +240,8 @@ private func resolve(
     case .minimum:
         return (minimumPeak, false, false)
     case .percent(let percent):
-        let bytes = Int((Double(residentPeak) * percent / 100).rounded(.down))
+        // What no integer holds is more than there is.
+        let bytes = Int(exactly: (Double(residentPeak) * percent / 100).rounded(.down)) ?? .max
         return (max(bytes, minimumPeak), false, bytes < minimumPeak)
     case .bytes(let bytes):
         guard bytes >= minimumPeak else {

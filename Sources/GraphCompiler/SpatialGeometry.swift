@@ -95,13 +95,6 @@ struct SpatialGeometry {
     }
 }
 
-extension WeightSource {
-    /// Elements between the first elements of two groups, for groups packed apart.
-    func groupStride(outputs: Int, channels: Int, taps: Int) -> Int {
-        outputs * channels * taps
-    }
-}
-
 extension Constant {
     /// How convolution weights are read: strides of output and input channels.
     ///

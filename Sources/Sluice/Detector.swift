@@ -117,9 +117,12 @@ public final class Detector: Sendable {
         let outputs = try session.run([inputName: tensor])
         let boxes = outputs["boxes"]?.floats ?? []
         let scores = outputs["scores"]?.floats ?? []
+        // Whatever a network gives, boxes are inside the picture and scores are numbers.
+        func inside(_ edge: Float, _ side: Int) -> Float { max(0, min(Float(side), edge)) }
         var candidates: [Detection] = []
         for (row, rowScores) in rows(of: scores) {
-            for (index, score) in zip(labels.indices, rowScores) where score >= threshold {
+            for (index, score) in zip(labels.indices, rowScores)
+            where score >= threshold && score.isFinite {
                 let edges = boxes[(4 * row)..<(4 * row + 4)].map { $0 / scale }
                 candidates.append(
                     Detection(
@@ -127,10 +130,10 @@ public final class Detector: Sendable {
                         label: labels[index],
                         score: score,
                         box: .init(
-                            left: max(0, edges[0]),
-                            top: max(0, edges[1]),
-                            right: min(Float(image.width), edges[2]),
-                            bottom: min(Float(image.height), edges[3])
+                            left: inside(edges[0], image.width),
+                            top: inside(edges[1], image.height),
+                            right: inside(edges[2], image.width),
+                            bottom: inside(edges[3], image.height)
                         )
                     )
                 )

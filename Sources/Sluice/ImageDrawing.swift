@@ -39,7 +39,7 @@ extension Image {
             canvas.fill(left, bottom - 2, right, bottom, colour)
             canvas.fill(left, top, left + 2, bottom, colour)
             canvas.fill(right - 2, top, right, bottom, colour)
-            let percent = Int((detection.score * 100).rounded())
+            let percent = Int((min(1, detection.score) * 100).rounded())
             canvas.write("\(detection.label) \(percent)%", x: left, y: max(0, top - 12), colour)
         }
         return canvas

@@ -48,7 +48,9 @@ extension InferenceSession {
                 isCompute = true
                 let node = program.graph.nodes[number]
                 names.insert(program.describe(step), at: 0)
-                if case .convolution(let kernel) = node.kernel {
+                switch node.kernel {
+                case .product(let product): operations += product.floatingPointOperations
+                case .convolution(let kernel):
                     for units in work.units {
                         let item = program.items[units.item]
                         let share =
@@ -57,6 +59,7 @@ extension InferenceSession {
                             kernel.floatingPointOperations * share
                             / Double(max(kernel.parts.count, 1))
                     }
+                default: break
                 }
                 bytes += program.graph[node.output].byteCount(lanes: program.lanes)
             case .uploadWeights(let item, let units):

@@ -25,6 +25,10 @@ public struct TextReader: Sendable {
         public var residentDeviceBytes = 0
         /// Weights uploaded in all its runs, in bytes.
         public var weightBytesStreamed = 0
+        /// The budget was a percentage below the minimum of a session, which then took its minimum.
+        public var wasRaisedToMinimum = false
+        /// Steps that run on kernels which are correct but not tuned.
+        public var warnings: [String] = []
 
         init(_ network: String) { self.network = network }
 
@@ -33,6 +37,8 @@ public struct TextReader: Sendable {
             devicePeakBytes = max(devicePeakBytes, session.devicePeakBytes)
             residentDeviceBytes = max(residentDeviceBytes, session.plan.residentDeviceBytes)
             weightBytesStreamed += count * session.plan.weightBytesStreamed
+            wasRaisedToMinimum = wasRaisedToMinimum || session.plan.wasRaisedToMinimum
+            warnings += session.plan.warnings.filter { !warnings.contains($0) }
         }
     }
 
@@ -83,7 +89,10 @@ public struct TextReader: Sendable {
         let crops = try upright(boxes.map(picture.cropped), &usage[1])
         let texts = try recognize(crops, &usage[2])
         let lines = zip(boxes, texts).map { Line(text: $1.text, score: $1.score, box: $0) }
-        return (lines.filter { $0.score >= threshold && !$0.text.isEmpty }, usage)
+        let isReadable: (Line) -> Bool = {
+            $0.score >= threshold && $0.score.isFinite && !$0.text.isEmpty
+        }
+        return (lines.filter(isReadable), usage)
     }
 
     private func open(_ model: Model, _ shape: [Int]) throws(SluiceError) -> InferenceSession {
@@ -113,8 +122,10 @@ public struct TextReader: Sendable {
         func side(_ length: Int) -> Int {
             max(32, Int((Float(length) * scale / 32).rounded()) * 32)
         }
-        let fitted = picture.resized(width: side(picture.width), height: side(picture.height))
-        let session = try open(detection, [1, 3, fitted.height, fitted.width])
+        let (width, height) = (side(picture.width), side(picture.height))
+        // Refuses sizes that do not fit before anything of that size is made.
+        let session = try open(detection, [1, 3, height, width])
+        let fitted = picture.resized(width: width, height: height)
         let map = try run(
             session,
             planarBGR(fitted, mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])

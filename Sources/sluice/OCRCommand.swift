@@ -67,6 +67,12 @@ struct OCRCommand: TalkingCommand {
         let start = monotonicSeconds()
         let (lines, usage) = try reader.read(picture, threshold: threshold)
         let milliseconds = (monotonicSeconds() - start) * 1e3
+        for network in usage {
+            for warning in network.warnings { log.warning("\(network.network): \(warning)") }
+            if network.wasRaisedToMinimum {
+                log.notice("\(network.network): the budget is below the minimum, which is used")
+            }
+        }
         if json {
             let report = OCRReport(
                 file: image,
@@ -129,6 +135,7 @@ private struct OCRReport: Encodable {
         var devicePeakBytes: Int
         var residentDeviceBytes: Int
         var weightBytesStreamed: Int
+        var warnings: [String]
 
         init(_ usage: TextReader.Usage) {
             network = usage.network
@@ -136,10 +143,11 @@ private struct OCRReport: Encodable {
             devicePeakBytes = usage.devicePeakBytes
             residentDeviceBytes = usage.residentDeviceBytes
             weightBytesStreamed = usage.weightBytesStreamed
+            warnings = usage.warnings
         }
 
         enum CodingKeys: String, CodingKey {
-            case network, runs
+            case network, runs, warnings
             case devicePeakBytes = "device_peak_bytes"
             case residentDeviceBytes = "resident_device_bytes"
             case weightBytesStreamed = "weight_bytes_streamed"

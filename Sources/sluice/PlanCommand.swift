@@ -51,6 +51,7 @@ struct PlanCommand: TalkingCommand {
             try MemoryChart(plan: plan, unlimited: whole, path: options.model).write(to: chart)
             log.notice("drawn into \(chart)")
         }
+        logWarnings(of: plan)
         if options.json {
             var report = JSONReport(plan: plan, path: options.model)
             report.loadMilliseconds = (loaded - start) * 1e3
@@ -65,13 +66,16 @@ struct PlanCommand: TalkingCommand {
         case .schedule: print(plan.scheduleDump, terminator: "")
         case .summary: print(summaryText(of: plan, path: options.model))
         }
-        logWarnings(of: plan)
     }
 }
 
-/// Says which steps of a plan run on kernels that are not tuned.
+/// Says which steps of a plan run on kernels that are not tuned, and of a percentage that is too small.
 func logWarnings(of plan: Plan) {
     for warning in plan.warnings { log.warning("\(warning)") }
+    if plan.wasRaisedToMinimum {
+        let minimum = plan.minimumDeviceBytes
+        log.notice("the budget is below the minimum of \(minimum) bytes; the minimum is used")
+    }
 }
 
 /// The numbers of a plan as a small table.
@@ -89,8 +93,6 @@ func summaryText(of plan: Plan, path: String) -> String {
         ("predicted latency", millisecondsText(plan.predictedSeconds * 1e3)),
         ("threads, kernels", "\(plan.threads), \(plan.instructionSet)"),
     ]
-    if plan.wasRaisedToMinimum {
-        rows[1].1 += " (the percentage is below the minimum: raised to it)"
-    }
+    if plan.wasRaisedToMinimum { rows[1].1 += " (the minimum)" }
     return table(rows)
 }

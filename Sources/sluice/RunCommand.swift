@@ -81,8 +81,9 @@ struct RunCommand: TalkingCommand {
         if let seed = randomInputs {
             let made = randomTensors(for: plan, given: tensors, seed: seed)
             if let outputDir {
+                let files = fileNames(of: plan)
                 for (name, tensor) in made.sorted(by: { $0.key < $1.key }) {
-                    try tensor.writeNPY(to: outputDir + "/" + fileName(name))
+                    try tensor.writeNPY(to: outputDir + "/" + files[name, default: name])
                 }
             }
             tensors.merge(made) { given, _ in given }
@@ -95,12 +96,6 @@ struct RunCommand: TalkingCommand {
             )
         }
         logWarnings(of: plan)
-        if plan.wasRaisedToMinimum {
-            let text =
-                "\(options.deviceMemory) is below the minimum of "
-                + "\(plan.minimumDeviceBytes) bytes; the minimum is used"
-            log.notice("\(text)")
-        }
         let session = try InferenceSession(plan: plan)
         let opened = monotonicSeconds()
         let result = try measure(session, tensors)
@@ -171,10 +166,11 @@ struct RunCommand: TalkingCommand {
         _ outputs: [Tensor],
         plan: Plan
     ) throws -> [JSONReport.Output] {
-        try zip(plan.outputNames, outputs).map { name, tensor in
+        let files = fileNames(of: plan)
+        return try zip(plan.outputNames, outputs).map { name, tensor in
             var file: String?
             if let outputDir {
-                let path = outputDir + "/" + fileName(name)
+                let path = outputDir + "/" + files[name, default: name]
                 try tensor.writeNPY(to: path)
                 file = path
             }
@@ -246,15 +242,28 @@ struct RunCommand: TalkingCommand {
     }
 }
 
-/// `NAME.npy` with anything outside A-Za-z0-9._- replaced.
-func fileName(_ name: String) -> String {
-    let safe = name.unicodeScalars.map { scalar -> Character in
-        let isPlain =
-            ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
-            || ("0"..."9").contains(scalar) || "._-".unicodeScalars.contains(scalar)
-        return isPlain ? Character(scalar) : "_"
+/// For each output and input, `NAME.npy` with anything outside A-Za-z0-9._- replaced; a number tells
+/// apart those that come out the same.
+private func fileNames(of plan: Plan) -> [String: String] {
+    var files: [String: String] = [:]
+    var taken: Set<String> = []
+    for name in plan.outputNames + plan.inputTypes.map(\.name) where files[name] == nil {
+        let scalars = name.unicodeScalars.map { scalar -> Character in
+            let isPlain =
+                ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+                || ("0"..."9").contains(scalar) || "._-".unicodeScalars.contains(scalar)
+            return isPlain ? Character(scalar) : "_"
+        }
+        let safe = String(scalars)
+        var file = safe + ".npy"
+        var number = 2
+        while !taken.insert(file).inserted {
+            file = "\(safe).\(number).npy"
+            number += 1
+        }
+        files[name] = file
     }
-    return String(safe) + ".npy"
+    return files
 }
 
 /// Makes the directory unless it is there.

@@ -10,8 +10,8 @@ struct SluiceCommand: ParsableCommand {
             "Runs neural networks inside a memory budget, with the numbers of unlimited memory.",
         discussion: """
             Results go to standard output, messages to standard error. Exit codes: 0 success, \
-            64 wrong usage, 65 bad model or data, 66 missing file, 69 impossible (budget or \
-            operator), 70 an error of sluice itself.
+            64 wrong usage, 65 bad model or data, 66 missing file, 69 impossible (budget, \
+            operator, memory, output file), 70 an error of sluice itself.
 
             Examples:
               sluice inspect resnet50.onnx

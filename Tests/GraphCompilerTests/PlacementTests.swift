@@ -159,6 +159,9 @@ struct PlacementTests {
         let most = try program(graph, .percent(99))
         #expect(most.summary.budget == resident.devicePeak * 99 / 100)
         #expect(!most.summary.wasRaisedToMinimum)
+        // More than any integer of bytes.
+        let beyond = try program(graph, .percent(1e30))
+        #expect(beyond.summary.plannedPeak == beyond.summary.residentPeak)
         let least = try program(graph, .percent(0.001))
         #expect(least.summary.wasRaisedToMinimum)
         #expect(least.devicePeak == least.summary.minimumPeak)

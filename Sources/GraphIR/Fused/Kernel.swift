@@ -572,4 +572,9 @@ package struct ProductKernel: Hashable, Sendable {
         self.bIndex = bIndex
         self.result = result
     }
+
+    /// Operations of all its products, a multiplication and an addition as two.
+    package var floatingPointOperations: Double {
+        2 * Double(m) * Double(k) * Double(n) * Double(bIndex.count)
+    }
 }
