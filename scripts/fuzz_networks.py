@@ -716,6 +716,15 @@ class Network:
         bounds = [self.integers([value]) for value in (start, end, axis, step)]
         return self.add("Slice", [x, *bounds], shape)
 
+    def views(self):
+        """An image in another shape, that in a third, and something that may be written over both."""
+        x = self.image()
+        n, c, h, w = self.shapes[x]
+        rows = self.add("Reshape", [x, self.integers([n, c, h * w])], [n, c, h * w])
+        self.add("Reshape", [rows, self.integers([n * c, h, w])], [n * c, h, w])
+        if self.chance(0.7):
+            self.add("Relu", [rows], [n, c, h * w])
+
     def head(self):
         """Ends the network in a classifier."""
         x = self.to_matrix()
@@ -735,7 +744,7 @@ MOVES = [
     (Network.split, 1), (Network.rearranged, 1.5),
     (Network.shuffle, 1), (Network.tokens, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),
     (Network.nothing, 0.7), (Network.composed, 2), (Network.global_pool, 0.3),
-    (Network.reduce_mean, 0.4),
+    (Network.reduce_mean, 0.4), (Network.views, 0.7),
 ]
 
 

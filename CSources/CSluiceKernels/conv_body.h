@@ -461,7 +461,9 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
         const bool is_last_pass = pass + 1 == passes.count;
         cell_run run = {.first_tile = task.tiles.first + sl_tile_first(passes, pass),
                         .end_tile = task.tiles.first + sl_tile_first(passes, pass + 1)};
-        for (size_t channel = 0; channel < args->channels; channel += chunk) {
+        size_t channel = 0;
+        // Without channels the sums are the bias.
+        do {
             run.first_channel = channel;
             run.channels = sl_min_size(chunk, args->channels - channel);
             if (plan.is_gathered) SL_FN(gather_input)(args, &run, &plan, scratch, &job);
@@ -478,7 +480,8 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
                 }
                 run.panel += SL_FN(run_panels)(&run);
             }
-        }
+            channel += chunk;
+        } while (channel < args->channels);
     }
     SL_FN(finish_carrier)(&carrier);
 }

@@ -165,7 +165,7 @@ static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_so
     }
     if (SL_FN(acts_after_store)(args->activation)) {
         SL_FN(sl_activate_rows)
-        (vectors, args->out_w * VEC_LANES, job->output, job->out_block_stride, job->output,
+        (vectors, (size_t)args->out_w * VEC_LANES, job->output, job->out_block_stride, job->output,
          job->out_block_stride, args->activation);
     }
 }

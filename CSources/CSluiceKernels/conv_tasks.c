@@ -143,7 +143,7 @@ size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *a
     // Two vectors of channels of a band.
     const bool has_band = args->pool != NULL || args->depthwise != NULL;
     const size_t band_floats =
-        2 * isa->lanes * args->out_w * sl_window_rows(window, SL_PLANAR_BAND);
+        2 * (size_t)isa->lanes * args->out_w * sl_window_rows(window, SL_PLANAR_BAND);
     // Rows of a band, padded rows, then a step for each tap.
     return (has_band ? band_floats : 0) +
            args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);

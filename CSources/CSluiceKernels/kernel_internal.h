@@ -135,8 +135,9 @@ enum {
 
 // Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of
 // about the same size. The residual is added to the first chain, since later ones may go on where
-// it was. A single pixel has one chunk.
+// it was. A single pixel has one chunk, and so have sums over no channel.
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
+    if (args->channels == 0) return lanes;
     const size_t blocks = sl_ceil_div(args->channels, lanes);
     const bool is_single = (size_t)args->out_h * args->out_w == 1;
     // A phase of a transposed convolution may have no taps at all: its results are the bias.
@@ -199,7 +200,7 @@ SL_INLINE size_t sl_tile_first(sl_tile_cut cut, size_t tile) {
     return tile * cut.base + sl_min_size(tile, cut.larger);
 }
 
-// Channel vectors that `channels` need, and the panels of two vectors (the last may hold one).
+// Panels of two vectors that `channels` need; the last may hold one.
 SL_INLINE size_t sl_panel_count(size_t channels, size_t lanes) {
     return sl_ceil_div(channels, 2 * lanes);
 }

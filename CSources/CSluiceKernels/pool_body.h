@@ -171,7 +171,7 @@ static void SL_FN(pool_row)(const sl_pool_args *args, const float *plane, size_t
         SL_FN(pool_run)(args->is_average, &w);
     }
     if (args->activation.kind != SL_ACTIVATION_NONE) {
-        SL_FN(sl_activate_array)(args->out_w * VEC_LANES, output, output, args->activation);
+        SL_FN(sl_activate_array)((size_t)args->out_w * VEC_LANES, output, output, args->activation);
     }
 }
 

@@ -560,6 +560,8 @@ struct TaskTiling {
         isGathered: Bool = false,
         tileMultiple: Int = 1
     ) {
+        // A batch may have no image.
+        let images = max(images, 1)
         let tileCount = max(1, (pixels + tilePixels - 1) / tilePixels)
         let tileFloats = max(1, tilePixels * inputFloatsPerPixel)
         let cached = max(Self.fewestTiles, Self.cachedInput / 4 / tileFloats)

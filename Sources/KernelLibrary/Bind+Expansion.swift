@@ -40,7 +40,7 @@ extension KernelBinder {
             args.depthwise.rows_per_task = min(shared, UInt32(close))
         } else if workers > 1, kernel.images * panels < workers * 4 {
             // Rows under two tasks are computed twice: only where there are too few panels.
-            let pieces = workers * 4 / (kernel.images * panels) + 1
+            let pieces = workers * 4 / max(kernel.images * panels, 1) + 1
             args.depthwise.rows_per_task = UInt32((rows + pieces - 1) / pieces)
         }
         let bound = UnsafeMutablePointer(mutating: store.keep(args))

@@ -180,11 +180,44 @@ struct EngineTests {
         let left = net.convolution("left", x, [16, 16, 1, 1])
         let right = net.relu("right", net.convolution("deep", x, [16, 16, 3, 3]))
         let joined = net.node("joined", .concat(axis: 1), [left, right])
-        net.graph.outputs = [net.convolution("last", joined, [8, 32, 3, 3])]
+        let wide = net.relu("wide", net.convolution("expand", left, [32, 16, 1, 1]))
+        net.graph.outputs = [
+            net.convolution("last", joined, [8, 32, 3, 3]),
+            net.convolution("depthwise", wide, [32, 1, 3, 3], group: 32),
+        ]
         let network = try net.finish("empty")
         for budget in [DeviceBudget.minimum, .unlimited] {
-            let session = try network.open(try network.program(set: set, budget: budget), set: set)
-            #expect(session.outputs(of: network.inputs) == [[]])
+            for threads in [1, 2] {
+                let program = try network.program(set: set, budget: budget, threads: threads)
+                let session = try network.open(program, set: set)
+                #expect(session.outputs(of: network.inputs) == [[], []])
+            }
+        }
+    }
+
+    @Test("sums of nothing are zero, and their bias where there is one")
+    func emptySums() throws {
+        for set in supportedSets {
+            for rows in [1, 2, 40] {
+                var net = NetworkBuilder(seed: 6)
+                let x = net.input("x", [rows, 0])
+                func product(_ name: String, _ width: Int) -> ValueID {
+                    net.node(name, .matmul, [x, net.weights(name + ".w", [0, width])])
+                }
+                let bias = net.weights("bias", [70], in: 1...2)
+                net.graph.outputs = [
+                    product("narrow", 3),
+                    net.node("sum", .binary(.add), [product("wide", 70), bias]),
+                    net.node("both", .matmul, [x, net.input("y", [0, 5])]),
+                ]
+                let network = try net.finish("sums of nothing")
+                let reference = try network.reference()
+                for budget in [DeviceBudget.minimum, .unlimited] {
+                    let program = try network.program(set: set, budget: budget, threads: 2)
+                    let outputs = try network.open(program, set: set).outputs(of: network.inputs)
+                    #expect(outputs.map(floats) == reference, "\(set.name) \(rows)")
+                }
+            }
         }
     }
 

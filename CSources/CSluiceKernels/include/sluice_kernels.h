@@ -22,17 +22,17 @@
 // ---------------------------------------------------------------------------------------------
 // Layouts
 //
-// Blocked (NCHWc): lanes = vector width of the ISA (16 avx512, 8 avx2, 4 generic). Channel c of a
-// tensor stands at block c / lanes, lane c % lanes; a pixel of one block is `lanes` contiguous
-// floats. Lanes past the last channel are padding: kernels may write any finite or non-finite
-// value there and must never let it reach a valid lane.
+// Blocked, [C/lanes, N, H, W, lanes]: lanes = vector width of the ISA (16 avx512, 8 avx2, 4
+// generic). Channel c of a tensor stands at block c / lanes, lane c % lanes; a pixel of one block
+// is `lanes` contiguous floats. Lanes past the last channel are padding: kernels may write any
+// finite or non-finite value there and must never let it reach a valid lane.
 //
 // Packed weights: a sequence of panels. A panel covers sl_isa.panel output channels (2 * lanes),
 // the last one of a group possibly `lanes` (when the remaining channels fit in one vector). With
 // width PW a panel is
 //     PW floats of bias, then K rows of PW floats, K = taps * channels in the order
 //     for block b of input channels, for tap t, for channel k of block b (valid channels only).
-// Channels past the last output channel are zero. sl_packed_panel_floats(K, PW) = (K + 1) * PW.
+// Channels past the last output channel are zero. A panel has (K + 1) * PW floats.
 
 // Activation applied at the end of a fused operation, after the residual is added.
 typedef enum {
@@ -232,7 +232,7 @@ typedef struct {
 // packed weights have K in the order (channel, tap) and the input element is at
 // input + n * in_image_stride + c * in_plane_stride + iy * in_row_stride + ix. Each task needs
 // sl_conv_nchw_scratch_floats(args) floats of scratch for zero-padded rows.
-// taps must be kernel_h * kernel_w in row-major order with dilation folded into
+// Weights have kernel_h * kernel_w taps in row-major order, dilated by
 // dilation_h/dilation_w; pad_top/pad_left are the padding. An `affine` map is applied to the image,
 // not to its padding; its vectors have a float for each channel. A task is a run of rows_per_task
 // output rows x panels_per_task panels of one image.
@@ -542,7 +542,7 @@ enum { SL_MAX_RANK = 8 };
 // SL_MAX_RANK; callers merge dimensions, a scalar is rank 1 size 1). A stride of 0 broadcasts.
 // Comparisons and logic write uint8 (0 or 1); logic reads uint8. Fast paths for float32 when the
 // innermost strides are 1 or 0. Blocked tensors are passed as their physical dimensions
-// [N, C/lanes, H, W, lanes]. The output may be `a` or `b` when that operand is not broadcast.
+// [C/lanes, N, H, W, lanes]. The output may be `a` or `b` when that operand is not broadcast.
 typedef struct {
     sl_binary_kind kind;
     sl_dtype dtype;  // of a and b
@@ -806,7 +806,7 @@ size_t sl_suppress_task_count(const sl_suppress_args *_Nonnull args);
 typedef void (*sl_task_fn)(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 
 // Everything one instruction set offers. All functions take the matching *_args by pointer; each
-// has a task count function of the same name in sl_task_counts (ISA independent or not).
+// has a task count function of its name.
 typedef struct {
     const char *_Nonnull name;  // "avx512", "avx2", "generic", "emulated512"
     uint32_t lanes;             // floats in a vector and in a channel block
@@ -927,8 +927,8 @@ size_t sl_packed_floats(const sl_isa *_Nonnull isa, sl_pack_order order, uint32_
                         uint32_t channels, uint32_t taps);
 
 // The product of a matrix by OpenBLAS, installed by whoever loaded the library (`--gemm
-// openblas`): row-major C[m, n] = A[m, k] * B[k, n] + C. conv_openblas is a drop-in for sl_isa.conv
-// that gathers each cell row (one tile group x all input) and calls it; NULL means not installed.
+// openblas`): row-major C[m, n] = A[m, k] * B[k, n] + C. sl_conv_openblas does what
+// sl_isa.conv does: it gathers each cell row (one tile group x all input) and calls it.
 typedef void (*sl_sgemm_fn)(size_t m, size_t n, size_t k, const float *_Nonnull a, size_t lda,
                             const float *_Nonnull b, size_t ldb, float *_Nonnull c, size_t ldc);
 void sl_openblas_install(sl_sgemm_fn _Nullable sgemm);
