@@ -92,8 +92,9 @@ static void SL_FN(plan_conv)(const sl_conv_args *args, size_t image, conv_plan *
     plan->is_inside = covers && args->taps > 0 && args->taps <= SL_STRIDED_TAPS;
     plan->input_is_flat = all_is_inside && args->taps > 0 && args->taps <= SL_STRIDED_TAPS &&
                           plan->rows.stride == 1 && plan->columns.stride == 1 &&
-                          plan->row_stride == width * plan->pixel_stride;
-    plan->output_is_flat = args->out_row_stride == args->out_w * args->out_pixel_stride;
+                          (args->in_h == 1 || plan->row_stride == width * plan->pixel_stride);
+    plan->output_is_flat =
+        args->out_h == 1 || args->out_row_stride == args->out_w * args->out_pixel_stride;
 }
 
 // Fills in where the tile's pixels are.
