@@ -717,7 +717,7 @@ class Network:
         return self.add("Slice", [x, *bounds], shape)
 
     def views(self):
-        """An image in another shape, that in a third, and something that may be written over both."""
+        """An image in another shape, that in a third, and what may be written over both."""
         x = self.image()
         n, c, h, w = self.shapes[x]
         rows = self.add("Reshape", [x, self.integers([n, c, h * w])], [n, c, h * w])
