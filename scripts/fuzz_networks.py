@@ -720,6 +720,10 @@ class Network:
         """An image in another shape, that in a third, and what may be written over both."""
         x = self.image()
         n, c, h, w = self.shapes[x]
+        if self.chance(0.5):
+            x = f"input{len(self.inputs)}"
+            self.inputs.append(x)
+            self.shapes[x] = (n, c, h, w)
         rows = self.add("Reshape", [x, self.integers([n, c, h * w])], [n, c, h * w])
         self.add("Reshape", [rows, self.integers([n * c, h, w])], [n * c, h, w])
         if self.chance(0.7):
