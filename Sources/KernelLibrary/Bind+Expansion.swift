@@ -38,10 +38,8 @@ extension KernelBinder {
             let rowFloats = kernel.channels * kernel.inputWidth * Int(args.depthwise.stride_h)
             let close = max(Int(isa.pointee.pass_floats) / rowFloats, 1)
             args.depthwise.rows_per_task = min(shared, UInt32(close))
-        } else if workers > 1, kernel.images * panels < workers * 4 {
-            // Rows under two tasks are computed twice: only where there are too few panels.
-            let pieces = workers * 4 / max(kernel.images * panels, 1) + 1
-            args.depthwise.rows_per_task = UInt32((rows + pieces - 1) / pieces)
+        } else {
+            args.depthwise.rows_per_task = rowsForLeastWork(args, panels: panels)
         }
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         let taskCount = sl_expansion_task_count(isa, &args)
@@ -58,6 +56,31 @@ extension KernelBinder {
                 sl_expansion_first_weight(isa, &args, $0)
             }
         )
+    }
+}
+
+extension KernelBinder {
+    /// Output rows of a task of the expansion kernel with which the worker that has most to do has least.
+    ///
+    /// Rows of the pointwise convolution under two tasks are computed twice, so panels are cut into pieces
+    /// of rows only where workers could not share them evenly.
+    private func rowsForLeastWork(_ args: sl_expansion_args, panels: Int) -> UInt32 {
+        let depthwise = args.depthwise
+        let reach = (depthwise.kernel_h - 1) * depthwise.dilation_h + 1
+        let convolved = Int(depthwise.in_w) * Int(args.conv.channels)
+        let filtered = Int(depthwise.out_w) * Int(depthwise.kernel_h * depthwise.kernel_w)
+        func work(rows: UInt32) -> Int {
+            let pieces = Int((depthwise.out_h + rows - 1) / rows)
+            let tasks = (Int(depthwise.images) * panels * pieces + workers - 1) / workers
+            let needed = min((rows - 1) * depthwise.stride_h + reach, depthwise.in_h)
+            return tasks * (Int(needed) * convolved + Int(rows) * filtered)
+        }
+        var best = max(depthwise.out_h, 1)
+        for pieces in 2..<max(depthwise.out_h, 2) {
+            let rows = (depthwise.out_h + pieces - 1) / pieces
+            if work(rows: rows) < work(rows: best) { best = rows }
+        }
+        return best
     }
 }
 
