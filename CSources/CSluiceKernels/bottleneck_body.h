@@ -27,6 +27,7 @@ static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_
     } else {
         const size_t offset = image * conv.out_image_stride + rows.first * conv.out_row_stride;
         conv.input = band;
+        conv.input_is_close = true;
         conv.in_pixel_stride = VEC_LANES;
         conv.in_row_stride = sizes->deep_row;
         conv.in_block_stride = sizes->deep_block;

@@ -471,7 +471,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
             const bool is_last = channel + run.channels == args->channels;
             run.panel = task.panels.first;
             while (run.panel < task.panels.end) {
-                run.reads_first = run.panel == task.panels.first;
+                run.reads_first = run.panel == task.panels.first && !args->input_is_close;
                 run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, task.panels.end);
                 const sl_next_read after =
                     SL_FN(read_after)(args, &run, task.panels, is_last_pass, next);

@@ -26,6 +26,7 @@ static __attribute__((noinline)) void SL_FN(narrow_pixels)(const sl_conv_args *w
     sl_conv_args conv = *whole;
     conv.in_w = conv.out_w = (uint32_t)(pixels.end - pixels.first);
     conv.input = wide;
+    conv.input_is_close = true;
     conv.in_pixel_stride = VEC_LANES;
     conv.in_block_stride = block_stride;
     conv.in_row_stride = block_stride;

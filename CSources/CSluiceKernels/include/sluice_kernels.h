@@ -153,6 +153,8 @@ typedef struct {
     uint32_t packed_taps;
     const float *input;
     size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
+    // Whether the L2 cache has the input, so that nothing need ask for it.
+    bool input_is_close;
     const float *weights;
     const float *residual;  // NULL when there is none
     float *output;
