@@ -403,11 +403,18 @@ static size_t SL_FN(run_vectors)(const conv_plan *plan, const sl_conv_args *args
     return next == 1 ? vectors + 1 : vectors;
 }
 
+// Whether the L2 cache keeps input until it is read again for other panels.
+SL_INLINE bool SL_FN(stays_close)(size_t floats) {
+    return floats <= 2 * SL_PASS_FLOATS;
+}
+
 // What a task has to do, and how many tasks there are.
 typedef struct {
     size_t image;
     sl_span tiles, panels;
     size_t count;
+    // Whether the L2 cache has the input: the task's worker has read it for other panels.
+    bool input_is_close;
 } conv_task;
 
 static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
@@ -415,11 +422,17 @@ static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
     const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
+    const size_t count = args->images * pixel_groups * panel_groups;
+    const sl_span own = sl_worker_share_of(task, count, args->next.workers).tasks;
+    const size_t floats = (size_t)args->in_h * args->in_w * args->channels;
+    const bool is_first =
+        task / pixel_groups % panel_groups == 0 || task < own.first + pixel_groups;
     return (conv_task){
         .image = task / pixel_groups / panel_groups,
         .tiles = sl_group_of(tiles, pixel_groups, task % pixel_groups),
         .panels = sl_group_of(panels, panel_groups, task / pixel_groups % panel_groups),
-        .count = args->images * pixel_groups * panel_groups,
+        .count = count,
+        .input_is_close = args->input_is_close || (!is_first && SL_FN(stays_close)(floats)),
     };
 }
 
@@ -471,7 +484,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
             const bool is_last = channel + run.channels == args->channels;
             run.panel = task.panels.first;
             while (run.panel < task.panels.end) {
-                run.reads_first = run.panel == task.panels.first && !args->input_is_close;
+                run.reads_first = run.panel == task.panels.first && !task.input_is_close;
                 run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, task.panels.end);
                 const sl_next_read after =
                     SL_FN(read_after)(args, &run, task.panels, is_last_pass, next);

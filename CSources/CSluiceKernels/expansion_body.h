@@ -41,7 +41,7 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     // Panels follow one another on the same rows.
     const sl_span computed = sl_window_span(window, first_row, end_row);
     const size_t in_floats = (computed.end - computed.first) * conv.in_w * conv.channels;
-    conv.input_is_close = panel > 0 && task > own.tasks.first && in_floats <= 2 * SL_PASS_FLOATS;
+    conv.input_is_close = panel > 0 && task > own.tasks.first && SL_FN(stays_close)(in_floats);
     conv.out_pixel_stride = VEC_LANES;
     conv.out_row_stride = row_stride;
     conv.out_block_stride = block_stride;

@@ -573,7 +573,10 @@ struct TaskTiling {
                 cuts = Self.evenCount(workers, of: images, workers: workers)
                 // Few panels are not the same share for all: workers share the pixels of one, too.
                 let isUneven = cuts > 1 && !panelCount.isMultiple(of: cuts)
-                let mayShare = panelCount < cuts || panelCount < 8 * workers && !isGathered
+                // That costs more than it evens out for all but a few where each gathers its input or
+                // has few tiles.
+                let few = isGathered ? 2 : tileCount < Self.fewestTiles * workers ? 4 : 8
+                let mayShare = panelCount < few * workers
                 if isUneven, mayShare, tileCount >= workers {
                     groups = workers
                     cuts = panelCount

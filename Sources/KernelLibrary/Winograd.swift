@@ -168,9 +168,14 @@ extension KernelBinder {
         if blocks >= workers {
             blocks = (blocks + workers - 1) / workers * workers
         } else {
-            groups = min((workers + blocks - 1) / blocks, panels)
             // Chunks are read once, by whoever has their panel.
-            if !context.hasChunkedWeights { blocks = max(blocks, (workers + groups - 1) / groups) }
+            let most = context.hasChunkedWeights ? blocks : min(workers, tiles / 4)
+            (blocks, groups) = winogradShares(
+                blocks...max(blocks, most),
+                tiles: tiles,
+                panels: panels,
+                of: args
+            )
         }
         args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
@@ -190,6 +195,33 @@ extension KernelBinder {
                 sl_winograd_first_weight(isa, &args, $0)
             }
         )
+    }
+
+    /// How many blocks of tiles and groups of panels give the worker that has most to do least.
+    ///
+    /// Each task transforms the patches of its tiles and the filters of its panels, at every point in as much
+    /// time as some multiplications take; filters are read from afar. The figures are about those of AVX-512.
+    private func winogradShares(
+        _ blocks: ClosedRange<Int>,
+        tiles: Int,
+        panels: Int,
+        of args: sl_winograd_args
+    ) -> (blocks: Int, groups: Int) {
+        let points = withUnsafePointer(to: args) { Int(sl_winograd_point_count($0)) }
+        let channels = Int(args.conv.channels)
+        let vectors = (Int(args.conv.out_channels) + lanes - 1) / lanes
+        let patch = 7 * points * (channels + lanes - 1) / lanes
+        let filter = (4 * points + 18 * Int(args.taps_h * args.taps_w)) * channels
+        let product = points * channels
+        let output = 6 * points
+        func work(_ share: (blocks: Int, groups: Int)) -> Int {
+            let tiles = (tiles + share.blocks - 1) / share.blocks
+            let vectors = min((panels + share.groups - 1) / share.groups * 2, vectors)
+            let task = tiles * (patch + vectors * (product + output)) + vectors * filter
+            return (share.blocks * share.groups + workers - 1) / workers * task
+        }
+        let shares = blocks.map { (blocks: $0, groups: min((workers + $0 - 1) / $0, panels)) }
+        return shares.min { work($0) < work($1) } ?? (1, 1)
     }
 
     /// Whether filters are transformed ahead: it is of use, and `floats` of scratch have room for it.
