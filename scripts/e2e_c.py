@@ -83,7 +83,10 @@ def errors(model):
     failure(USAGE, "there is no option 'speed'", lambda: opened(model, ["speed=9"]))
     failure(USAGE, "KEY=VALUE", lambda: opened(model, ["threads"]))
     failure(USAGE, "number of threads", lambda: opened(model, ["threads=two"]))
-    failure(USAGE, "shape=NAME", lambda: opened(model, [f"shape={NAME}=1xx"]))
+    failure(USAGE, "NAME=1x3x224x224", lambda: opened(model, ["shape=1x3"]))
+    failure(USAGE, "is not a size", lambda: opened(model, [f"shape={NAME}=1xx"]))
+    failure(USAGE, "'-1' is not a size", lambda: opened(model, [f"shape={NAME}=-1x3"]))
+    failure(USAGE, "given twice", lambda: opened(model, [f"shape={NAME}=1", f"shape={NAME}=1"]))
     with tempfile.NamedTemporaryFile(suffix=".onnx") as broken:
         broken.write(b"\x08\x07not a model")
         broken.flush()

@@ -19,6 +19,8 @@ typedef struct {
     bool is_gathered;
     // Gathered pixel by pixel, through an affine map or as they are, not row by row.
     bool is_mapped;
+    // Whether the L2 cache has the input.
+    bool input_is_close;
     size_t row_stride, pixel_stride, block_stride;
     sl_gather_axis rows, columns;
     // From each tap to the next in floats, from the last to the first of the next channel block.
@@ -196,7 +198,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
                 job->run = sl_min_size(job->run, sl_ceil_div(lines_left, lines));
             }
             job->run_step = job->pixels * plan->pixel_stride;
-            const bool asks_ahead = args->taps == 1 && run->reads_first;
+            const bool asks_ahead = args->taps == 1 && run->reads_first && !plan->input_is_close;
             job->ask_step = asks_ahead ? (ptrdiff_t)job->run_step : 0;
             job->asks_close = run->channels <= SL_ASK_CHANNELS;
             job->run_out_step = job->pixels * args->out_pixel_stride;
@@ -412,9 +414,8 @@ SL_INLINE bool SL_FN(stays_close)(size_t floats) {
 typedef struct {
     size_t image;
     sl_span tiles, panels;
+    size_t pixel_groups;
     size_t count;
-    // Whether the L2 cache has the input: the task's worker has read it for other panels.
-    bool input_is_close;
 } conv_task;
 
 static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
@@ -422,18 +423,22 @@ static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
     const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
     const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
     const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
-    const size_t count = args->images * pixel_groups * panel_groups;
-    const sl_span own = sl_worker_share_of(task, count, args->next.workers).tasks;
-    const size_t floats = (size_t)args->in_h * args->in_w * args->channels;
-    const bool is_first =
-        task / pixel_groups % panel_groups == 0 || task < own.first + pixel_groups;
     return (conv_task){
         .image = task / pixel_groups / panel_groups,
         .tiles = sl_group_of(tiles, pixel_groups, task % pixel_groups),
         .panels = sl_group_of(panels, panel_groups, task / pixel_groups % panel_groups),
-        .count = count,
-        .input_is_close = args->input_is_close || (!is_first && SL_FN(stays_close)(floats)),
+        .pixel_groups = pixel_groups,
+        .count = args->images * pixel_groups * panel_groups,
     };
+}
+
+// Whether the L2 cache has the input of a task: its worker has read it for other panels.
+static __attribute__((noinline)) bool SL_FN(input_is_close)(const sl_conv_args *args, size_t task) {
+    if (args->input_is_close) return true;
+    const conv_task at = SL_FN(locate_task)(args, task);
+    const sl_span own = sl_worker_share_of(task, at.count, args->next.workers).tasks;
+    return at.panels.first > 0 && task >= own.first + at.pixel_groups &&
+           SL_FN(stays_close)((size_t)args->in_h * args->in_w * args->channels);
 }
 
 // Tiles that go through all channels and panels together: as many as leave their input in the L2
@@ -451,6 +456,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     assert(number < task.count);
     conv_plan plan;
     SL_FN(plan_conv)(args, task.image, &plan);
+    plan.input_is_close = SL_FN(input_is_close)(args, number);
     tile_job job;
     memset(&job, 0, sizeof job);
     job.args = args;
@@ -484,7 +490,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
             const bool is_last = channel + run.channels == args->channels;
             run.panel = task.panels.first;
             while (run.panel < task.panels.end) {
-                run.reads_first = run.panel == task.panels.first && !task.input_is_close;
+                run.reads_first = run.panel == task.panels.first;
                 run.vectors = SL_FN(run_vectors)(&plan, args, run.panel, task.panels.end);
                 const sl_next_read after =
                     SL_FN(read_after)(args, &run, task.panels, is_last_pass, next);

@@ -150,17 +150,14 @@ static void SL_FN(walk_taps)(const sl_conv_nchw_args *args, size_t plane, size_t
 static void SL_FN(run_planar_row)(const sl_conv_nchw_args *args, const planar_source *row,
                                   size_t vectors, tile_job *job) {
     const sl_tile_cut cut = sl_cut_tiles(args->out_w, SL_TILE_PIXELS);
-    // Rows that are read again at once are as close as can be.
-    const bool is_band = args->pool != NULL || args->depthwise != NULL;
-    const size_t pixel_stride = is_band ? VEC_LANES : args->out_pixel_stride;
     for (size_t tile = 0; tile < cut.count; tile += job->run) {
         const size_t first = sl_tile_first(cut, tile);
         planar_source source = *row;
         source.first += first * args->stride_w;
         job->pixels = cut.base + (tile < cut.larger);
         job->run = (tile < cut.larger ? cut.larger : cut.count) - tile;
-        job->run_out_step = job->pixels * pixel_stride;
-        SL_FN(space_evenly)(job, first * pixel_stride, pixel_stride);
+        job->run_out_step = job->pixels * VEC_LANES;
+        SL_FN(space_evenly)(job, first * VEC_LANES, VEC_LANES);
         SL_FN(planar_table)[job->pixels][vectors - 1](job, &source);
     }
     if (SL_FN(acts_after_store)(args->activation)) {

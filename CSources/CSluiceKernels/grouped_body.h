@@ -76,8 +76,7 @@ static __attribute__((noinline)) void SL_FN(list_steps)(const grouped_job *job, 
             const int64_t y = job->y + args->tap_dy[tap], x = job->x + args->tap_dx[tap];
             if ((uint64_t)y >= args->in_h || (uint64_t)x >= args->in_w) continue;
             list->step[list->count++] = (grouped_step){
-                .at = job->image + (size_t)y * args->in_row_stride +
-                      (size_t)x * args->in_pixel_stride +
+                .at = job->image + (size_t)y * args->in_row_stride + (size_t)x * VEC_LANES +
                       first / VEC_LANES * args->in_block_stride + lane,
                 .weights = job->weights + VEC_LANES + (channel * args->taps + tap) * VEC_LANES,
                 .channels = count,
@@ -262,8 +261,7 @@ static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size
     const sl_grouped_args *const args = job->args;
     const grouped_pass *const pass = job->pass;
     const bool is_pair = pass->vectors == 2;
-    job->step =
-        is_column ? args->stride_h * args->in_row_stride : args->stride_w * args->in_pixel_stride;
+    job->step = is_column ? args->stride_h * args->in_row_stride : args->stride_w * VEC_LANES;
     job->out_step = is_column ? args->out_row_stride : args->out_pixel_stride;
     const size_t most = is_pair                       ? SL_TILE_PIXELS
                         : pass->kind == GROUPED_SPLAT ? SL_HALF_PANEL_PIXELS
@@ -399,7 +397,7 @@ static void SL_FN(grouped_blocks)(const sl_grouped_args *args, size_t image, siz
 static bool SL_FN(is_flat_group)(const sl_grouped_args *args) {
     return args->taps == 1 && args->tap_dy[0] == 0 && args->tap_dx[0] == 0 && args->stride_h == 1 &&
            args->stride_w == 1 && args->in_w == args->out_w && args->in_h == args->out_h &&
-           args->in_row_stride == args->in_w * args->in_pixel_stride &&
+           args->in_row_stride == args->in_w * VEC_LANES &&
            args->out_row_stride == args->out_w * args->out_pixel_stride;
 }
 

@@ -8,11 +8,10 @@ static size_t panel_width(const sl_isa *isa, sl_pack_order order, size_t channel
     return has_pairs && channels_left > isa->lanes ? 2 * (size_t)isa->lanes : isa->lanes;
 }
 
-size_t sl_packed_floats(const sl_isa *isa, sl_pack_order order, uint32_t out_channels,
-                        uint32_t channels, uint32_t taps) {
+size_t sl_packed_floats(const sl_isa *isa, uint32_t out_channels, uint32_t channels,
+                        uint32_t taps) {
     const size_t rows = 1 + (size_t)channels * taps;
     // Panels of two vectors and the last of one: in all, as many vectors as the channels fill.
-    (void)order;
     return rows * sl_ceil_div(out_channels, isa->lanes) * isa->lanes;
 }
 

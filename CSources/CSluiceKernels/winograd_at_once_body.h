@@ -91,13 +91,12 @@ typedef void (*row_products_fn)(const row_products *job);
     [tiles] = {SL_FN(add_row_0x##tiles), SL_FN(add_row_1x##tiles), SL_FN(add_row_2x##tiles), \
                SL_FN(add_row_3x##tiles), SL_FN(add_row_4x##tiles), SL_FN(add_row_5x##tiles)},
 
-SL_DEFINE_ROWS(1)
 SL_DEFINE_ROWS(2)
 SL_DEFINE_ROWS(3)
 SL_DEFINE_ROWS(4)
 
-static const row_products_fn SL_FN(row_table)[SL_AT_ONCE_TILES + 1][PATCH] = {
-    SL_ROWS(1) SL_ROWS(2) SL_ROWS(3) SL_ROWS(4)};
+static const row_products_fn SL_FN(row_table)[SL_AT_ONCE_TILES + 1][PATCH] = {SL_ROWS(2) SL_ROWS(3)
+                                                                                  SL_ROWS(4)};
 
 // What a chunk's multiplications ask for and carry, some lines after each row.
 SL_INLINE void SL_FN(move_lines)(size_t count, tile_job *job, carrier *carrier) {

@@ -249,7 +249,6 @@ extension KernelBinder {
         args.in_image_stride = plane * kernel.channels
         args.weights = UnsafePointer(context.weights)
         if let affine = context.affine { args.affine = affine }
-        args.out_pixel_stride = lanes
         args.activation = (kernel.depthwise?.activation ?? context.node.activation).code
         return args
     }
@@ -395,7 +394,6 @@ extension KernelBinder {
         args.in_image_stride = input.image
         args.in_block_stride = input.block
         args.in_row_stride = input.row
-        args.in_pixel_stride = lanes
         args.weights = UnsafePointer(context.weights)
         let start =
             context.firstOutput / lanes * output.block

@@ -50,7 +50,7 @@ extension KernelBinder {
     }
 
     /// The physical axes of an operand of an element-wise kernel in the layout of the result.
-    private func physicalShape(_ id: ValueID, rank: Int) -> [Int] {
+    private func physicalShape(_ id: ValueID) -> [Int] {
         let value = graph[id]
         if value.layout == .blocked {
             let shape = value.type.shape
@@ -60,10 +60,10 @@ extension KernelBinder {
     }
 
     private func operandStrides(_ id: ValueID, output: ValueID) -> [Int] {
-        let target = physicalShape(output, rank: 0)
+        let target = physicalShape(output)
         let value = graph[id]
         guard graph[output].layout == .blocked, value.layout != .blocked else {
-            return broadcastStrides(physicalShape(id, rank: target.count), to: target)
+            return broadcastStrides(physicalShape(id), to: target)
         }
         // Row-major operands of blocked results are scalars or one value per channel.
         if value.type.elementCount == 1 { return [0, 0, 0, 0, 0] }
@@ -75,7 +75,7 @@ extension KernelBinder {
         _ function: BinaryFunction,
         _ operands: KernelOperands
     ) -> [KernelCall] {
-        let output = physicalShape(node.output, rank: 0)
+        let output = physicalShape(node.output)
         let nest = LoopNest(
             dimensions: output,
             strides: [

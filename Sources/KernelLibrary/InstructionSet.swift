@@ -67,7 +67,6 @@ package struct NativeCatalog: KernelCatalog {
     ) -> Int {
         sl_packed_floats(
             set.table,
-            order.code,
             UInt32(outputChannels),
             UInt32(channels),
             UInt32(taps)

@@ -74,7 +74,6 @@ package struct WeightPacker {
     private func packedFloats(_ weights: PackedWeights, _ outputChannels: Int) -> Int {
         sl_packed_floats(
             catalog.set.table,
-            weights.order.code,
             UInt32(outputChannels),
             UInt32(weights.channels),
             UInt32(weights.part.taps.count)

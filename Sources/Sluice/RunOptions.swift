@@ -139,3 +139,28 @@ public struct RunOptions: Sendable, Hashable {
         return threads
     }
 }
+
+extension RunOptions {
+    /// Gives an input's shape as users write it: `NAME=1x3x224x224`, `NAME=` for a scalar.
+    package mutating func addShape(parsing text: String) throws(SluiceError) {
+        guard let equals = text.lastIndex(of: "=") else {
+            throw SluiceError(.usage, "shape '\(text)': write NAME=1x3x224x224")
+        }
+        let name = String(text[..<equals])
+        let sizes = text[text.index(after: equals)...]
+            .split(separator: "x", omittingEmptySubsequences: false)
+        var shape: [Int] = []
+        for size in sizes where !(sizes.count == 1 && size.isEmpty) {
+            guard let value = Int(size), value >= 0 else {
+                throw SluiceError(
+                    .usage,
+                    "shape '\(text)': '\(size)' is not a size; write NAME=1x3x224x224"
+                )
+            }
+            shape.append(value)
+        }
+        guard shapes.updateValue(shape, forKey: name) == nil else {
+            throw SluiceError(.usage, "the shape of '\(name)' is given twice")
+        }
+    }
+}

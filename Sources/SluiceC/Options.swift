@@ -29,19 +29,7 @@ extension RunOptions {
                 throw SluiceError(.usage, "option '\(text)': write true or false")
             }
             isExact = flag
-        case "shape":
-            guard let split = value.lastIndex(of: "=") else {
-                throw SluiceError(.usage, "option '\(text)': write shape=NAME=1x3x224x224")
-            }
-            let sizes = value[value.index(after: split)...].split(
-                separator: "x",
-                omittingEmptySubsequences: false
-            )
-            .map { Int($0) }
-            guard !sizes.contains(nil) else {
-                throw SluiceError(.usage, "option '\(text)': write shape=NAME=1x3x224x224")
-            }
-            shapes[String(value[..<split])] = sizes.compactMap { $0 }
+        case "shape": try addShape(parsing: value)
         default:
             throw SluiceError(
                 .usage,

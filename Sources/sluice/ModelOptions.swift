@@ -96,33 +96,9 @@ struct ShapeOptions: ParsableArguments {
 
     /// The shapes by the names of their inputs.
     func parsed() throws -> [String: [Int]] {
-        var shapes: [String: [Int]] = [:]
-        for text in texts {
-            let (name, shape) = try parse(text)
-            guard shapes.updateValue(shape, forKey: name) == nil else {
-                throw SluiceError(.usage, "--shape \(name) is given twice")
-            }
-        }
-        return shapes
-    }
-
-    private func parse(_ text: String) throws -> (String, [Int]) {
-        guard let equals = text.lastIndex(of: "=") else {
-            throw SluiceError(.usage, "--shape \(text): write NAME=1x3x224x224")
-        }
-        let sizes = text[text.index(after: equals)...]
-            .split(separator: "x", omittingEmptySubsequences: false)
-        var shape: [Int] = []
-        for size in sizes where !(sizes.count == 1 && size.isEmpty) {
-            guard let value = Int(size), value >= 0 else {
-                throw SluiceError(
-                    .usage,
-                    "--shape \(text): '\(size)' is not a size; write NAME=1x3x224x224"
-                )
-            }
-            shape.append(value)
-        }
-        return (String(text[..<equals]), shape)
+        var options = RunOptions()
+        for text in texts { try options.addShape(parsing: text) }
+        return options.shapes
     }
 }
 

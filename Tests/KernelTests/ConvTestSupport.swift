@@ -161,7 +161,7 @@ func convPacked(
     cuts: [Int] = []
 ) -> ConvBuffer {
     let target = ConvBuffer(
-        sl_packed_floats(isa, order, UInt32(bias.count), UInt32(channels), UInt32(taps))
+        sl_packed_floats(isa, UInt32(bias.count), UInt32(channels), UInt32(taps))
     )
     let raw = UnsafeMutableRawPointer.allocate(byteCount: 4 * weights.count + 1, alignment: 16)
     defer { raw.deallocate() }

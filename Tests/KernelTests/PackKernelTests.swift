@@ -24,7 +24,6 @@ struct PackKernelTests {
         let taps = sources[0].tapOffsets.count
         let count = sl_packed_floats(
             isa.table,
-            order,
             UInt32(outputs),
             UInt32(channels),
             UInt32(taps)

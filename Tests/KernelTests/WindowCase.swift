@@ -196,7 +196,6 @@ struct WindowCase {
         args.in_image_stride = channels * args.in_plane_stride
         args.weights = UnsafePointer(weights.base)
         args.activation = activation
-        args.out_pixel_stride = lanes
         return args
     }
 }

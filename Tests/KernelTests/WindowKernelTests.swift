@@ -202,7 +202,6 @@ struct WindowKernelTests {
                     args.in_image_stride = window.inImageStride
                     args.in_block_stride = window.inBlockStride
                     args.in_row_stride = window.inWidth * window.lanes
-                    args.in_pixel_stride = window.lanes
                     args.weights = UnsafePointer(packed.base)
                     args.residual = residual.map { UnsafePointer($0.base) }
                     args.output = output.base

@@ -153,13 +153,12 @@ typedef struct {
     uint32_t packed_taps;
     const float *input;
     size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
-    // Whether the L2 cache has the input, so that nothing need ask for it.
-    bool input_is_close;
     const float *weights;
     const float *residual;  // NULL when there is none
     float *output;
     size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
     bool mask_tail;
+    bool input_is_close;  // whether the L2 cache has the input: nothing need ask for it
     sl_activation activation;
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
@@ -264,7 +263,7 @@ typedef struct {
     const float *residual;
     sl_input_affine affine;
     float *output;  // blocked
-    size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
+    size_t out_image_stride, out_block_stride, out_row_stride;
     sl_activation activation;
     uint32_t rows_per_task;
     uint32_t panels_per_task;
@@ -315,12 +314,11 @@ typedef struct {
 // wide results exist in the scratch only, a band of rows at a time. pointwise and project have one
 // tap at (0, 0), stride 1, images of more than one pixel in a row and no affine map; only the last
 // may have a residual. Each has its weights for itself. What pointwise and planar say of their
-// output, project of its input and all of tasks, gathering and uploads is not read, but
-// out_pixel_stride of planar is `lanes`. Of depthwise, in_h and in_w are the size of the wide
-// result, in_row_stride and out_row_stride are in_w * lanes and out_w * lanes, blocks are all,
-// weights and activation count; out_h and out_w are those of the output. A task is a run of
-// rows_per_task output rows of one image, which it makes rows_per_band at a time; task number =
-// image * row_groups + row_group. How rows are cut changes no bits.
+// output, project of its input and all of tasks, gathering and uploads is not read. Of depthwise,
+// in_h and in_w are the size of the wide result, in_row_stride and out_row_stride are in_w * lanes
+// and out_w * lanes, blocks are all, weights and activation count; out_h and out_w are those of the
+// output. A task is a run of rows_per_task output rows of one image, which it makes rows_per_band
+// at a time; task number = image * row_groups + row_group. How rows are cut changes no bits.
 typedef struct {
     const sl_conv_args *pointwise;
     const sl_conv_nchw_args *planar;
@@ -366,7 +364,7 @@ typedef struct {
     const int32_t *tap_dy;
     const int32_t *tap_dx;
     const float *input;
-    size_t in_image_stride, in_block_stride, in_row_stride, in_pixel_stride;
+    size_t in_image_stride, in_block_stride, in_row_stride;
     const float *weights;
     const float *residual;
     float *output;
@@ -924,9 +922,9 @@ size_t sl_lrn_task_count(const sl_isa *_Nonnull isa, const sl_lrn_args *_Nonnull
 
 // Packs weights for `isa` (whose lanes and panel shape the result). Called when a session opens.
 void sl_pack(const sl_isa *_Nonnull isa, const sl_pack_args *_Nonnull args);
-// Floats that `out_channels` channels of `channels` * `taps` take when packed in `order`.
-size_t sl_packed_floats(const sl_isa *_Nonnull isa, sl_pack_order order, uint32_t out_channels,
-                        uint32_t channels, uint32_t taps);
+// Floats that `out_channels` channels of `channels` * `taps` take when packed, in any order.
+size_t sl_packed_floats(const sl_isa *_Nonnull isa, uint32_t out_channels, uint32_t channels,
+                        uint32_t taps);
 
 // The product of a matrix by OpenBLAS, installed by whoever loaded the library (`--gemm
 // openblas`): row-major C[m, n] = A[m, k] * B[k, n] + C. sl_conv_openblas does what
