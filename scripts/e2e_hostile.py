@@ -15,13 +15,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from e2e_import import refuse, two_layers
-from sluice_cli import BAD_DATA, IMPOSSIBLE, NO_FILE, ROOT, require
+from sluice_cli import BAD_DATA, IMPOSSIBLE, INTERNAL, NO_FILE, ROOT, require
 
 MIB = 1 << 20
 # What the command takes without any model: code, tables of kernels, threads.
 COMMAND_BYTES = 64 * MIB
 LONGEST_MESSAGE = 64 << 10
-EXTREMES = [0, -1, 1 << 31, 1 << 40, 1 << 62, (1 << 63) - 1, -(1 << 63)]
+EXTREMES = [
+    0, -1, 40_000, (1 << 31) - 1, 1 << 31, 1 << 40, 1 << 62, (1 << 63) - 1, -(1 << 63)]
 
 
 def model_of(nodes, inputs, outputs=("y",), constants=(), opset=18):
@@ -82,26 +83,53 @@ def with_twin(field):
 
 
 def node_with(value):
-    """One model for each place where an exporter writes a small number and `value` stands."""
+    """One model for each place where an exporter writes small numbers and `value` stands."""
     node = helper.make_node
     def whole(number):
         return np.asarray(number, dtype=np.int64)
 
     x, image = [("x", [8])], [("x", [1, 4, 8, 8])]
     kernel = ("w", np.ones((4, 4, 3, 3), np.float32))
+    point = ("w", np.ones((16, 16, 1, 1), np.float32))
+    both, same = [value, value], {"dilations": [value, 1], "auto_pad": "SAME_UPPER"}
     gates = [("w", np.ones((1, 16, 8), np.float32)), ("r", np.ones((1, 16, 4), np.float32))]
     yield "conv-pads", [node("Conv", ["x", "w"], ["y"], pads=[value, 0, 0, 0])], image, [kernel]
     yield "conv-strides", [node("Conv", ["x", "w"], ["y"], strides=[1, value])], image, [kernel]
     yield "conv-dilations", [
         node("Conv", ["x", "w"], ["y"], dilations=[value, 1])], image, [kernel]
+    yield "conv-strides/both", [
+        node("Conv", ["x", "w"], ["y"], strides=both)], [("x", [1, 16, 8, 8])], [point]
+    yield "conv-same", [node("Conv", ["x", "w"], ["y"], **same)], image, [kernel]
+    yield "conv-all", [
+        node("Conv", ["x", "w"], ["y"], strides=both, dilations=both, pads=both * 2)], image, [
+        kernel]
+    yield "conv-filter", [
+        node("ConstantOfShape", ["n"], ["w"]), node("Conv", ["x", "w"], ["y"], pads=both * 2)], [
+        ("x", [1, 1, 8, 8])], [("n", whole([1, 1, value, value]))]
+    yield "conv-transposed", [
+        node("ConvTranspose", ["x", "w"], ["y"], strides=both)], [("x", [1, 16, 2, 2])], [point]
+    yield "conv-transposed/row", [
+        node("ConvTranspose", ["x", "w"], ["y"], strides=[1, value])], image, [point]
+    yield "conv-transposed/pixel", [
+        node("ConvTranspose", ["x", "w"], ["y"], strides=both)], [("x", [1, 4, 1, 1])], [kernel]
     yield "conv-group", [node("Conv", ["x", "w"], ["y"], group=value)], image, [kernel]
     yield "pool-kernel", [node("MaxPool", ["x"], ["y"], kernel_shape=[value, 2])], image, []
+    yield "pool-same", [
+        node("MaxPool", ["x"], ["y"], kernel_shape=[5, 5], **same)], image, []
+    yield "pool-dilated", [
+        node("MaxPool", ["x"], ["y"], kernel_shape=[value, 1], dilations=[4, 1],
+             auto_pad="SAME_UPPER")], image, []
     yield "lstm-hidden", [
         node("LSTM", ["x", "w", "r"], ["y"], hidden_size=value)], [("x", [4, 1, 8])], gates
     yield "blocksize", [node("DepthToSpace", ["x"], ["y"], blocksize=value)], image, []
     yield "tile", [node("Tile", ["x", "n"], ["y"])], x, [("n", whole([value]))]
     yield "expand", [node("Expand", ["x", "n"], ["y"])], [("x", [1])], [("n", whole([value]))]
     yield "pad", [node("Pad", ["x", "n"], ["y"])], x, [("n", whole([value, 0]))]
+    for mode in ("wrap", "reflect", "edge"):
+        for size in (1, 2):
+            yield f"pad-{mode}/{size}", [
+                node("Pad", ["x", "n"], ["y"], mode=mode)], [("x", [size, size])], [
+                ("n", whole([value, value, 0, 0]))]
     yield "top-k", [node("TopK", ["x", "n"], ["y", ""])], x, [("n", whole([value]))]
     yield "split", [node("Split", ["x", "n"], ["y", "z"])], x, [("n", whole([value, 4]))]
     yield "fill", [
@@ -112,6 +140,9 @@ def node_with(value):
     yield "slice", [
         node("Slice", ["x", "n", "n", "zero", "n"], ["y"])], x, [
         ("n", whole([value])), ("zero", whole([0]))]
+    yield "slice-first", [
+        node("Slice", ["x", "zero", "end", "axis", "n"], ["y"])], image, [
+        ("n", whole([value])), ("zero", whole([0])), ("end", whole([8])), ("axis", whole([2]))]
 
 
 def test_models(report, sluice):
@@ -134,8 +165,20 @@ def test_models(report, sluice):
     for value in EXTREMES:
         for name, nodes, inputs, constants in node_with(value):
             case(
-                f"number/{name}/{value}", model_of(nodes, inputs, constants=constants),
+                f"number/{name}/{value}", model_of(nodes, inputs, constants=constants, opset=19),
                 [0, BAD_DATA, IMPOSSIBLE], seconds=20)
+    for name, ins, outs in (("in", 0, 16), ("out", 8, 0)):
+        nodes = [helper.make_node("Conv", ["x", "w"], ["a"]),
+                 helper.make_node("Conv", ["a", "d"], ["y"], group=max(outs, 1))]
+        weights = [("w", np.ones((outs, ins, 1, 1), np.float32)),
+                   ("d", np.ones((outs, 1, 1, 3), np.float32))]
+        case(f"no-channels/{name}", model_of(nodes, [("x", [1, ins, 8, 8])], constants=weights),
+             [0, BAD_DATA], options=("--shape", f"x=1x{ins}x8x8"))
+    product = [helper.make_node("Gemm", ["x", "w", "b"], ["a"]),
+               helper.make_node("MatMul", ["a", "w"], ["y"])]
+    nothing = [("w", np.ones((0, 0), np.float32)), ("b", np.ones(0, np.float32))]
+    case("no-channels/product", model_of(product, [("x", [4, 0])], constants=nothing),
+         [0, BAD_DATA], options=("--shape", "x=4x0"))
     long_name = helper.make_node("Relu", ["x"], ["y"], name="n" * (16 * MIB))
     case("long-name/known", model_of([long_name], [("x", [4])]), [0])
     unknown = helper.make_node("Frobnicate" * MIB, ["x"], ["y"], name="n" * MIB)
@@ -181,6 +224,18 @@ def refuse_unwritable(sluice, target):
             "--output-dir", str(target).replace("FOLDER", str(folder)))
 
 
+def plan_on_small_stack(sluice, kilobytes):
+    """A stack that runs out is a crash like any other: one line, and the code for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.onnx"
+        onnx.save(two_layers(), str(path))
+        done = subprocess.run(
+            ["bash", "-c", f'ulimit -s {kilobytes}; exec "$@"', "bash", sluice.path, "plan",
+             str(path)], capture_output=True, text=True, timeout=60)
+        require(done.returncode in (0, INTERNAL), f"exit {done.returncode}")
+        require(done.returncode == 0 or "internal error" in done.stderr, done.stderr)
+
+
 def refuse_full_disk(sluice, kilobytes):
     """No file may pass a limit, which is what a full disk looks like; nothing is left behind."""
     with tempfile.TemporaryDirectory() as folder:
@@ -217,6 +272,8 @@ def test_files(report, sluice):
         report.case(f"hostile/output/{name}", refuse_unwritable, sluice, target)
     for kilobytes in (0, 8):
         report.case(f"hostile/full-disk/{kilobytes}", refuse_full_disk, sluice, kilobytes)
+    for kilobytes in (28, 48):
+        report.case(f"hostile/stack/{kilobytes}", plan_on_small_stack, sluice, kilobytes)
 
 
 def test_hostile(report, sluice):

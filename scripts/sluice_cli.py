@@ -17,7 +17,7 @@ import onnxruntime
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Exit codes of the command.
-USAGE, BAD_DATA, NO_FILE, IMPOSSIBLE = 64, 65, 66, 69
+USAGE, BAD_DATA, NO_FILE, IMPOSSIBLE, INTERNAL = 64, 65, 66, 69, 70
 
 
 # Runs a command and writes the most memory it held, in KiB, to a file. The process that starts the

@@ -36,9 +36,14 @@ static void crash(int signal_number) {
 void sl_crash_exit_install(int code) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     crash_code = code;
+    // Where the calling thread crashes on when its stack has run out.
+    static char spare[64 << 10];
+    const stack_t stack = {.ss_sp = spare, .ss_size = sizeof spare};
+    sigaltstack(&stack, NULL);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = crash;
+    action.sa_flags = SA_ONSTACK;
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         sigaction(signals[i], &action, NULL);
     }

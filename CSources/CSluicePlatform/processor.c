@@ -1,6 +1,7 @@
 // Denormals, processors, names of threads.
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -35,8 +36,9 @@ void sl_denormals_restore(uint64_t state) {
 int sl_affinity_count(void) {
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    const int count = CPU_COUNT(&set);
+    // A machine may have more processors than the set has bits.
+    const bool is_known = sched_getaffinity(0, sizeof set, &set) == 0;
+    const int count = is_known ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     return count > 0 ? count : 1;
 }
 

@@ -100,7 +100,7 @@ extension ConvolutionKernel {
     /// Between two pointwise ones is a result that is the widest: neither of the two others lives longer
     /// for it. Their weights stay in the second cache while bands pass by.
     fileprivate func mostFloats(with pointwise: ConvolutionKernel) -> Int? {
-        guard projection == nil else { return nil }
+        guard projection == nil, hasChannels else { return nil }
         if let depthwise {
             // Rows under one row of the result must be few of all there are.
             let reach = (depthwise.kernelHeight - 1) * depthwise.dilationHeight + 1
@@ -115,11 +115,14 @@ extension ConvolutionKernel {
         return mapsInput && !hasResidual && isWidest && isSame ? 1 << 19 : nil
     }
 
+    /// Whether there are channels that bands could hold; a file may declare none.
+    private var hasChannels: Bool { channels > 0 && outputChannels > 0 }
+
     /// Whether the kernel can make a depthwise convolution of rows of its result.
     ///
     /// A band of a pointwise one must not be a single pixel, whose sums have other bits.
     fileprivate var takesDepthwise: Bool {
-        guard !hasResidual, depthwise == nil else { return false }
+        guard !hasResidual, depthwise == nil, hasChannels else { return false }
         return algorithm == .planar ? pool == nil : mapsInput && !writesPixels && outputWidth > 1
     }
 }

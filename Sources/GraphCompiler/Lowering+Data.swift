@@ -165,25 +165,26 @@ extension Lowering {
         guard let target = node.outputs[0] else { return }
         let shape = result[x].type.shape
         let starts = try integers(node, 1, "bounds") ?? []
-        _ = try integers(node, 2, "bounds")
-        let axes = try integers(node, 3, "axes") ?? Array(starts.indices)
-        let steps = try integers(node, 4, "steps") ?? starts.map { _ in 1 }
-        var strides = rowMajorStrides(shape)
-        var offset = 0
-        for (index, axis) in axes.enumerated() {
-            let axis = axis < 0 ? axis + shape.count : axis
-            let size = shape[axis]
-            var start = starts[index] < 0 ? starts[index] + size : starts[index]
-            start = steps[index] > 0 ? min(max(start, 0), size) : min(max(start, 0), size - 1)
-            offset += start * strides[axis]
-            strides[axis] *= steps[index]
+        let ends = try integers(node, 2, "bounds") ?? []
+        let axes = try integers(node, 3, "axes")
+        let steps = try integers(node, 4, "steps")
+        let bounds = try resolved { () throws(ShapeError) in
+            try resolveSliceBounds(
+                shape: shape,
+                starts: starts,
+                ends: ends,
+                axes: axes,
+                steps: steps
+            )
         }
+        let strides = rowMajorStrides(shape)
+        let offset = zip(bounds, strides).reduce(0) { $0 + $1.0.start * $1.1 }
         let sizes = type(target).shape
         let box = StridedBox(
             input: 0,
             dimensions: sizes,
             inputOffset: sizes.contains(0) ? 0 : offset,
-            inputStrides: strides,
+            inputStrides: zip(bounds, strides).map { $0.count > 1 ? $0.step * $1 : 0 },
             outputOffset: 0,
             outputStrides: rowMajorStrides(sizes)
         )
@@ -250,18 +251,17 @@ extension Lowering {
 
     // MARK: Pad
 
+    /// The most pieces that a padded tensor is copied in: a plan names each.
+    private static let mostPadPieces = 1 << 16
+
     mutating func lowerPad(_ node: Node, mode: PadMode) throws(LoweringProblem) {
         let x = try required(node, 0)
         guard let target = node.outputs[0] else { return }
         let shape = result[x].type.shape
         let pads = try integers(node, 1, "pads") ?? []
-        let axes = try integers(node, 3, "axes") ?? Array(shape.indices)
-        var begin = [Int](repeating: 0, count: shape.count)
-        var end = begin
-        for (index, axis) in axes.enumerated() {
-            let axis = axis < 0 ? axis + shape.count : axis
-            begin[axis] = pads[index]
-            end[axis] = pads[index + axes.count]
+        let axes = try integers(node, 3, "axes")
+        let padding = try resolved { () throws(ShapeError) in
+            try resolvePads(shape: shape, pads: pads, axes: axes, mode: mode)
         }
         let sizes = type(target).shape
         var boxes = [BoxAlongAxes()]
@@ -269,10 +269,17 @@ extension Lowering {
             let runs = padRuns(
                 mode,
                 size: shape[axis],
-                begin: begin[axis],
-                end: end[axis],
-                total: sizes[axis]
+                begin: padding.begin[axis],
+                end: padding.end[axis],
+                total: sizes[axis],
+                most: Self.mostPadPieces
             )
+            guard runs.count <= Self.mostPadPieces / max(boxes.count, 1) else {
+                throw LoweringProblem(
+                    reason:
+                        "its padding repeats the input in more than \(Self.mostPadPieces) pieces"
+                )
+            }
             boxes = boxes.flatMap { box in runs.map { box.adding($0) } }
         }
         let source = rowMajorStrides(shape)
@@ -294,13 +301,15 @@ extension Lowering {
         return UInt64(bitPattern: value.integers?.first ?? 0)
     }
 
-    /// The pieces of one padded axis, each a run in the source and a run in the result.
+    /// The pieces of one padded axis, each a run in the source and a run in the result; the first
+    /// `most` of them and one more where there are so many.
     private func padRuns(
         _ mode: PadMode,
         size: Int,
         begin: Int,
         end: Int,
-        total: Int
+        total: Int,
+        most: Int
     ) -> [AxisRun] {
         let first = max(0, -begin)
         let last = size - max(0, -end)
@@ -322,21 +331,24 @@ extension Lowering {
                 ),
             ].filter { $0.count > 0 }
         case .reflect, .wrap:
-            // Position by position: runs of reflect may turn more than once.
-            return (0..<total).map { target in
-                let offset = target - max(0, begin)
-                let position: Int
-                if mode == .wrap {
-                    position = ((offset % copied) + copied) % copied
-                } else if copied == 1 {
-                    position = 0
-                } else {
-                    let period = 2 * (copied - 1)
-                    let phase = ((offset % period) + period) % period
-                    position = phase < copied ? phase : period - phase
-                }
-                return AxisRun(source: first + position, step: 1, target: target, count: 1)
-            }.joinedRuns()
+            if copied == 1 { return [AxisRun(source: first, step: 0, target: 0, count: total)] }
+            // Forth, and back without the ends; wrapped only forth.
+            let period = mode == .wrap ? copied : 2 * (copied - 1)
+            var runs: [AxisRun] = []
+            var target = 0
+            while target < total, runs.count <= most {
+                let phase = ((target - max(0, begin)) % period + period) % period
+                let isForth = phase < copied
+                let run = AxisRun(
+                    source: first + (isForth ? phase : period - phase),
+                    step: isForth ? 1 : -1,
+                    target: target,
+                    count: min((isForth ? copied : period) - phase, total - target)
+                )
+                runs.append(run)
+                target += run.count
+            }
+            return runs
         }
     }
 }
@@ -347,26 +359,6 @@ private struct AxisRun {
     var step: Int
     var target: Int
     var count: Int
-}
-
-extension [AxisRun] {
-    /// Neighbouring single positions that step evenly become one run.
-    fileprivate func joinedRuns() -> [AxisRun] {
-        var runs: [AxisRun] = []
-        for run in self {
-            if var last = runs.last {
-                let step = run.source - (last.source + last.step * (last.count - 1))
-                if last.count == 1, abs(step) == 1 { last.step = step }
-                if step == last.step, abs(step) == 1 {
-                    last.count += 1
-                    runs[runs.count - 1] = last
-                    continue
-                }
-            }
-            runs.append(run)
-        }
-        return runs
-    }
 }
 
 /// A box under construction, one run per axis.

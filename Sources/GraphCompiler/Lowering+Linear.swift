@@ -21,19 +21,16 @@ extension Lowering {
                 reason: "a convolution over \(shape.count - 2) axes has no kernel"
             )
         }
-        let window: WindowGeometry
-        do throws(ShapeError) {
-            window = try resolveWindow(
+        let window = try resolved { () throws(ShapeError) in
+            try resolveWindow(
                 convolution: convolution,
                 input: shape,
                 weights: weights.type.shape
             )
-        } catch {
-            throw LoweringProblem(reason: error.message)
         }
         if shape.count == 5 {
             let bias = constant(node.inputs.count > 2 ? node.inputs[2] : nil)
-            lowerVolumeConvolution(node, x, window, weights: weights, bias: bias)
+            try lowerVolumeConvolution(node, x, window, weights: weights, bias: bias)
             return
         }
         if shape.count == 3 {
@@ -44,7 +41,7 @@ extension Lowering {
         var source = view(x, name: node.name + ".x", shape: spatialShape(shape))
         let biasID = node.inputs.count > 2 ? node.inputs[2] : nil
         let bias = constant(biasID)
-        let kernel = convolutionKernel(
+        let kernel = try convolutionKernel(
             convolution,
             input: result[source].type.shape,
             weights: weights,
@@ -81,7 +78,7 @@ extension Lowering {
         bias: Constant?,
         geometry: SpatialGeometry,
         source: ValueID
-    ) -> ConvolutionKernel {
+    ) throws(LoweringProblem) -> ConvolutionKernel {
         let group = convolution.group
         let channels = input[1] / group
         let outputs =
@@ -116,13 +113,17 @@ extension Lowering {
             parts: []
         )
         let groupsApart = algorithm == .tile ? group : 1
+        let phases = try geometry.phases(
+            isTransposed: convolution.isTransposed,
+            copies: groupsApart
+        )
         for index in 0..<groupsApart {
             let perGroup = outputs / groupsApart
             var source = common
             source.bias = bias?.asFloat.reshaped([outputs])
             let taps = geometry.kernel[0] * geometry.kernel[1]
             source.firstElement = index * (outputs / group) * channels * taps
-            kernel.parts += geometry.phases(isTransposed: convolution.isTransposed).map { phase in
+            kernel.parts += phases.map { phase in
                 var phase = phase
                 // Other kernels go through whole filters.
                 if algorithm == .tile {
@@ -470,16 +471,13 @@ extension Lowering {
         guard result[x].type.dtype == .float32 else {
             throw LoweringProblem(reason: "resizing \(result[x].type.dtype) has no kernel")
         }
-        let axes: [ResizeAxis]
-        do throws(ShapeError) {
-            axes = try resizeAxes(
+        let axes = try resolved { () throws(ShapeError) in
+            try resizeAxes(
                 resize,
                 input: shape,
                 output: type(target).shape,
                 literals: node.inputs.map { constant($0)?.smallLiteral }
             )
-        } catch {
-            throw LoweringProblem(reason: error.message)
         }
         let resized = shape.indices.filter { !axes[$0].isIdentity }
         let rank = shape.count

@@ -359,11 +359,8 @@ extension Lowering {
         guard node.outputs.count == 1 || node.outputs[1] == nil else {
             throw LoweringProblem(reason: "the indices of MaxPool are not computed")
         }
-        let window: WindowGeometry
-        do throws(ShapeError) {
-            window = try resolveWindow(pool: pool, input: shape)
-        } catch {
-            throw LoweringProblem(reason: error.message)
+        let window = try resolved { () throws(ShapeError) in
+            try resolveWindow(pool: pool, input: shape)
         }
         let isFlat = shape.count == 3
         let lift = { (values: [Int], new: Int) in isFlat ? [new] + values : values }

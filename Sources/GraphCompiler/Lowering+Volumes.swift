@@ -11,7 +11,7 @@ extension Lowering {
         _ window: WindowGeometry,
         weights: Constant,
         bias: Constant?
-    ) {
+    ) throws(LoweringProblem) {
         let depth = window.kernel[0]
         let slices = asSlices(x, name: node.name + ".x")
         let stacked = stack(
@@ -23,7 +23,7 @@ extension Lowering {
         let filters = weights.type.shape
         let ofSlices = depth == 1 ? weights : weights.transposed([0, 2, 1, 3, 4])
         let geometry = SpatialGeometry(window.withoutFirstAxis, lifted: false)
-        let kernel = convolutionKernel(
+        let kernel = try convolutionKernel(
             Convolution(),
             input: result[stacked].type.shape,
             weights: ofSlices.reshaped([filters[0], depth * filters[1], filters[3], filters[4]]),

@@ -214,6 +214,17 @@ struct LoweringProblem: Error {
     var reason: String
 }
 
+/// What shape arithmetic gives; what it finds wrong is a problem of lowering.
+func resolved<Value>(
+    _ arithmetic: () throws(ShapeError) -> Value
+) throws(LoweringProblem) -> Value {
+    do throws(ShapeError) {
+        return try arithmetic()
+    } catch {
+        throw LoweringProblem(reason: error.message)
+    }
+}
+
 extension StridedBox {
     /// All elements of input 0, in order.
     static func whole(_ count: Int) -> StridedBox {

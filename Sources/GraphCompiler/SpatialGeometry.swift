@@ -44,52 +44,68 @@ struct SpatialGeometry {
         }
     }
 
+    /// The most taps of a filter, and phases times `copies` of them: a plan names each.
+    private static let mostTaps = 1 << 20
+    private static let mostPhases = 1 << 15
+
     /// One phase for a convolution; stride x stride phases for a transposed one, since output
     /// pixel o gets tap k from input pixel (o + pad - k * dilation) / stride when that is whole.
-    func phases(isTransposed: Bool) -> [Phase] {
-        guard isTransposed else {
-            var taps: [Tap] = []
-            for y in 0..<kernel[0] {
-                for x in 0..<kernel[1] {
-                    taps.append(
-                        Tap(dy: y * dilations[0] - padBegin[0], dx: x * dilations[1] - padBegin[1])
-                    )
-                }
-            }
-            return [
-                Phase(
-                    taps: taps,
-                    tapOffsets: Array(taps.indices),
-                    originY: 0,
-                    originX: 0,
-                    height: output[0],
-                    width: output[1]
-                )
-            ]
+    ///
+    /// `copies`: how often the caller makes a part of each.
+    func phases(isTransposed: Bool, copies: Int) throws(LoweringProblem) -> [Phase] {
+        guard kernel[0] <= Self.mostTaps / max(kernel[1], 1) else {
+            throw LoweringProblem(
+                reason: "a filter of more than \(Self.mostTaps) taps has no kernel"
+            )
         }
-        var phases: [Phase] = []
-        for originY in 0..<min(strides[0], output[0]) {
-            for originX in 0..<min(strides[1], output[1]) {
-                var phase = Phase(
-                    taps: [],
-                    tapOffsets: [],
-                    originY: originY,
-                    originX: originX,
-                    height: (output[0] - originY + strides[0] - 1) / strides[0],
-                    width: (output[1] - originX + strides[1] - 1) / strides[1]
+        let counts = [0, 1].map { isTransposed ? min(strides[$0], output[$0]) : 1 }
+        guard counts[0] <= Self.mostPhases / max(counts[1] * copies, 1) else {
+            throw LoweringProblem(
+                reason: "its strides make more than \(Self.mostPhases) convolutions of it"
+            )
+        }
+        let rows = axisPhases(0, count: counts[0], isTransposed: isTransposed)
+        let columns = axisPhases(1, count: counts[1], isTransposed: isTransposed)
+        return rows.flatMap { row in
+            columns.map { column in
+                Phase(
+                    taps: row.taps.flatMap { y in
+                        column.taps.map { Tap(dy: y.offset, dx: $0.offset) }
+                    },
+                    tapOffsets: row.taps.flatMap { y in
+                        column.taps.map { y.number * kernel[1] + $0.number }
+                    },
+                    originY: row.origin,
+                    originX: column.origin,
+                    height: row.count,
+                    width: column.count
                 )
-                for y in 0..<kernel[0] {
-                    let fromY = originY + padBegin[0] - y * dilations[0]
-                    guard fromY.isMultiple(of: strides[0]) else { continue }
-                    for x in 0..<kernel[1] {
-                        let fromX = originX + padBegin[1] - x * dilations[1]
-                        guard fromX.isMultiple(of: strides[1]) else { continue }
-                        phase.taps.append(Tap(dy: fromY / strides[0], dx: fromX / strides[1]))
-                        phase.tapOffsets.append(y * kernel[1] + x)
-                    }
-                }
-                phases.append(phase)
             }
+        }
+    }
+
+    /// Outputs along one axis that see the same taps: every stride-th one from `origin` on.
+    private struct AxisPhase {
+        var origin: Int
+        var count: Int
+        var taps: [(number: Int, offset: Int)] = []
+    }
+
+    private func axisPhases(_ axis: Int, count: Int, isTransposed: Bool) -> [AxisPhase] {
+        // A tap's place relative to the output it starts at, or that starts at it if transposed.
+        let places = (0..<kernel[axis]).map { $0 * dilations[axis] - padBegin[axis] }
+        guard isTransposed else {
+            let taps = places.enumerated().map { (number: $0.offset, offset: $0.element) }
+            return [AxisPhase(origin: 0, count: output[axis], taps: taps)]
+        }
+        let stride = strides[axis]
+        var phases = (0..<count).map {
+            AxisPhase(origin: $0, count: (output[axis] - $0 + stride - 1) / stride)
+        }
+        for (number, place) in places.enumerated() {
+            let origin = (place % stride + stride) % stride
+            guard origin < count else { continue }
+            phases[origin].taps.append((number: number, offset: (origin - place) / stride))
         }
         return phases
     }

@@ -8,7 +8,9 @@ extension GraphBuilder {
             return false
         }
         var inputs: [ValueID?] = []
-        for name in node.inputs { inputs.append(try name.isEmpty ? nil : find(name, for: node)) }
+        for name in node.inputs {
+            inputs.append(try name.isEmpty || isAbsent(name) ? nil : find(name, for: node))
+        }
         let op: Operator
         switch node.type {
         case "If":
@@ -37,7 +39,9 @@ extension GraphBuilder {
             guard !inputs.contains(nil) else { throw node.error(.invalid, "lacks an input") }
         }
         // What bodies take from around the node is among its inputs, so that it is kept.
-        for name in node.captures { inputs.append(try find(name, for: node)) }
+        for name in node.captures where !isAbsent(name) {
+            inputs.append(try find(name, for: node))
+        }
         append(node, op, inputs: inputs, outputCount: node.outputs.count)
         return true
     }

@@ -62,6 +62,15 @@ struct GraphBuilder {
         return nil
     }
 
+    /// Whether a name stands for an optional input of a function that its call leaves out.
+    func isAbsent(_ name: String) -> Bool {
+        for scope in scopes.reversed() {
+            if scope.absent.contains(name) { return true }
+            if scope.ids[name] != nil || !scope.isOpen { break }
+        }
+        return false
+    }
+
     /// Adds a value under a name of the file.
     @discardableResult
     mutating func declare(_ name: String, constant: Constant? = nil) -> ValueID {
@@ -168,7 +177,7 @@ struct GraphBuilder {
         guard node.operatorName.isStandard, !node.type.isEmpty else { return nil }
         var inputs: [NodeForm.Operand?] = []
         for name in node.inputs {
-            guard !name.isEmpty, !scope.absent.contains(name) else {
+            guard !name.isEmpty, !isAbsent(name) else {
                 inputs.append(nil)
                 continue
             }

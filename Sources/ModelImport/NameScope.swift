@@ -20,6 +20,8 @@ struct NameScope {
     init(_ nodes: [NodeRecord], outputs: [String], opset: Int) {
         var used = Set(outputs)
         for node in nodes { used.formUnion(node.reads) }
+        // An input that a node goes without has no name, nor has an output that nobody wants.
+        used.remove("")
         self.used = used
         self.opset = opset
     }

@@ -117,6 +117,16 @@ public final class Detector: Sendable {
         let outputs = try session.run([inputName: tensor])
         let boxes = outputs["boxes"]?.floats ?? []
         let scores = outputs["scores"]?.floats ?? []
+        // Data may have decided how many there are.
+        guard scores.count.isMultiple(of: labels.count),
+            boxes.count == scores.count / labels.count * 4
+        else {
+            throw SluiceError(
+                .badData,
+                "the detector gave \(scores.count) scores of \(labels.count) labels and "
+                    + "\(boxes.count) edges of boxes; each box has four edges and a score for each label"
+            )
+        }
         // Whatever a network gives, boxes are inside the picture and scores are numbers.
         func inside(_ edge: Float, _ side: Int) -> Float { max(0, min(Float(side), edge)) }
         var candidates: [Detection] = []

@@ -40,7 +40,9 @@ extension Image {
             canvas.fill(left, top, left + 2, bottom, colour)
             canvas.fill(right - 2, top, right, bottom, colour)
             let percent = Int((min(1, detection.score) * 100).rounded())
-            canvas.write("\(detection.label) \(percent)%", x: left, y: max(0, top - 12), colour)
+            // Names come from the model's file; longer ones than this leave any picture.
+            let label = "\(detection.label.prefix(80)) \(percent)%"
+            canvas.write(label, x: left, y: max(0, top - 12), colour)
         }
         return canvas
     }

@@ -7,24 +7,29 @@ import TensorMemory
 /// a picture whose size no file of this length can hold is refused before memory is taken for it,
 /// and a JPEG file that was cut off is an error instead of a picture that ends in gray.
 func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
-    let bytes: [UInt8]
-    do throws(FileError) {
-        let file = try WeightFile(path: path)
-        bytes = try readBytes(0..<file.byteCount, of: file)
-    } catch {
-        throw SluiceError(.missingFile, "cannot read image '\(path)': \(error.message)")
-    }
     func refusal(_ reason: String) -> SluiceError {
         SluiceError(
             .badData,
             "'\(path)' is not a picture Sluice can read (\(reason)); give a PNG or JPEG file"
         )
     }
-    let isJPEG = bytes.starts(with: [0xff, 0xd8])
-    guard isJPEG || bytes.starts(with: [0x89, 0x50, 0x4e, 0x47]) else {
-        throw refusal("unknown image type")
+    func reading<Value>(_ body: () throws(FileError) -> Value) throws(SluiceError) -> Value {
+        do throws(FileError) {
+            return try body()
+        } catch {
+            throw SluiceError(.missingFile, "cannot read image '\(path)': \(error.message)")
+        }
     }
-    guard let length = Int32(exactly: bytes.count) else { throw refusal("larger than 2 GiB") }
+    let file = try reading { () throws(FileError) in try WeightFile(path: path) }
+    let start = try reading { () throws(FileError) in
+        try readBytes(0..<min(4, file.byteCount), of: file)
+    }
+    let isJPEG = start.starts(with: [0xff, 0xd8])
+    guard isJPEG || start == [0x89, 0x50, 0x4e, 0x47] else { throw refusal("unknown image type") }
+    guard let length = Int32(exactly: file.byteCount) else { throw refusal("larger than 2 GiB") }
+    let bytes = try reading { () throws(FileError) in
+        try readBytes(0..<file.byteCount, of: file)
+    }
     guard !isJPEG || endsJPEG(bytes) else { throw refusal("its end is missing") }
 
     func failure() -> SluiceError {

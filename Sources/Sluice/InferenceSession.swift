@@ -113,35 +113,38 @@ private func withBytes(
     of tensors: [Tensor],
     _ body: ([UnsafeRawBufferPointer]) -> Void
 ) {
-    func nest(_ index: Int, _ found: [UnsafeRawBufferPointer]) {
+    var found: [UnsafeRawBufferPointer] = []
+    func nest(_ index: Int) {
         guard index < tensors.count else {
             body(found)
             return
         }
-        tensors[index].bytes.withUnsafeBytes { nest(index + 1, found + [$0]) }
+        tensors[index].bytes.withUnsafeBytes {
+            found.append($0)
+            nest(index + 1)
+        }
     }
-    nest(0, [])
+    nest(0)
 }
 
 private func withMutableBytes(
     of tensors: inout [Tensor],
     _ body: ([UnsafeMutableRawBufferPointer]) -> Void
 ) {
-    func nest(_ rest: inout ArraySlice<Tensor>, _ found: [UnsafeMutableRawBufferPointer]) {
-        guard let first = rest.indices.first else {
+    var found: [UnsafeMutableRawBufferPointer] = []
+    func nest(_ index: Int) {
+        guard index < tensors.count else {
             body(found)
             return
         }
         // Take the bytes out so that they are uniquely held while they are written.
         var bytes: [UInt8] = []
-        swap(&bytes, &rest[first].bytes)
-        var remaining = rest.dropFirst()
-        bytes.withUnsafeMutableBytes { nest(&remaining, found + [$0]) }
-        rest[first].bytes = bytes
-        rest = rest.prefix(1) + remaining
+        swap(&bytes, &tensors[index].bytes)
+        bytes.withUnsafeMutableBytes {
+            found.append($0)
+            nest(index + 1)
+        }
+        swap(&bytes, &tensors[index].bytes)
     }
-    var slice = tensors[...]
-    tensors = []
-    nest(&slice, [])
-    tensors = Array(slice)
+    nest(0)
 }

@@ -96,6 +96,7 @@ private func readNPY(
             + "\(header.shape) of \(header.dtype) needs \(byteCount)"
         return malformed(reason, at: start)
     }
+    if let error = NPYError(holding: UInt64(byteCount), path: path) { return .failure(error) }
     var data = try bytes(start..<(start + byteCount))
     if header.isFortranOrder {
         data = rowMajor(data, shape: header.shape, width: header.dtype.byteCount)

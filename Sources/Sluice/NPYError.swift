@@ -1,3 +1,5 @@
+import Execution
+
 /// Why a NumPy file could not be read or written.
 package struct NPYError: Error, Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
@@ -28,5 +30,19 @@ package struct NPYError: Error, Hashable, Sendable {
 extension NPYError: CustomStringConvertible {
     package var description: String {
         byte.map { "\(path): \(reason) (at byte \($0))" } ?? "\(path): \(reason)"
+    }
+}
+
+extension NPYError {
+    /// Why `byteCount` bytes of a file cannot all be in memory; nil when they can.
+    init?(holding byteCount: UInt64, path: String) {
+        guard let available = AvailableMemory.now(), byteCount > UInt64(available.byteCount) else {
+            return nil
+        }
+        self.init(
+            .inputOutput,
+            path: path,
+            "has \(byteCount) bytes; \(available.source) has only \(available.byteCount) left"
+        )
     }
 }

@@ -54,9 +54,13 @@ extension Tensor {
 private final class ZipArchive {
     private let path: String
     private var archive: OpaquePointer?
+    /// Of one that is read.
+    private var fileByteCount: UInt64 = 0
 
     convenience init(reading path: String) throws(NPYError) {
         try self.init(path, ZIP_RDONLY)
+        var status = stat()
+        if stat(path, &status) == 0 { fileByteCount = UInt64(status.st_size) }
     }
 
     convenience init(writing path: String) throws(NPYError) {
@@ -94,10 +98,12 @@ private final class ZipArchive {
             throw failure(.malformed, "its list of members is broken")
         }
         let name = String(cString: text)
-        // What deflate can save has a limit, so a small file cannot claim all memory.
-        guard status.size / 1100 <= status.comp_size + 1 else {
+        // What deflate can save has a limit, and what it made is in the file: a small one cannot have
+        // all memory for itself.
+        guard status.comp_size <= fileByteCount, status.size / 1100 <= status.comp_size + 1 else {
             throw failure(.malformed, "'\(name)' claims to be \(status.size) bytes, too many")
         }
+        if let error = NPYError(holding: status.size, path: "\(path):\(name)") { throw error }
         guard let file = zip_fopen_index(archive, index, 0) else {
             throw failure(.malformed, "'\(name)' cannot be unpacked")
         }

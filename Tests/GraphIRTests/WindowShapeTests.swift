@@ -59,6 +59,47 @@ import Testing
         #expect(try size(2, kernel: 3, stride: 2, pad: 0) == 1)
     }
 
+    @Test("an image with its padding, and a stride on it, are no larger than a tensor")
+    func windowsAreBounded() throws {
+        let most = 1 << 31 - 1
+        var convolution = Convolution(dilations: [most, 1], padding: .sameUpper)
+        #expect(throws: ShapeError.self) {
+            try resolveWindow(
+                convolution: convolution,
+                input: [1, 3, 8, 8],
+                weights: [8, 3, 5, 5]
+            )
+        }
+        let pool = Pool(
+            kind: .maximum,
+            kernel: [5, 5],
+            dilations: [most, 1],
+            padding: .sameLower
+        )
+        #expect(throws: ShapeError.self) { try resolveWindow(pool: pool, input: [1, 8, 8, 8]) }
+        convolution = Convolution(strides: [most, most])
+        let far = try resolveWindow(
+            convolution: convolution,
+            input: [1, 16, 8, 9],
+            weights: [16, 16, 2, 3]
+        )
+        #expect(far.outputSizes == [1, 1])
+        #expect(far.strides == [8, 9])
+        // A transposed one ends with the result before it is cut.
+        convolution = Convolution(
+            isTransposed: true,
+            strides: [most, 2],
+            padding: .explicit([1, 0, 0, 0])
+        )
+        let single = try resolveWindow(
+            convolution: convolution,
+            input: [1, 4, 1, 3],
+            weights: [4, 2, 5, 2]
+        )
+        #expect(single.outputSizes == [4, 6])
+        #expect(single.strides == [5, 2])
+    }
+
     @Test func transposedSizesFollowTheStandard() throws {
         func sizes(_ convolution: Convolution) throws -> WindowGeometry {
             try resolveWindow(convolution: convolution, input: [1, 1, 3], weights: [1, 1, 3])

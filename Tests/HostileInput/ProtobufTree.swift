@@ -36,7 +36,8 @@ package struct ProtobufTree {
     }
 
     private static let extremes: [UInt64] = [
-        0, 1 << 31, 1 << 40, 1 << 62, UInt64(Int64.max), UInt64(bitPattern: .min),
+        0, 40_000, 1 << 31 - 1, 1 << 31, 1 << 40, 1 << 62, UInt64(Int64.max),
+        UInt64(bitPattern: .min),
         UInt64(bitPattern: -1),
     ]
 

@@ -120,6 +120,27 @@ import Testing
         #expect(imported.nodes[1].inputs.count == 2)
     }
 
+    @Test("an input that a call leaves out is absent in the bodies of the function too")
+    func absentInBodies() throws {
+        let yes = GraphParts(
+            nodes: [node("Clip", ["a", "", "most"], ["r"])],
+            outputs: [value("r")]
+        )
+        let no = GraphParts(nodes: [node("Neg", ["a"], ["r"])], outputs: [value("r")])
+        let choice = node(
+            "If",
+            ["c"],
+            ["b"],
+            ["then_branch": .graph(yes.proto), "else_branch": .graph(no.proto)]
+        )
+        let positive = node("IsNaN", ["a"], ["c"])
+        let own = function("F", ["a", "most"], ["b"], [positive, choice])
+        let call = node("F", ["x"], ["y"], domain: "own")
+        let imported = try importModel(model([call], functions: [own])).graph
+        let clip = try #require(imported.bodies[0].nodes.first)
+        #expect(clip.inputs.dropFirst().allSatisfy { $0 == nil })
+    }
+
     @Test("bodies that do not fit, or are nested without end, are errors")
     func brokenBodies() throws {
         let empty = GraphParts(outputs: [value("x")]).proto

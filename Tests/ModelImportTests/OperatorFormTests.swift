@@ -109,6 +109,32 @@ struct OperatorFormTests {
         #expect(try importError(modelOf(ragged, opset: 9)).kind == .invalid)
     }
 
+    @Test("an output without a name is wanted by nobody, whatever inputs others go without")
+    func unnamedOutputs() throws {
+        let clip = node("Clip", ["x", "", "m"], ["c"])
+        let pool = node("MaxPool", ["c"], ["p", ""], ["kernel_shape": .ints([2])])
+        let drop = node("Dropout", ["p"], ["y", ""])
+        let graph = GraphParts(
+            nodes: [clip, pool, drop],
+            inputs: [value("x"), value("m")],
+            outputs: [value("y")]
+        )
+        let imported = try importModel(ModelImportTests.model(graph)).graph
+        let plain = try importModel(
+            ModelImportTests.model(
+                GraphParts(
+                    nodes: [
+                        clip, node("MaxPool", ["c"], ["p"], ["kernel_shape": .ints([2])]),
+                        node("Dropout", ["p"], ["y"]),
+                    ],
+                    inputs: [value("x"), value("m")],
+                    outputs: [value("y")]
+                )
+            )
+        ).graph
+        #expect(imported.nodes.map(\.op) == plain.nodes.map(\.op))
+    }
+
     @Test("pads become an input, and the value where it counts")
     func pad() throws {
         let old = try importNode(

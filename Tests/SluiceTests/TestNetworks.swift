@@ -635,11 +635,33 @@ func views() throws -> TestNetwork {
     return try net.finish("views")
 }
 
+/// Paddings that go over their input once and more, and cuts, and slices in both directions.
+func edges() throws -> TestNetwork {
+    var net = NetworkBuilder(seed: 10)
+    for rows in [1, 2, 5] {
+        let x = net.input("x\(rows)", [rows, 3])
+        for mode in [PadMode.wrap, .reflect, .edge] {
+            for (begin, end) in [(0, 3), (7, 9), (rows > 1 ? -1 : 1, 4)] {
+                let name = "\(mode)\(rows).\(begin)"
+                let pads = net.integers(name + ".pads", [Int64(begin), 0, Int64(end), 2])
+                net.graph.outputs.append(net.node(name, .pad(mode), [x, pads]))
+            }
+        }
+        for step in [-2, -1, 3, 1 << 62] as [Int64] {
+            let name = "slice\(rows).\(step)"
+            let bounds = [step < 0 ? Int64.max : 0, step < 0 ? Int64.min : .max, 0, step]
+            let inputs = bounds.enumerated().map { net.integers("\(name).\($0)", [$1]) }
+            net.graph.outputs.append(net.node(name, .slice, [x] + inputs))
+        }
+    }
+    return try net.finish("edges")
+}
+
 func testNetworks() throws -> [TestNetwork] {
     [
         try classifier(), try detector(), try attention(), try pyramid(), try tokens(),
         try perceptrons(), try lines(), try volumes(), try slices(), try sharedHead(),
-        try branches(), try views(),
+        try branches(), try views(), try edges(),
     ]
 }
 

@@ -39,12 +39,13 @@ void sl_processors_leave(uint64_t processors);
 // Names the calling thread (at most 15 characters) for debuggers.
 void sl_thread_set_name(const char *_Nonnull name);
 
-// Keeps SIGINT and SIGTERM from the calling thread until unblocked; what arrives meanwhile is
-// delivered then. Worker threads block them for good, so that the main thread decides.
+// Keeps SIGINT, SIGTERM and SIGHUP from the calling thread until unblocked; what arrives meanwhile
+// is delivered then. Worker threads block them for good, so that the main thread decides.
 void sl_signals_block(void);
 void sl_signals_unblock(void);
 // Ends the process with `code` and one line of text when it crashes: a trap or a bad access is an
-// error of the program, and scripts should see it as one. A write beyond the size limit for files
+// error of the program, and scripts should see it as one. So is a stack that has run out, in the
+// calling thread. A write beyond the size limit for files
 // fails instead of ending the process.
 void sl_crash_exit_install(int code);
 

@@ -78,6 +78,7 @@ package func resolveWindow(
     )
     if convolution.isTransposed {
         try placeTransposed(&window, convolution)
+        try bound(&window, channels: input[1])
         return window
     }
     for axis in 0..<window.rank {
@@ -88,6 +89,7 @@ package func resolveWindow(
         guard room >= 0 else { throw windowTooLarge(window, axis: axis) }
         window.outputSizes[axis] = room / window.strides[axis] + 1
     }
+    try bound(&window, channels: input[1])
     return window
 }
 
@@ -131,7 +133,30 @@ package func resolveWindow(pool: Pool, input: [Int]) throws(ShapeError) -> Windo
         if (size - 1) * stride >= window.inputSizes[axis] + window.padBegin[axis] { size -= 1 }
         window.outputSizes[axis] = size
     }
+    try bound(&window, channels: input[1])
     return window
+}
+
+/// Keeps products of the sizes, strides and paddings of an image small enough to count with.
+///
+/// One image with its padding (of a transposed convolution, the result before it is cut) has at most
+/// as many elements as a tensor. A longer stride has nowhere to go, so it may as well end there.
+private func bound(_ window: inout WindowGeometry, channels: Int) throws(ShapeError) {
+    let whole = (0..<window.rank).map { axis in
+        max(
+            max(window.inputSizes[axis], window.outputSizes[axis])
+                + max(window.padBegin[axis], 0) + max(window.padEnd[axis], 0),
+            window.extent(along: axis)
+        )
+    }
+    do throws(ShapeError) {
+        try checkShape([channels] + whole)
+    } catch {
+        throw ShapeError("with its padding, \(error.message)")
+    }
+    for axis in 0..<window.rank where window.strides[axis] > whole[axis] {
+        window.strides[axis] = whole[axis]
+    }
 }
 
 extension Padding {
