@@ -120,7 +120,7 @@ bool sl_winograd_can_filter_at_once(const sl_isa *isa, const sl_winograd_args *a
 }
 
 size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args, size_t floats) {
-    enum { LEAST = 4 };
+    enum { LEAST = SL_WINOGRAD_FEWEST };
     sl_winograd_args few = *args, more = *args;
     few.tiles_per_block = LEAST;
     more.tiles_per_block = LEAST + 1;

@@ -47,7 +47,6 @@ package struct Job: ~Copyable {
         let takenStride: Int
         /// Nanoseconds at which each phase ended, and at index 0 the start; nil without profile.
         let times: UnsafeMutablePointer<UInt64>
-        let actionCount: Int
         let phaseCount: Int
         /// What can stop the run; whoever starts it keeps the object alive.
         var control = Unmanaged.passUnretained(RunControl.unstoppable)
@@ -141,7 +140,6 @@ package struct Job: ~Copyable {
             taken: taken,
             takenStride: stride,
             times: times,
-            actionCount: flat.count,
             phaseCount: actions.count
         )
     }

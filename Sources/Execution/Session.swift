@@ -15,7 +15,6 @@ package enum SessionError: Error, Sendable {
 /// Runs of one session do not overlap: callers take turns.
 package final class Session: @unchecked Sendable {
     package let program: Program
-    private let catalog: NativeCatalog
     private let device: Arena<DeviceSpace>
     private let host: Arena<HostSpace>
     private let store = ArgumentStore()
@@ -42,7 +41,6 @@ package final class Session: @unchecked Sendable {
         files: [WeightFile]
     ) throws(SessionError) {
         self.program = program
-        self.catalog = catalog
         do throws(ArenaError) {
             device = try Arena<DeviceSpace>(capacity: program.devicePeak)
             host = try Arena<HostSpace>(capacity: program.hostByteCount)

@@ -349,7 +349,7 @@ private func withKernel(
         else { return op }
         let hasKernel =
             x.dtype.isFloatingPoint && rank >= 2
-            && axes.dropLast(2).allSatisfy(\.isIdentity)
+            && zip(axes, x.shape).dropLast(2).allSatisfy { $0.isIdentity(of: $1) }
         return hasKernel ? op : .composite(.resizeAllAxes(resize))
     default: return op
     }

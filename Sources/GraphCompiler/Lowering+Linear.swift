@@ -479,7 +479,7 @@ extension Lowering {
                 literals: node.inputs.map { constant($0)?.smallLiteral }
             )
         }
-        let resized = shape.indices.filter { !axes[$0].isIdentity }
+        let resized = shape.indices.filter { !axes[$0].isIdentity(of: shape[$0]) }
         let rank = shape.count
         guard rank >= 2, resized.allSatisfy({ $0 >= rank - 2 }) else {
             throw LoweringProblem(reason: "only the last two axes can be resized")
@@ -508,13 +508,5 @@ extension Lowering {
             )
         )
         define(target, as: view(output, name: graph[target].name, shape: shapeOut))
-    }
-}
-
-extension ResizeAxis {
-    /// Whether every result element is its source element.
-    var isIdentity: Bool {
-        taps == 1 && weights.allSatisfy { $0 == 1 }
-            && indices.enumerated().allSatisfy { $0.offset == Int($0.element) }
     }
 }

@@ -106,10 +106,8 @@ struct Lowering {
         return operand(id)
     }
 
-    mutating func addResult(of id: ValueID, shape: [Int]? = nil) -> ValueID {
-        var type = computedType(id)
-        if let shape { type.shape = shape }
-        return result.addValue(FusedValue(name: graph[id].name, type: type))
+    mutating func addResult(of id: ValueID) -> ValueID {
+        result.addValue(FusedValue(name: graph[id].name, type: computedType(id)))
     }
 
     mutating func addTemporary(_ name: String, _ type: TensorType) -> ValueID {
@@ -148,18 +146,11 @@ struct Lowering {
         _ name: String,
         _ kernel: Kernel,
         inputs: [ValueID],
-        type: TensorType,
-        activation: Activation = .none
+        type: TensorType
     ) -> ValueID {
         let output = addTemporary(name, type)
         result.nodes.append(
-            FusedNode(
-                name: name,
-                kernel: kernel,
-                inputs: inputs,
-                output: output,
-                activation: activation
-            )
+            FusedNode(name: name, kernel: kernel, inputs: inputs, output: output)
         )
         return output
     }
@@ -237,13 +228,4 @@ extension StridedBox {
             outputStrides: [1]
         )
     }
-}
-
-/// Elements between neighbours along each axis of a dense row-major tensor.
-func rowMajorStrides(_ shape: [Int]) -> [Int] {
-    var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
-        strides[axis] = strides[axis + 1] * shape[axis + 1]
-    }
-    return strides
 }

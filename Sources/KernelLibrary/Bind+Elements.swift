@@ -63,7 +63,7 @@ extension KernelBinder {
         let target = physicalShape(output)
         let value = graph[id]
         guard graph[output].layout == .blocked, value.layout != .blocked else {
-            return broadcastStrides(physicalShape(id), to: target)
+            return broadcastStrides(of: physicalShape(id), to: target)
         }
         // Row-major operands of blocked results are scalars or one value per channel.
         if value.type.elementCount == 1 { return [0, 0, 0, 0, 0] }
@@ -80,7 +80,7 @@ extension KernelBinder {
             dimensions: output,
             strides: [
                 operandStrides(node.inputs[0], output: node.output),
-                operandStrides(node.inputs[1], output: node.output), denseStrides(output),
+                operandStrides(node.inputs[1], output: node.output), rowMajorStrides(output),
             ]
         )
         var args = sl_binary_args()
@@ -112,8 +112,8 @@ extension KernelBinder {
         let output = shape(node.output)
         let nest = LoopNest(
             dimensions: output,
-            strides: node.inputs.map { broadcastStrides(shape($0), to: output) }
-                + [denseStrides(output)]
+            strides: node.inputs.map { broadcastStrides(of: shape($0), to: output) }
+                + [rowMajorStrides(output)]
         )
         var args = sl_select_args()
         args.rank = UInt32(nest.rank)

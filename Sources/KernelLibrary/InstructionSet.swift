@@ -128,24 +128,29 @@ package struct NativeCatalog: KernelCatalog {
     }
 
     package func workspace(of node: FusedNode, in graph: FusedGraph) -> WorkspaceNeed {
-        if case .convolution(let kernel) = node.kernel, kernel.projection != nil {
+        switch node.kernel {
+        case .convolution(let kernel): workspace(of: kernel)
+        case .suppress(let kernel): WorkspaceNeed(kernel.boxes * 4)
+        default: .none
+        }
+    }
+
+    private func workspace(of kernel: ConvolutionKernel) -> WorkspaceNeed {
+        if kernel.projection != nil {
             return kernel.depthwise == nil
                 ? feedForwardWorkspace(kernel) : bottleneckWorkspace(kernel)
         }
-        if case .convolution(let kernel) = node.kernel, kernel.algorithm == .planar {
-            return planarWorkspace(kernel)
+        if kernel.depthwise != nil, kernel.algorithm == .tile {
+            var args = expansionArguments(kernel)
+            return WorkspaceNeed(sl_expansion_scratch_floats(set.table, &args) * 4)
         }
-        if case .convolution(let kernel) = node.kernel, gemm == .native {
-            if kernel.depthwise != nil {
-                var args = expansionArguments(kernel)
-                let byteCount = sl_expansion_scratch_floats(set.table, &args) * 4
-                return WorkspaceNeed(least: byteCount, best: byteCount)
-            }
-            if kernel.algorithm == .winograd { return winogradWorkspace(kernel) }
-            if kernel.algorithm == .tile { return gatherWorkspace(kernel) }
+        return switch kernel.algorithm {
+        case .planar: planarWorkspace(kernel)
+        case .tile where gemm == .openblas: openBLASWorkspace(kernel)
+        case .tile: gatherWorkspace(kernel)
+        case .winograd: winogradWorkspace(kernel)
+        case .depthwise, .grouped: .none
         }
-        let byteCount = fixedWorkspaceByteCount(of: node)
-        return WorkspaceNeed(least: byteCount, best: byteCount)
     }
 
     /// The tile kernel does without scratch, but is faster on a padded copy of what it reads next.
@@ -190,30 +195,24 @@ package struct NativeCatalog: KernelCatalog {
         return WorkspaceNeed(least: hasBands ? byteCount(UInt32(SL_PLANAR_BAND)) : best, best: best)
     }
 
-    private func fixedWorkspaceByteCount(of node: FusedNode) -> Int {
-        switch node.kernel {
-        case .convolution(let kernel)
-        where gemm == .openblas && kernel.algorithm == .tile:
-            return kernel.parts.reduce(0) { most, part in
-                withTaps(part.taps) { dy, dx in
-                    var args = tileArguments(
-                        kernel,
-                        part: part,
-                        isa: set.table,
-                        workers: 1,
-                        unitChannels: part.outputChannels,
-                        gemm: gemm
-                    )
-                    args.tap_dy = dy
-                    args.tap_dx = dx
-                    return max(most, sl_conv_openblas_scratch_floats(set.table, &args) * 4)
-                }
+    /// Rows of a cell's input and its results.
+    private func openBLASWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
+        let floats = kernel.parts.reduce(0) { most, part in
+            withTaps(part.taps) { dy, dx in
+                var args = tileArguments(
+                    kernel,
+                    part: part,
+                    isa: set.table,
+                    workers: 1,
+                    unitChannels: part.outputChannels,
+                    gemm: gemm
+                )
+                args.tap_dy = dy
+                args.tap_dx = dx
+                return max(most, sl_conv_openblas_scratch_floats(set.table, &args))
             }
-        case .suppress(let kernel):
-            return kernel.boxes * 4
-        default:
-            return 0
         }
+        return WorkspaceNeed(floats * 4)
     }
 
     package var skippedFusions: Set<String> { gemm == .native ? [] : ["depthwise", "projection"] }

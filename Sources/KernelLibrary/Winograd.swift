@@ -18,7 +18,7 @@ extension NativeCatalog {
         let taps = kernel.kernelHeight * kernel.kernelWidth
         var args = winogradArguments(kernel, part: kernel.parts[0])
         let tiles = sl_winograd_tile_count(&args)
-        guard tiles >= 4 else { return false }
+        guard tiles >= fewestTiles else { return false }
         let inputs = Double(kernel.channels)
         let outputs = Double(kernel.parts[0].outputChannels)
         let pixels = Double(kernel.images * kernel.outputHeight * kernel.outputWidth)
@@ -60,19 +60,18 @@ extension NativeCatalog {
                 return sl_winograd_scratch_floats(set.table, &args) * 4
             }
             args.pairs_at_once = 1
-            args.tiles_per_block = 4
+            args.tiles_per_block = UInt32(fewestTiles)
             args.filters_at_once = sl_winograd_can_filter_at_once(set.table, &args)
-            need.least = max(need.least, bytes(4))
-            if args.filters_at_once, sl_winograd_tile_count(&args) <= 4 {
+            need.least = max(need.least, bytes(fewestTiles))
+            if args.filters_at_once, sl_winograd_tile_count(&args) <= fewestTiles {
                 args.conv.chunks_weights = true
-                need.best = max(need.best, bytes(4))
+                need.best = max(need.best, bytes(fewestTiles))
                 continue
             }
             args.filters_at_once = false
             args.pairs_at_once = UInt32(SL_WINOGRAD_PAIRS)
             // A multiple of the pixels of a register tile wastes none.
-            let perTile = bytes(5) - bytes(4)
-            let room = 4 + max(0, limit - bytes(4)) / max(perTile, 1)
+            let room = sl_winograd_tiles_within(set.table, &args, limit / 4)
             let best = max(room / set.tilePixels, 2) * set.tilePixels
             args.tiles_per_block = UInt32(best)
             args.conv.chunks_weights = true
@@ -169,7 +168,7 @@ extension KernelBinder {
             blocks = (blocks + workers - 1) / workers * workers
         } else {
             // Chunks are read once, by whoever has their panel.
-            let most = context.hasChunkedWeights ? blocks : min(workers, tiles / 4)
+            let most = context.hasChunkedWeights ? blocks : min(workers, tiles / fewestTiles)
             (blocks, groups) = winogradShares(
                 blocks...max(blocks, most),
                 tiles: tiles,
@@ -177,7 +176,7 @@ extension KernelBinder {
                 of: args
             )
         }
-        args.tiles_per_block = UInt32(max(4, min(most, (tiles + blocks - 1) / blocks)))
+        args.tiles_per_block = UInt32(max(fewestTiles, min(most, (tiles + blocks - 1) / blocks)))
         args.conv.panels_per_task = UInt32((panels + groups - 1) / groups)
         args.filters_at_once = sl_winograd_can_filter_at_once(isa, &args)
         args.filters_ahead =
@@ -238,7 +237,7 @@ extension KernelBinder {
     /// time, if so many more tiles fit that fewer of them are transformed; where it is shorter still, at
     /// once, which fewer than eight tiles cannot beat.
     private func tilesPerBlock(_ args: inout sl_winograd_args, floats: Int, of tiles: Int) -> Int {
-        args.tiles_per_block = 4
+        args.tiles_per_block = UInt32(fewestTiles)
         let fits = sl_winograd_scratch_floats(isa, &args) <= floats
         let whole = fits ? min(sl_winograd_tiles_within(isa, &args, floats), tiles) : 0
         args.pairs_at_once = 1
@@ -246,12 +245,15 @@ extension KernelBinder {
         let isThirds = 2 * thirds >= 3 * whole
         let most = isThirds ? thirds : whole
         // Chunks are read once, by a block of all tiles.
-        let isShort = args.conv.chunks_weights ? tiles <= 4 : most < 8
+        let isShort = args.conv.chunks_weights ? tiles <= fewestTiles : most < 2 * fewestTiles
         let isAtOnce = isShort && sl_winograd_can_filter_at_once(isa, &args)
         args.pairs_at_once = isThirds && !isAtOnce ? 1 : UInt32(SL_WINOGRAD_PAIRS)
-        return isAtOnce ? min(4, most) : most
+        return isAtOnce ? min(fewestTiles, most) : most
     }
 }
+
+/// Tiles of a block below which the algorithm is not worth it.
+private let fewestTiles = Int(SL_WINOGRAD_FEWEST)
 
 /// Bytes of the second cache of a processor; a common size where the system does not say.
 private let secondCacheBytes: Int = {

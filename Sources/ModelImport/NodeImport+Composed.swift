@@ -110,7 +110,6 @@ extension NodeForm {
             return .fourier(
                 // An attribute until operator set 20, then an input with another default.
                 axis: opset < 20 ? try axis(default: 1) : nil,
-                isInverse: false,
                 isOneSided: try flag("onesided")
             )
         case "HannWindow": return try window(.hann)

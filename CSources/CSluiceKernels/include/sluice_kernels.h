@@ -192,9 +192,10 @@ typedef struct {
 // filters are there for all pairs.
 //
 // Tiles are the pieces of the output of all images, cut into blocks of at most tiles_per_block as
-// even as possible; there must be more than one tile and room for three in a block. How they are
-// cut changes no bits. Task number = block * panel_groups + panel_group.
-enum { SL_WINOGRAD_PAIRS = 3 };
+// even as possible; there must be more than one tile and room for three in a block, and less than
+// SL_WINOGRAD_FEWEST are not worth it. How they are cut changes no bits. Task number = block *
+// panel_groups + panel_group.
+enum { SL_WINOGRAD_PAIRS = 3, SL_WINOGRAD_FEWEST = 4 };
 typedef struct {
     sl_conv_args conv;
     uint32_t taps_h, taps_w;

@@ -44,7 +44,7 @@ extension Expansion {
         var unique: [Int] = []
         for label in labels where !unique.contains(label) { unique.append(label) }
         if unique.count == labels.count { return (slot, labels) }
-        let strides = stridesOfRows(shape(slot))
+        let strides = rowMajorStrides(shape(slot))
         var sizes: [Int] = []
         var steps: [Int] = []
         for label in unique {

@@ -1,9 +1,6 @@
 /// Element-wise operators made of simpler ones.
 extension Expansion {
-    mutating func defineElementwise(
-        _ composite: Composite,
-        outputCount: Int
-    ) throws(ShapeError) {
+    mutating func defineElementwise(_ composite: Composite) throws(ShapeError) {
         let x = try input(0, "x")
         switch composite {
         case .celu(let alpha):

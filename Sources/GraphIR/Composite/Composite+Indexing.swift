@@ -55,7 +55,7 @@ extension Expansion {
                 "indices of shape \(describe(own)) do not fit \(describe(sizes))"
             )
         }
-        let strides = stridesOfRows(sizes)
+        let strides = rowMajorStrides(sizes)
         let index = try wrapped(cast(indices, to: .int64), size: sizes[axis])
         var numbers = try binary(.multiply, index, Double(strides[axis]))
         for other in own.indices where other != axis && own[other] > 1 {
@@ -73,7 +73,7 @@ extension Expansion {
         _ sizes: [Int]
     ) throws(ShapeError) -> Slot {
         let tuples = shape(indices).dropLast().reduce(1, *)
-        let strides = stridesOfRows(sizes)
+        let strides = rowMajorStrides(sizes)
         let flat = try reshape(cast(indices, to: .int64), [tuples, sizes.count])
         var rows = try integers(tableIndices(below: tuples).map { _ in 0 })
         for axis in sizes.indices {
@@ -258,7 +258,7 @@ extension Expansion {
         else { throw ShapeError("the columns \(describe(shape(x))) do not fit the image") }
         let channels = shape(x)[1] / taps
         let size = padded.reduce(1, *)
-        let rowStrides = stridesOfRows(padded)
+        let rowStrides = rowMajorStrides(padded)
         // Where each column's element of each tap lands, in one channel.
         let tapOffsets = viewOffsets(
             shape: block,

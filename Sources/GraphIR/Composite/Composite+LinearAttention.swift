@@ -44,8 +44,11 @@ extension Expansion {
         let k = try unpacked(input(1, "key"), heads: heads)
         let v = try unpacked(input(2, "value"), heads: heads)
         let (batch, time, size, width) = (shape(q)[0], shape(q)[2], shape(q)[3], shape(v)[3])
-        guard queryHeads.isMultiple(of: heads), time <= 4096 else {
-            throw ShapeError("\(queryHeads) heads over \(time) steps are not supported")
+        guard queryHeads.isMultiple(of: heads) else {
+            throw ShapeError("\(queryHeads) heads of queries do not share \(heads) of keys")
+        }
+        guard time <= 4096 else {
+            throw ShapeError("a sequence of \(time) steps is too long; at most 4096 are possible")
         }
         var decay: Slot?
         if attention.decays {
@@ -60,9 +63,6 @@ extension Expansion {
         var state = try state(3, [batch, heads, size, width], like: q)
         let scale =
             attention.scale == 0 ? 1 / Double(size).squareRoot() : Double(attention.scale)
-        guard time <= 4096 else {
-            throw ShapeError("a sequence of \(time) steps is too long; at most 4096 are possible")
-        }
         var steps: [Slot] = []
         for t in 0..<time {
             let key = try reshape(pick(k, axis: 2, t), [batch, heads, size, 1])
@@ -114,14 +114,11 @@ extension Expansion {
     /// A discrete Fourier transform as products with the tables of its angles.
     mutating func defineFourier(
         axis given: Int?,
-        isInverse: Bool,
         isOneSided: Bool
     ) throws(ShapeError) {
         var x = try input(0, "x")
         let rank = shape(x).count
-        guard rank >= 2, let parts = shape(x).last, parts == 1 || parts == 2,
-            !(isInverse && isOneSided)
-        else {
+        guard rank >= 2, let parts = shape(x).last, parts == 1 || parts == 2 else {
             throw ShapeError("\(describe(shape(x))) cannot be transformed this way")
         }
         let named = try integer(2, "axis")
@@ -143,13 +140,12 @@ extension Expansion {
         let real = try transpose(pick(x, axis: rank - 1, 0), order)
         let count = isOneSided ? length / 2 + 1 : length
         _ = try tableIndices(below: length * count)
-        let factor = isInverse ? 1 / Double(length) : 1
         func table(_ function: (Double) -> Double, _ e: inout Expansion) -> Slot {
             var values: [Double] = []
             for n in 0..<length {
                 for k in 0..<count {
                     let angle = 2 * Double.pi * Double(n * k % length) / Double(length)
-                    values.append(function(angle) * factor)
+                    values.append(function(angle))
                 }
             }
             return e.constant(
@@ -157,7 +153,7 @@ extension Expansion {
             )
         }
         let cosine = table({ Elementary.cos($0) }, &self)
-        let sine = table({ isInverse ? Elementary.sin($0) : -Elementary.sin($0) }, &self)
+        let sine = table({ -Elementary.sin($0) }, &self)
         var (a, b) = (try matmul(real, cosine), try matmul(real, sine))
         if parts == 2 {
             let imaginary = try transpose(pick(x, axis: rank - 1, 1), order)

@@ -4,39 +4,21 @@ extension Expansion {
         let x = try input(0, "x")
         switch composite {
         case .quantize(let axis, let blockSize, let target):
-            let scale = try parameter(
-                input(1, "scale"),
-                of: x,
-                axis: axis,
-                blockSize: blockSize,
-                as: .float32
-            )
+            let scale = try parameter(input(1, "scale"), of: x, axis: axis, blockSize: blockSize)
             let zero = optional(2)
             let type = zero.map { dtype($0) } ?? target ?? .uint8
             var offset: Slot?
             if let zero {
-                offset = try parameter(zero, of: x, axis: axis, blockSize: blockSize, as: .float32)
+                offset = try parameter(zero, of: x, axis: axis, blockSize: blockSize)
             }
             let value = try cast(x, to: .float32)
             outputs = [try quantized(binary(.divide, value, scale), offset, to: type)]
         case .dequantize(let axis, let blockSize):
             let given = try input(1, "scale")
-            let scale = try parameter(
-                given,
-                of: x,
-                axis: axis,
-                blockSize: blockSize,
-                as: .float32
-            )
+            let scale = try parameter(given, of: x, axis: axis, blockSize: blockSize)
             var value = try cast(x, to: .float32)
             if let zero = optional(2) {
-                let offset = try parameter(
-                    zero,
-                    of: x,
-                    axis: axis,
-                    blockSize: blockSize,
-                    as: .float32
-                )
+                let offset = try parameter(zero, of: x, axis: axis, blockSize: blockSize)
                 value = try binary(.subtract, value, offset)
             }
             outputs = [try cast(binary(.multiply, value, scale), to: dtype(given))]
@@ -56,15 +38,14 @@ extension Expansion {
         }
     }
 
-    /// A scale or zero point, shaped to broadcast over `x`.
+    /// A scale or zero point in float32, shaped to broadcast over `x`.
     private mutating func parameter(
         _ given: Slot,
         of x: Slot,
         axis: Int,
-        blockSize: Int,
-        as target: DType
+        blockSize: Int
     ) throws(ShapeError) -> Slot {
-        let value = try cast(given, to: target)
+        let value = try cast(given, to: .float32)
         if shape(given).reduce(1, *) == 1, blockSize == 0 { return try reshape(value, []) }
         let sizes = shape(x)
         let axis = try resolveAxis(axis, rank: sizes.count)

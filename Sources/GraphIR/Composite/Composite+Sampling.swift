@@ -68,10 +68,7 @@ extension Expansion {
         var y = needsFloat ? try cast(x, to: .float32) : x
         for (axis, table) in axes.enumerated() {
             let count = target[axis]
-            let isSame =
-                table.taps == 1 && count == shape(y)[axis]
-                && table.indices.enumerated().allSatisfy { $0.offset == Int($0.element) }
-            if isSame { continue }
+            if table.isIdentity(of: shape(y)[axis]) { continue }
             var along = target.map { _ in 1 }
             along[axis] = count
             if table.indices.contains(-1) {
@@ -117,7 +114,7 @@ extension Expansion {
             throw ShapeError("theta must be \(describe([size[0], axes, axes + 1]))")
         }
         let points = spatial.reduce(1, *)
-        let strides = stridesOfRows(spatial)
+        let strides = rowMajorStrides(spatial)
         // Rows of x, y(, z), 1: the innermost axis of the image comes first.
         var numbers: [Double] = []
         for point in try tableIndices(below: points) {
@@ -165,7 +162,7 @@ extension Expansion {
         _ sampling: GridSampling
     ) throws(ShapeError) -> Slot {
         let (batch, points) = (shape(positions[0])[0], shape(positions[0])[1])
-        let strides = stridesOfRows(sizes)
+        let strides = rowMajorStrides(sizes)
         let each = sizes.reduce(1, *)
         var rows = try integers(tableIndices(below: batch).map { $0 * each }, shape: [batch, 1])
         var isInside: Slot?

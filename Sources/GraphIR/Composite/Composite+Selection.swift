@@ -90,7 +90,7 @@ extension Expansion {
         in sizes: [Int]
     ) throws(ShapeError) -> [Slot] {
         var result: [Slot] = []
-        for (axis, stride) in stridesOfRows(sizes).enumerated() {
+        for (axis, stride) in rowMajorStrides(sizes).enumerated() {
             var coordinate = places
             if stride > 1 { coordinate = try binary(.divide, coordinate, Double(stride)) }
             if axis > 0 {

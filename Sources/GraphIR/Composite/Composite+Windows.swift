@@ -343,7 +343,7 @@ extension WindowGeometry {
         guard size <= 0x1p26 else {
             throw ShapeError("windows with \(size) elements have no kernel; at most 2^26 work")
         }
-        let inputStrides = stridesOfRows(inputSizes)
+        let inputStrides = rowMajorStrides(inputSizes)
         let taps = (0..<kernel.reduce(1, *)).map { coordinates($0, in: kernel) }
         return (0..<outputSizes.reduce(1, *)).map { pixel in
             let output = coordinates(pixel, in: outputSizes)

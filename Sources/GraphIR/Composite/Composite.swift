@@ -90,7 +90,7 @@ package indirect enum Composite: Hashable, Sendable {
     case rotaryEmbedding(RotaryEmbedding)
     case linearAttention(LinearAttention)
     case causalConvolution(activates: Bool)
-    case fourier(axis: Int?, isInverse: Bool, isOneSided: Bool)
+    case fourier(axis: Int?, isOneSided: Bool)
     case negativeLogLikelihood(LossReduction, ignored: Int?)
     case softmaxCrossEntropy(LossReduction, ignored: Int?)
     case window(SignalWindow, isPeriodic: Bool, dtype: DType)
@@ -119,11 +119,11 @@ package enum SignalWindow: Hashable, Sendable { case hann, hamming, blackman }
 
 extension Expansion {
     /// Writes `composite` out; its inputs are `inputs`, its results go to `outputs`.
-    mutating func define(_ composite: Composite, outputCount: Int) throws(ShapeError) {
+    mutating func define(_ composite: Composite) throws(ShapeError) {
         switch composite {
         case .celu, .selu, .mish, .softsign, .thresholdedRelu, .swish, .shrink, .xor, .swiGLU,
             .castLike, .dropout:
-            try defineElementwise(composite, outputCount: outputCount)
+            try defineElementwise(composite)
         case .instanceNormalization, .groupNormalization, .layerNormalization, .rmsNormalization,
             .meanVarianceNormalization, .lpNormalization, .logSoftmax, .hardmax,
             .batchNormalization, .batchNormalizationTraining, .negativeLogLikelihood,
@@ -152,8 +152,8 @@ extension Expansion {
         case .attention(let attention): try defineAttention(attention)
         case .linearAttention(let attention): try defineLinearAttention(attention)
         case .causalConvolution(let activates): try defineCausalConvolution(activates: activates)
-        case .fourier(let axis, let isInverse, let isOneSided):
-            try defineFourier(axis: axis, isInverse: isInverse, isOneSided: isOneSided)
+        case .fourier(let axis, let isOneSided):
+            try defineFourier(axis: axis, isOneSided: isOneSided)
         case .rotaryEmbedding(let rotary): try defineRotaryEmbedding(rotary)
         }
     }

@@ -127,7 +127,7 @@ package struct Expansion {
             inputs = operands
             outputs = []
             defer { (inputs, outputs) = outer }
-            try define(composite, outputCount: outputCount)
+            try define(composite)
             return outputs
         }
         let known = operands.map { $0.flatMap(literal) }
@@ -193,7 +193,7 @@ package func expand(
     foldLimit: Int = 8192
 ) throws(ShapeError) -> Expansion {
     var expansion = Expansion(inputs: inputs, literals: literals, foldLimit: foldLimit)
-    try expansion.define(composite, outputCount: outputCount)
+    try expansion.define(composite)
     guard expansion.outputs.count >= outputCount else {
         throw ShapeError(
             "the operator has \(outputCount) results; it gives \(expansion.outputs.count)"

@@ -509,6 +509,11 @@ package struct ResizeAxis: Hashable, Sendable {
         self.indices = indices
         self.weights = weights
     }
+
+    /// Whether the results are the `size` elements of the source, one by one.
+    package func isIdentity(of size: Int) -> Bool {
+        taps == 1 && weights.allSatisfy { $0 == 1 } && indices.elementsEqual(0..<Int32(size))
+    }
 }
 
 package struct ResizeKernel: Hashable, Sendable {

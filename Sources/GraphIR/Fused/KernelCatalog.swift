@@ -74,7 +74,10 @@ package struct WorkspaceNeed: Hashable, Sendable {
         self.best = best
     }
 
-    package static let none = WorkspaceNeed(least: 0, best: 0)
+    /// Scratch of one size.
+    package init(_ byteCount: Int) { self.init(least: byteCount, best: byteCount) }
+
+    package static let none = WorkspaceNeed(0)
 }
 
 /// Scratch with which a kernel copies streamed weights itself, each of them once.

@@ -3,7 +3,7 @@ extension Evaluation {
     func transpose(_ permutation: [Int]?) throws(ShapeError) -> DenseTensor {
         let x = input(0)
         let order = try resolvePermutation(permutation, rank: x.shape.count)
-        let strides = stridesOfRows(x.shape)
+        let strides = rowMajorStrides(x.shape)
         let offsets = viewOffsets(shape: type.shape, strides: order.map { strides[$0] })
         return DenseTensor(type: type, storage: x.storage.picking(offsets))
     }
@@ -43,7 +43,7 @@ extension Evaluation {
     ) -> DenseTensor {
         var lists = x.shape.map { Array(0..<$0) }
         lists[axis] = positions
-        let offsets = boxOffsets(positions: lists, strides: stridesOfRows(x.shape))
+        let offsets = boxOffsets(positions: lists, strides: rowMajorStrides(x.shape))
         return DenseTensor(type: type, storage: x.storage.picking(offsets))
     }
 
@@ -76,7 +76,7 @@ extension Evaluation {
         let positions = bounds.map { axis in
             (0..<axis.count).map { axis.start + $0 * axis.step }
         }
-        let offsets = boxOffsets(positions: positions, strides: stridesOfRows(x.shape))
+        let offsets = boxOffsets(positions: positions, strides: rowMajorStrides(x.shape))
         return DenseTensor(type: type, storage: x.storage.picking(offsets))
     }
 
@@ -95,7 +95,7 @@ extension Evaluation {
                 padSource(mode, position: output - pads.begin[axis], in: first..<max(first, end))
             }
         }
-        let offsets = boxOffsets(positions: positions, strides: stridesOfRows(x.shape))
+        let offsets = boxOffsets(positions: positions, strides: rowMajorStrides(x.shape))
         var fill = DenseTensor(TensorType(x.type.dtype, [1]), repeating: 0).storage
         if let value = optionalInput(2), value.elementCount == 1 { fill = value.storage }
         return DenseTensor(type: type, storage: x.storage.picking(offsets, elsewhere: fill))
@@ -136,7 +136,7 @@ extension Evaluation {
         let positions = zip(type.shape, x.shape).map { total, size in
             (0..<total).map { $0 % size }
         }
-        let offsets = boxOffsets(positions: positions, strides: stridesOfRows(x.shape))
+        let offsets = boxOffsets(positions: positions, strides: rowMajorStrides(x.shape))
         return DenseTensor(type: type, storage: x.storage.picking(offsets))
     }
 

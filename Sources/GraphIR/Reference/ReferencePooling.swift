@@ -95,7 +95,7 @@ extension WindowGeometry {
                     : position(axis: axis, coordinate: coordinate, tap: tap)
             }
         }
-        return boxOffsets(positions: positions, strides: stridesOfRows(inputSizes))
+        return boxOffsets(positions: positions, strides: rowMajorStrides(inputSizes))
     }
 
     /// The elements of the input plane that one output element sees, the border left out.
@@ -110,7 +110,7 @@ extension WindowGeometry {
             let end = room <= 0 ? 0 : min(kernel[axis], (room - 1) / dilation + 1)
             return (first..<max(first, end)).map { start + $0 * dilation }
         }
-        return boxOffsets(positions: positions, strides: stridesOfRows(inputSizes))
+        return boxOffsets(positions: positions, strides: rowMajorStrides(inputSizes))
     }
 
     /// Taps of an output element that lie in the input or its declared padding.
@@ -125,7 +125,7 @@ extension WindowGeometry {
     }
 
     private func coordinates(ofOutput output: Int) -> [Int] {
-        zip(outputSizes, stridesOfRows(outputSizes)).map { size, stride in
+        zip(outputSizes, rowMajorStrides(outputSizes)).map { size, stride in
             output / stride % size
         }
     }

@@ -9,7 +9,7 @@ extension Evaluation {
         )
         // The result element each input element belongs to: reduced axes do not move it.
         let kept = zip(x.shape, isReduced).map { $1 ? 1 : $0 }
-        let strides = zip(stridesOfRows(kept), isReduced).map { $1 ? 0 : $0 }
+        let strides = zip(rowMajorStrides(kept), isReduced).map { $1 ? 0 : $0 }
         let targets = viewOffsets(shape: x.shape, strides: strides)
         let count = zip(x.shape, isReduced).reduce(1) { $1.1 ? $0 * $1.0 : $0 }
         if case .integers(let elements) = x.storage,

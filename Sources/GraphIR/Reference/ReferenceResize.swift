@@ -15,7 +15,7 @@ extension Evaluation {
         guard resize.mode != .nearest else {
             let offsets = boxOffsets(
                 positions: tables.map { $0.indices.map { Int($0) } },
-                strides: stridesOfRows(x.shape)
+                strides: rowMajorStrides(x.shape)
             )
             return DenseTensor(
                 type: type,
@@ -24,7 +24,7 @@ extension Evaluation {
         }
         var values = x.numbers
         var shape = x.shape
-        for (axis, table) in tables.enumerated() where !table.isIdentity {
+        for (axis, table) in tables.enumerated() where !table.isIdentity(of: shape[axis]) {
             values = resized(
                 values,
                 shape: shape,
@@ -63,12 +63,5 @@ extension Evaluation {
             }
         }
         return result
-    }
-}
-
-extension ResizeAxis {
-    /// Whether every result element is its source element.
-    fileprivate var isIdentity: Bool {
-        taps == 1 && indices.enumerated().allSatisfy { $0.offset == Int($0.element) }
     }
 }

@@ -37,8 +37,8 @@ func describe(_ shape: [Int]) -> String {
     "[\(shape.map(String.init).joined(separator: "x"))]"
 }
 
-/// Elements between neighbours along each axis of a dense tensor.
-func stridesOfRows(_ shape: [Int]) -> [Int] {
+/// Elements between neighbours along each axis of a dense row-major tensor.
+package func rowMajorStrides(_ shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
     var product = 1
     for axis in shape.indices.reversed() {
@@ -107,9 +107,9 @@ func checkBroadcast(of shape: [Int], to target: [Int], name: String) throws(Shap
 
 /// Element strides with which an operand of `shape` is read at the positions of `target`:
 /// zero along repeated axes.
-func broadcastStrides(of shape: [Int], to target: [Int]) -> [Int] {
+package func broadcastStrides(of shape: [Int], to target: [Int]) -> [Int] {
     var strides = [Int](repeating: 0, count: target.count)
-    let own = stridesOfRows(shape)
+    let own = rowMajorStrides(shape)
     for (axis, size) in shape.enumerated() where size != 1 {
         strides[target.count - shape.count + axis] = own[axis]
     }
