@@ -29,10 +29,9 @@ SL_FOR_ACTIVATIONS(SL_DEFINE_ACTIVATION_ROWS)
 
 // Applies the activation to `rows` rows of `cols` floats; input and output rows are input_stride
 // and output_stride floats apart. The output may be the input.
-static __attribute__((unused)) void SL_FN(sl_activate_rows)(size_t rows, size_t cols,
-                                                            const float *input, size_t input_stride,
-                                                            float *output, size_t output_stride,
-                                                            sl_activation activation) {
+static void SL_FN(sl_activate_rows)(size_t rows, size_t cols, const float *input,
+                                    size_t input_stride, float *output, size_t output_stride,
+                                    sl_activation activation) {
 #define SL_ACTIVATION_CASE(kind, function)                                                      \
     case kind:                                                                                  \
         SL_FN(rows_of_##function)                                                               \
@@ -43,8 +42,7 @@ static __attribute__((unused)) void SL_FN(sl_activate_rows)(size_t rows, size_t 
 }
 
 // Applies the activation to `count` contiguous floats.
-static __attribute__((unused)) void SL_FN(sl_activate_array)(size_t count, const float *input,
-                                                             float *output,
-                                                             sl_activation activation) {
+static void SL_FN(sl_activate_array)(size_t count, const float *input, float *output,
+                                     sl_activation activation) {
     SL_FN(sl_activate_rows)(1, count, input, count, output, count, activation);
 }

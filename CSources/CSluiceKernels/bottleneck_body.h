@@ -3,48 +3,37 @@
 // wide tensors between them leaves the second cache.
 #pragma once
 
-// The image and the rows of a task.
-SL_INLINE sl_row_task SL_FN(bottleneck_rows)(const sl_bottleneck_args *args, size_t task) {
-    return sl_row_task_at(task, 1, args->depthwise.out_h, args->rows_per_task);
+// Rows [rows.first, rows.end) of the wide result into `band`, where its row 0 would be.
+// The calls of their own keep frames off the stack of what is called beside them.
+static __attribute__((noinline)) void SL_FN(widen_rows)(const sl_bottleneck_args *args,
+                                                        const sl_bottleneck_sizes *sizes,
+                                                        size_t image, sl_span rows, float *band) {
+    sl_conv_args conv = *args->pointwise;
+    conv.input += image * conv.in_image_stride + rows.first * conv.in_row_stride;
+    conv.output = band + rows.first * sizes->wide_row;
+    conv.out_block_stride = sizes->wide_block;
+    conv.out_row_stride = sizes->wide_row;
+    conv.out_pixel_stride = VEC_LANES;
+    SL_FN(conv_alone)(&conv, rows.end - rows.first, conv.out_w, (sl_next_read){0});
 }
 
-// Rows [rows.first, rows.end) of the wide result into `band`, where its row 0 would be, or of the
-// output from the depthwise rows at `band`.
-// The calls of their own keep frames off the stack of what is called beside them.
-static __attribute__((noinline)) void SL_FN(pointwise_rows)(const sl_bottleneck_args *args,
-                                                            const sl_bottleneck_sizes *sizes,
-                                                            bool widens, size_t task, sl_span rows,
-                                                            float *band) {
-    const sl_row_task own = SL_FN(bottleneck_rows)(args, task);
-    const size_t image = own.image;
-    sl_conv_args conv = widens ? *args->pointwise : args->project;
-    if (widens) {
-        conv.input += image * conv.in_image_stride + rows.first * conv.in_row_stride;
-        conv.output = band + rows.first * sizes->wide_row;
-        conv.out_block_stride = sizes->wide_block;
-        conv.out_row_stride = sizes->wide_row;
-        conv.out_pixel_stride = VEC_LANES;
-    } else {
-        const size_t offset = image * conv.out_image_stride + rows.first * conv.out_row_stride;
-        conv.input = band;
-        conv.input_is_close = true;
-        conv.in_pixel_stride = VEC_LANES;
-        conv.in_row_stride = sizes->deep_row;
-        conv.in_block_stride = sizes->deep_block;
-        conv.output += offset;
-        if (conv.residual != NULL) conv.residual += offset;
-    }
-    const size_t count = rows.end - rows.first;
-    conv.images = 1;
-    conv.in_h = conv.out_h = (uint32_t)count;
-    conv.tiles_per_task = (uint32_t)(count * conv.out_w);
-    conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
-    sl_next_read next = {0};
-    if (!widens && rows.end == own.rows.end) {
-        next = sl_next_of_task(&conv.next, task, sl_bottleneck_task_count(args));
-    }
-    conv.next = (sl_next_reads){.from = next.from, .floats = next.floats};
-    SL_FN(sl_conv)(&conv, 0, NULL);
+// Rows of the output from those of the depthwise convolution; asks for `next`, NULL for nothing.
+static __attribute__((noinline)) void SL_FN(narrow_rows)(const sl_bottleneck_args *args,
+                                                         const sl_bottleneck_sizes *sizes,
+                                                         size_t image, sl_span rows,
+                                                         const float *deep,
+                                                         const sl_next_read *next) {
+    sl_conv_args conv = args->project;
+    const size_t offset = image * conv.out_image_stride + rows.first * conv.out_row_stride;
+    conv.input = deep;
+    conv.input_is_close = true;
+    conv.in_pixel_stride = VEC_LANES;
+    conv.in_row_stride = sizes->deep_row;
+    conv.in_block_stride = sizes->deep_block;
+    conv.output += offset;
+    if (conv.residual != NULL) conv.residual += offset;
+    const sl_next_read none = {0};
+    SL_FN(conv_alone)(&conv, rows.end - rows.first, conv.out_w, next == NULL ? none : *next);
 }
 
 // The same of a wide result that the first layer makes.
@@ -84,8 +73,10 @@ static __attribute__((noinline)) void SL_FN(depthwise_rows)(const sl_bottleneck_
 static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scratch) {
     const sl_bottleneck_args *const args = raw_args;
     const sl_depthwise_args *const depthwise = &args->depthwise;
-    assert(task < sl_bottleneck_task_count(args));
-    const sl_row_task own = SL_FN(bottleneck_rows)(args, task);
+    const size_t tasks = sl_bottleneck_task_count(args);
+    assert(task < tasks);
+    const sl_row_task own = sl_row_task_at(task, 1, depthwise->out_h, args->rows_per_task);
+    const sl_next_read next = sl_next_of_task(&args->project.next, task, tasks);
 
     const sl_bottleneck_sizes sizes = sl_bottleneck_scratch(args, VEC_LANES);
     const sl_row_window window = sl_depthwise_window(depthwise);
@@ -97,22 +88,18 @@ static void SL_FN(sl_bottleneck)(const void *raw_args, size_t task, float *scrat
     for (size_t first = own.rows.first; first < own.rows.end; first += sizes.band) {
         const sl_span rows = {first, sl_min_size(first + sizes.band, own.rows.end)};
         const sl_span needed = sl_window_span(window, rows.first, rows.end);
-        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
-        for (size_t o = 0; o < depthwise->blocks && kept > 0; o++) {
-            float *const block = wide + o * sizes.wide_block;
-            memmove(block, block + (needed.first - held.first) * sizes.wide_row,
-                    kept * sizes.wide_row * sizeof(float));
-        }
+        const sl_span missing =
+            sl_slide_band(wide, depthwise->blocks, sizes.wide_block, sizes.wide_row, held, needed);
         held = needed;
         // Where row 0 of the wide result would be.
         float *const origin = wide - needed.first * sizes.wide_row;
-        const sl_span missing = {needed.first + kept, needed.end};
         if (missing.first < missing.end && args->planar != NULL) {
             SL_FN(planar_rows)(args, &sizes, own.image, missing, origin, padded);
         } else if (missing.first < missing.end) {
-            SL_FN(pointwise_rows)(args, &sizes, true, task, missing, origin);
+            SL_FN(widen_rows)(args, &sizes, own.image, missing, origin);
         }
         SL_FN(depthwise_rows)(args, &sizes, rows, origin, deep);
-        SL_FN(pointwise_rows)(args, &sizes, false, task, rows, deep);
+        SL_FN(narrow_rows)
+        (args, &sizes, own.image, rows, deep, rows.end == own.rows.end ? &next : NULL);
     }
 }

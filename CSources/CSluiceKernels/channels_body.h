@@ -48,7 +48,7 @@ static void SL_FN(join_many)(size_t count, const channel_part *parts, size_t pix
 static void SL_FN(sl_channels)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_channels_args *const args = erased;
-    const size_t blocks = sl_group_count(args->channels, VEC_LANES);
+    const size_t blocks = sl_ceil_div(args->channels, VEC_LANES);
     const sl_row_task at = sl_row_task_at(task, blocks, args->pixels, args->pixels_per_task);
     const sl_span channels = sl_group_span(args->channels, VEC_LANES, at.plane);
     const size_t first = at.image * args->image_stride + at.rows.first * VEC_LANES;

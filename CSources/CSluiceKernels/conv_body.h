@@ -220,7 +220,7 @@ static const float *SL_FN(panel_weights)(const sl_conv_args *args, size_t panel,
     const size_t vectors = sl_panel_vectors(args->out_channels, VEC_LANES, panel);
     const size_t taps = sl_packed_taps(args);
     const size_t rows_before = first_channel == 0 ? 0 : 1 + first_channel * taps;
-    const size_t panel_floats = 2 * VEC_LANES * (1 + taps * args->channels);
+    const size_t panel_floats = sl_panel_floats(VEC_LANES, 1 + taps * args->channels);
     return args->weights + panel * panel_floats + rows_before * vectors * VEC_LANES;
 }
 
@@ -294,17 +294,14 @@ static void SL_FN(activate_run)(const conv_plan *plan, const sl_conv_args *args,
 // beside it. `row` is where column 0 is.
 SL_INLINE void SL_FN(gather_row)(const sl_conv_args *args, sl_gather_axis columns, size_t width,
                                  const float *row, float *to) {
-    const int64_t step = columns.step, first = columns.min_tap, past = args->in_w;
-    const int64_t before = first < 0 ? (step - 1 - first) / step : 0;
-    const int64_t inside = past > first ? (past - first + step - 1) / step : 0;
-    const size_t start = sl_min_size(width, (size_t)before);
-    const size_t end = sl_min_size(width, inside > before ? (size_t)inside : (size_t)before);
-    memset(to, 0, start * VEC_LANES * sizeof(float));
-    const float *from = row + (first + (int64_t)start * step) * VEC_LANES;
-    for (size_t x = start; x < end; x++, from += step * VEC_LANES) {
+    const int64_t step = columns.step, first = columns.min_tap;
+    const sl_span inside = sl_taps_inside(first, width, step, 0, args->in_w);
+    memset(to, 0, inside.first * VEC_LANES * sizeof(float));
+    const float *from = row + (first + (int64_t)inside.first * step) * VEC_LANES;
+    for (size_t x = inside.first; x < inside.end; x++, from += step * VEC_LANES) {
         vec_store(to + x * VEC_LANES, vec_load(from));
     }
-    memset(to + end * VEC_LANES, 0, (width - end) * VEC_LANES * sizeof(float));
+    memset(to + inside.end * VEC_LANES, 0, (width - inside.end) * VEC_LANES * sizeof(float));
 }
 
 // Gathers the input of the run's tiles and channels: [channel block][row][column][lane].
@@ -419,16 +416,14 @@ typedef struct {
 } conv_task;
 
 static conv_task SL_FN(locate_task)(const sl_conv_args *args, size_t task) {
-    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, SL_TILE_PIXELS);
-    const size_t panels = sl_panel_count(args->out_channels, VEC_LANES);
-    const size_t pixel_groups = sl_ceil_div(tiles, args->tiles_per_task);
-    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
+    const sl_conv_grid grid = sl_conv_grid_of(args, VEC_LANES, SL_TILE_PIXELS);
+    const size_t share = task / grid.pixel_groups;
     return (conv_task){
-        .image = task / pixel_groups / panel_groups,
-        .tiles = sl_group_of(tiles, pixel_groups, task % pixel_groups),
-        .panels = sl_group_of(panels, panel_groups, task / pixel_groups % panel_groups),
-        .pixel_groups = pixel_groups,
-        .count = args->images * pixel_groups * panel_groups,
+        .image = share / grid.panel_groups,
+        .tiles = sl_group_of(grid.tiles, grid.pixel_groups, task % grid.pixel_groups),
+        .panels = sl_group_of(grid.panels, grid.panel_groups, share % grid.panel_groups),
+        .pixel_groups = grid.pixel_groups,
+        .count = args->images * grid.pixel_groups * grid.panel_groups,
     };
 }
 
@@ -504,4 +499,19 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
         } while (channel < args->channels);
     }
     SL_FN(finish_carrier)(&carrier);
+}
+
+// The convolution of `rows` rows of `width` pixels as one call of its own, inside of another
+// operation: it asks for `next`, and does not gather, copy or carry anything.
+SL_INLINE void SL_FN(conv_alone)(sl_conv_args *conv, size_t rows, size_t width, sl_next_read next) {
+    conv->images = 1;
+    conv->in_h = conv->out_h = (uint32_t)rows;
+    conv->in_w = conv->out_w = (uint32_t)width;
+    conv->tiles_per_task = (uint32_t)(rows * width);
+    conv->panels_per_task = (uint32_t)sl_panel_count(conv->out_channels, VEC_LANES);
+    conv->gather_tiles = 0;
+    conv->chunks_weights = false;
+    conv->carried.floats = 0;
+    conv->next = (sl_next_reads){.from = next.from, .floats = next.floats};
+    SL_FN(sl_conv)(conv, 0, NULL);
 }

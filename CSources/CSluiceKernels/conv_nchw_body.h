@@ -248,17 +248,12 @@ static void SL_FN(run_planar_bands)(const planar_panel *panel, sl_span rows, flo
     for (size_t first = rows.first; first < rows.end; first += SL_PLANAR_BAND) {
         const size_t end = sl_min_size(first + SL_PLANAR_BAND, rows.end);
         const sl_span needed = sl_window_span(window, first, end);
-        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
-        for (size_t o = 0; o < panel->vectors && kept > 0; o++) {
-            float *const block = band + o * block_stride;
-            memmove(block, block + (needed.first - held.first) * row_stride,
-                    kept * row_stride * sizeof(float));
-        }
+        const sl_span missing =
+            sl_slide_band(band, panel->vectors, block_stride, row_stride, held, needed);
+        held = needed;
         // Where row 0 of the convolution would be.
         float *const origin = band - needed.first * row_stride;
-        const sl_span missing = {needed.first + kept, needed.end};
         SL_FN(run_planar_rows)(panel, missing, origin, NULL, row_stride, job);
-        held = needed;
         for (size_t o = 0; o < panel->vectors; o++) {
             SL_FN(finish_planar_rows)
             (args, origin + o * block_stride, weights + o * panel->block_weights,

@@ -2,12 +2,10 @@
 // products by sgemm.
 //
 // OpenBLAS rounds differently for different shapes of a call, so a call always covers one cell of
-// a grid that shape and ISA fix: up to CELL_TILES tiles of one image x one panel. A task must be a
-// union of cells: tiles_per_task is a multiple of CELL_TILES, or covers all tiles of an image.
-// panels_per_task is free.
+// a grid that shape and ISA fix: up to SL_OPENBLAS_CELL tiles of one image x one panel. A task must
+// be a union of cells: tiles_per_task is a multiple of SL_OPENBLAS_CELL, or covers all tiles of an
+// image. panels_per_task is free.
 #include "kernel_internal.h"
-
-enum { CELL_TILES = 8 };
 
 static _Atomic(sl_sgemm_fn) installed_sgemm;
 
@@ -20,7 +18,7 @@ static sl_tile_cut cut_of(const sl_isa *isa, const sl_conv_args *args) {
 }
 
 static size_t cell_pixels(sl_tile_cut cut) {
-    return sl_tile_first(cut, sl_min_size(cut.count, CELL_TILES));
+    return sl_tile_first(cut, sl_min_size(cut.count, SL_OPENBLAS_CELL));
 }
 
 static size_t depth_of(const sl_conv_args *args) {
@@ -108,7 +106,8 @@ static void visit_cell(const cell *cell, bool stores) {
 static void compute_cell(const cell *cell, const float *rows) {
     const sl_conv_args *const args = cell->args;
     const size_t depth = depth_of(args);
-    const float *const bias = args->weights + cell->panel * (depth + 1) * cell->isa->panel;
+    const float *const bias =
+        args->weights + cell->panel * sl_panel_floats(cell->isa->lanes, depth + 1);
     for (size_t p = 0; p < cell->pixels; p++) {
         memcpy(cell->c + p * cell->width, bias, cell->width * sizeof(float));
     }
@@ -132,21 +131,20 @@ static void compute_cell(const cell *cell, const float *rows) {
 void sl_conv_openblas(const sl_isa *isa, const sl_conv_args *args, size_t task, float *scratch) {
     assert(atomic_load(&installed_sgemm) != NULL);
     const sl_tile_cut cut = cut_of(isa, args);
-    assert(args->tiles_per_task % CELL_TILES == 0 || args->tiles_per_task >= cut.count);
-    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    const size_t pixel_groups = sl_ceil_div(cut.count, args->tiles_per_task);
-    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
-    assert(task < args->images * pixel_groups * panel_groups);
-    const size_t first_panel = task / pixel_groups % panel_groups * args->panels_per_task;
-    const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
-    const size_t first_tile = task % pixel_groups * args->tiles_per_task;
+    assert(args->tiles_per_task % SL_OPENBLAS_CELL == 0 || args->tiles_per_task >= cut.count);
+    const sl_conv_grid grid = sl_conv_grid_of(args, isa->lanes, isa->tile_pixels);
+    const size_t share = task / grid.pixel_groups;
+    const size_t image = share / grid.panel_groups;
+    assert(image < args->images);
+    const size_t first_panel = share % grid.panel_groups * args->panels_per_task;
+    const size_t end_panel = sl_min_size(grid.panels, first_panel + args->panels_per_task);
+    const size_t first_tile = task % grid.pixel_groups * args->tiles_per_task;
     const size_t end_tile = sl_min_size(cut.count, first_tile + args->tiles_per_task);
-    const size_t image = task / pixel_groups / panel_groups;
 
     float *const rows = scratch;
-    for (size_t tile = first_tile; tile < end_tile; tile += CELL_TILES) {
+    for (size_t tile = first_tile; tile < end_tile; tile += SL_OPENBLAS_CELL) {
         const size_t first = sl_tile_first(cut, tile);
-        const size_t end = sl_tile_first(cut, sl_min_size(cut.count, tile + CELL_TILES));
+        const size_t end = sl_tile_first(cut, sl_min_size(cut.count, tile + SL_OPENBLAS_CELL));
         for (size_t p = first; p < end; p++) {
             gather_row(isa, args, image, p, rows + (p - first) * depth_of(args));
         }

@@ -2,23 +2,19 @@
 #include "kernel_internal.h"
 
 size_t sl_conv_task_count(const sl_isa *isa, const sl_conv_args *args) {
-    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, isa->tile_pixels);
-    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    return args->images * sl_ceil_div(tiles, args->tiles_per_task) *
-           sl_ceil_div(panels, args->panels_per_task);
+    const sl_conv_grid grid = sl_conv_grid_of(args, isa->lanes, isa->tile_pixels);
+    return args->images * grid.pixel_groups * grid.panel_groups;
 }
 
 // Floats of a packed panel.
 static size_t panel_floats(const sl_isa *isa, const sl_conv_args *args) {
-    return 2 * (size_t)isa->lanes * (1 + sl_packed_taps(args) * args->channels);
+    return sl_panel_floats(isa->lanes, 1 + sl_packed_taps(args) * args->channels);
 }
 
 size_t sl_conv_first_weight(const sl_isa *isa, const sl_conv_args *args, size_t task) {
-    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, isa->tile_pixels);
-    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    const size_t groups = sl_ceil_div(panels, args->panels_per_task);
-    const size_t group = task / sl_ceil_div(tiles, args->tiles_per_task) % groups;
-    return sl_group_of(panels, groups, group).first * panel_floats(isa, args);
+    const sl_conv_grid grid = sl_conv_grid_of(args, isa->lanes, isa->tile_pixels);
+    const size_t group = task / grid.pixel_groups % grid.panel_groups;
+    return sl_group_of(grid.panels, grid.panel_groups, group).first * panel_floats(isa, args);
 }
 
 // Products with a vector of weights, for each channel of a pixel, that make a copy of it worth
@@ -136,17 +132,20 @@ size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args)
            sl_ceil_div(panels, args->panels_per_task);
 }
 
+// Padded rows under `rows` output rows, then a step for each tap.
+static size_t padded_floats(const sl_conv_nchw_args *args, size_t rows) {
+    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
+    return args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
+}
+
 size_t sl_conv_nchw_scratch_floats(const sl_isa *isa, const sl_conv_nchw_args *args) {
     const sl_row_window window = sl_planar_window(args);
     const size_t rows = sl_window_rows(window, sl_min_size(args->rows_per_task, window.out_h));
-    const size_t taps = (size_t)args->kernel_h * args->kernel_w;
     // Two vectors of channels of a band.
     const bool has_band = args->pool != NULL || args->depthwise != NULL;
     const size_t band_floats =
         2 * (size_t)isa->lanes * args->out_w * sl_window_rows(window, SL_PLANAR_BAND);
-    // Rows of a band, padded rows, then a step for each tap.
-    return (has_band ? band_floats : 0) +
-           args->channels * (sl_planar_rows(args, rows) * sl_planar_row_floats(args) + taps);
+    return (has_band ? band_floats : 0) + padded_floats(args, rows);
 }
 
 size_t sl_depthwise_task_count(const sl_isa *isa, const sl_depthwise_args *args) {
@@ -165,7 +164,7 @@ size_t sl_expansion_first_weight(const sl_isa *isa, const sl_expansion_args *arg
     const size_t panels = sl_panel_count(args->conv.out_channels, isa->lanes);
     // The taps of the depthwise convolution and its bias follow each panel.
     const size_t taps = (size_t)args->depthwise.kernel_h * args->depthwise.kernel_w;
-    return task % panels * (panel_floats(isa, &args->conv) + 2 * isa->lanes * (1 + taps));
+    return task % panels * sl_panel_floats(isa->lanes, 2 + args->conv.channels + taps);
 }
 
 size_t sl_expansion_scratch_floats(const sl_isa *isa, const sl_expansion_args *args) {
@@ -183,10 +182,7 @@ size_t sl_bottleneck_scratch_floats(const sl_isa *isa, const sl_bottleneck_args 
     const size_t bands = args->depthwise.blocks * (sizes.wide_block + sizes.deep_block);
     const sl_conv_nchw_args *const planar = args->planar;
     if (planar == NULL) return bands;
-    // Padded rows, then a step for each tap.
-    const size_t rows = sl_planar_rows(planar, sizes.wide_block / sizes.wide_row);
-    const size_t taps = (size_t)planar->kernel_h * planar->kernel_w;
-    return bands + planar->channels * (rows * sl_planar_row_floats(planar) + taps);
+    return bands + padded_floats(planar, sizes.wide_block / sizes.wide_row);
 }
 
 size_t sl_feed_forward_task_count(const sl_feed_forward_args *args) {

@@ -13,12 +13,12 @@ typedef struct {
     bool is_fixed;
 } dw_shape;
 
-// A row of the output of one block: the input rows its kernel rows [ky_first, ky_end) read.
+// A row of the output of one block, and what its kernel rows that are inside the image read.
 typedef struct {
-    const float *input;  // column 0 of the input row under kernel row ky_first
+    const float *input;  // column 0 of the input row under the first of them
     size_t kernel_row_stride;
     size_t kernel_rows;
-    const float *weights;  // of kernel row ky_first
+    const float *weights;  // of the first of them
     const float *bias;
     const float *residual;
     float *output;
@@ -70,8 +70,9 @@ SL_INLINE void SL_FN(dw_run)(const int count, const dw_shape shape, const dw_row
 SL_INLINE void SL_FN(dw_edge_pixel)(const dw_shape shape, const dw_row *row, size_t ox, int64_t x,
                                     size_t in_w) {
     vec sum = vec_load(row->bias);
-    // Taps [first, end) are inside.
     const int64_t dilation = (int64_t)shape.dilation;
+    // Taps [first, end) are inside, none of them where first is not before end: that takes less
+    // time than sl_taps_inside, which shows with a pixel at each edge.
     const size_t first = x >= 0 ? 0 : (size_t)((-x + dilation - 1) / dilation);
     const int64_t room = (int64_t)in_w - x;
     size_t end = room <= 0 ? 0 : (size_t)((room + dilation - 1) / dilation);
@@ -260,20 +261,15 @@ SL_INLINE void SL_FN(dw_rows_as)(const bool by_columns, const sl_depthwise_args 
     for (size_t oy = rows.first; oy < rows.end; oy++) {
         const int64_t dilation = args->dilation_h;
         const int64_t y = (int64_t)(oy * args->stride_h) - args->pad_top;
-        // Kernel rows [first, end) are inside the image.
-        const size_t first =
-            y >= 0 ? 0 : sl_min_size(args->kernel_h, (size_t)((-y + dilation - 1) / dilation));
-        const int64_t room = (int64_t)args->in_h - y;
-        size_t end = room <= 0 ? 0 : (size_t)((room + dilation - 1) / dilation);
-        end = sl_min_size(end, args->kernel_h);
-        if (end < first) end = first;
-        const int64_t top = end > first ? y + (int64_t)first * dilation : 0;
+        const sl_span inside = sl_taps_inside(y, args->kernel_h, dilation, 0, args->in_h);
+        const size_t kernel_rows = inside.end - inside.first;
+        const int64_t top = kernel_rows > 0 ? y + (int64_t)inside.first * dilation : 0;
         const size_t offset = oy * args->out_row_stride;
         const dw_row row = {
             .input = input + (size_t)top * args->in_row_stride,
             .kernel_row_stride = args->dilation_h * args->in_row_stride,
-            .kernel_rows = end - first,
-            .weights = packed + (1 + first * args->kernel_w) * VEC_LANES,
+            .kernel_rows = kernel_rows,
+            .weights = packed + (1 + inside.first * args->kernel_w) * VEC_LANES,
             .bias = packed,
             .residual = residual == NULL ? NULL : residual + offset,
             .output = output + offset,

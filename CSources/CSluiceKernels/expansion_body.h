@@ -20,24 +20,22 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
 
     // The convolution of some rows.
     sl_conv_args conv = *whole;
-    conv.images = 1;
     const size_t channels_left = conv.out_channels - panel * 2 * VEC_LANES;
     conv.out_channels = (uint32_t)sl_min_size(channels_left, 2 * VEC_LANES);
     const size_t taps = (size_t)depthwise->kernel_h * depthwise->kernel_w;
     const size_t packed_rows = 2 + (size_t)conv.channels + taps;
-    conv.weights += panel * 2 * VEC_LANES * packed_rows;
+    conv.weights += panel * sl_panel_floats(VEC_LANES, packed_rows);
     const size_t groups = sl_ceil_div(depthwise->out_h, depthwise->rows_per_task);
     const sl_worker_share own =
         sl_worker_share_of(task, whole->images * groups * panels, whole->next.workers);
     sl_next_read next = sl_next_of_worker(&whole->next, own.worker);
     if (task + 1 < own.tasks.end) {
         const size_t after = (task + 1) % panels;
-        next.from = whole->weights + after * 2 * VEC_LANES * packed_rows;
+        next.from = whole->weights + after * sl_panel_floats(VEC_LANES, packed_rows);
         next.floats =
             sl_panel_vectors(whole->out_channels, VEC_LANES, after) * VEC_LANES * packed_rows;
     }
     const float *const packed = conv.weights + vectors * VEC_LANES * (1 + (size_t)conv.channels);
-    conv.panels_per_task = 1;
     // Panels follow one another on the same rows.
     const sl_span computed = sl_window_span(window, first_row, end_row);
     const size_t in_floats = (computed.end - computed.first) * conv.in_w * conv.channels;
@@ -54,22 +52,14 @@ static void SL_FN(sl_expansion)(const void *raw_args, size_t task, float *scratc
     for (size_t first = first_row; first < end_row; first += band) {
         const size_t end = sl_min_size(first + band, end_row);
         const sl_span needed = sl_window_span(window, first, end);
-        const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
-        for (size_t o = 0; o < vectors && kept > 0; o++) {
-            float *const block = scratch + o * block_stride;
-            memmove(block, block + (needed.first - held.first) * row_stride,
-                    kept * row_stride * sizeof(float));
-        }
+        const sl_span missing =
+            sl_slide_band(scratch, vectors, block_stride, row_stride, held, needed);
         held = needed;
-        const size_t missing = needed.end - needed.first - kept;
-        if (missing > 0) {
-            conv.in_h = conv.out_h = (uint32_t)missing;
-            conv.tiles_per_task = (uint32_t)(missing * conv.out_w);
-            conv.input = input + (needed.first + kept) * conv.in_row_stride;
-            conv.output = scratch + kept * row_stride;
-            const size_t asked = end == end_row ? next.floats : 0;
-            conv.next = (sl_next_reads){.from = next.from, .floats = asked};
-            SL_FN(sl_conv)(&conv, 0, NULL);
+        if (missing.first < missing.end) {
+            conv.input = input + missing.first * conv.in_row_stride;
+            conv.output = scratch + (missing.first - needed.first) * row_stride;
+            const sl_next_read asked = {next.from, end == end_row ? next.floats : 0};
+            SL_FN(conv_alone)(&conv, missing.end - missing.first, conv.out_w, asked);
         }
         // Where row 0 of the result in between would be.
         const float *const origin = scratch - needed.first * row_stride;

@@ -8,35 +8,26 @@
 static __attribute__((noinline)) void SL_FN(widen_pixels)(const sl_conv_args *whole, sl_span pixels,
                                                           float *wide, size_t block_stride) {
     sl_conv_args conv = *whole;
-    conv.in_w = conv.out_w = (uint32_t)(pixels.end - pixels.first);
     conv.input += pixels.first * conv.in_pixel_stride;
     conv.output = wide;
     conv.out_pixel_stride = VEC_LANES;
     conv.out_block_stride = block_stride;
-    conv.out_row_stride = block_stride;
     conv.mask_tail = false;
-    conv.tiles_per_task = conv.out_w;
-    conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
-    SL_FN(sl_conv)(&conv, 0, NULL);
+    SL_FN(conv_alone)(&conv, 1, pixels.end - pixels.first, (sl_next_read){0});
 }
 
 static __attribute__((noinline)) void SL_FN(narrow_pixels)(const sl_conv_args *whole,
                                                            sl_span pixels, const float *wide,
                                                            size_t block_stride, sl_next_read next) {
     sl_conv_args conv = *whole;
-    conv.in_w = conv.out_w = (uint32_t)(pixels.end - pixels.first);
     conv.input = wide;
     conv.input_is_close = true;
     conv.in_pixel_stride = VEC_LANES;
     conv.in_block_stride = block_stride;
-    conv.in_row_stride = block_stride;
     const size_t offset = pixels.first * conv.out_pixel_stride;
     conv.output += offset;
     if (conv.residual != NULL) conv.residual += offset;
-    conv.tiles_per_task = conv.out_w;
-    conv.panels_per_task = (uint32_t)sl_panel_count(conv.out_channels, VEC_LANES);
-    conv.next = (sl_next_reads){.from = next.from, .floats = next.floats};
-    SL_FN(sl_conv)(&conv, 0, NULL);
+    SL_FN(conv_alone)(&conv, 1, pixels.end - pixels.first, next);
 }
 
 static void SL_FN(sl_feed_forward)(const void *raw_args, size_t task, float *scratch) {

@@ -10,45 +10,27 @@ static double thread_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-typedef struct {
-    sl_fma_loop_fn loop;
-    size_t round_flops;
-} fma_benchmark;
-
-static fma_benchmark find_benchmark(const sl_isa *isa) {
-#if defined(__x86_64__)
-    if (isa == &sl_isa_avx512) {
-        return (fma_benchmark){sl_fma_loop_avx512, sl_fma_round_flops_avx512()};
-    }
-    if (isa == &sl_isa_avx2) return (fma_benchmark){sl_fma_loop_avx2, sl_fma_round_flops_avx2()};
-#endif
-    if (isa == &sl_isa_emulated512) {
-        return (fma_benchmark){sl_fma_loop_emulated512, sl_fma_round_flops_emulated512()};
-    }
-    return (fma_benchmark){sl_fma_loop_generic, sl_fma_round_flops_generic()};
-}
-
 // A slice takes some fifty microseconds.
 enum { SLICE_ROUNDS = 32768 };
 
 void sl_fma_slice(const void *raw_isa, size_t task, float *scratch) {
     (void)task;
     (void)scratch;
-    volatile float sink = find_benchmark(raw_isa).loop(SLICE_ROUNDS);
+    const sl_isa *const isa = raw_isa;
+    volatile float sink = isa->fma_loop(SLICE_ROUNDS);
     (void)sink;
 }
 
 double sl_fma_peak(const sl_isa *isa, double milliseconds) {
-    const fma_benchmark benchmark = find_benchmark(isa);
-    const double flops = (double)SLICE_ROUNDS * (double)benchmark.round_flops;
-    volatile float sink = benchmark.loop(SLICE_ROUNDS);
+    const double flops = (double)SLICE_ROUNDS * (double)isa->fma_round_flops;
+    volatile float sink = isa->fma_loop(SLICE_ROUNDS);
     const double begin = thread_seconds();
     double best = 0;
     double now = begin;
     // The fastest slice counts: the others were disturbed.
     do {
         const double slice_begin = now;
-        sink = benchmark.loop(SLICE_ROUNDS);
+        sink = isa->fma_loop(SLICE_ROUNDS);
         now = thread_seconds();
         if (now > slice_begin && flops / (now - slice_begin) > best) {
             best = flops / (now - slice_begin);

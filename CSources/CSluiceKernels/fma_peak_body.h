@@ -1,11 +1,7 @@
 // A loop of independent fused multiply-adds: what this ISA can do at most.
 #pragma once
 
-size_t SL_FN(sl_fma_round_flops)(void) {
-    return 2 * SL_FMA_CHAINS * VEC_LANES;
-}
-
-float SL_FN(sl_fma_loop)(size_t rounds) {
+static float SL_FN(fma_loop)(size_t rounds) {
     // The factors pass through volatile memory: the compiler must not know them.
     volatile float opaque = 0.5f;
     const vec factor = vec_splat(opaque);

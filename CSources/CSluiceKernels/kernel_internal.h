@@ -44,6 +44,15 @@ SL_INLINE sl_span sl_group_of(size_t total, size_t groups, size_t group) {
     return (sl_span){total * group / groups, total * (group + 1) / groups};
 }
 
+// Taps [first, end) of `count`, `step` apart from place `start` on, that are in [low, high).
+SL_INLINE sl_span sl_taps_inside(int64_t start, size_t count, int64_t step, int64_t low,
+                                 int64_t high) {
+    const int64_t first = start < low ? (low - start + step - 1) / step : 0;
+    const int64_t past = start < high ? (high - start + step - 1) / step : 0;
+    const size_t end = sl_min_size(count, (size_t)past);
+    return (sl_span){sl_min_size(end, (size_t)first), end};
+}
+
 // A run of output rows of one plane of one image.
 typedef struct {
     size_t image, plane;
@@ -205,6 +214,28 @@ SL_INLINE size_t sl_panel_count(size_t channels, size_t lanes) {
     return sl_ceil_div(channels, 2 * lanes);
 }
 
+// Floats of a packed panel of `rows` rows.
+SL_INLINE size_t sl_panel_floats(size_t lanes, size_t rows) {
+    return rows * 2 * lanes;
+}
+
+// How a convolution falls into tasks: groups of tiles and of panels of each image.
+typedef struct {
+    size_t tiles, panels;
+    size_t pixel_groups, panel_groups;
+} sl_conv_grid;
+
+SL_INLINE sl_conv_grid sl_conv_grid_of(const sl_conv_args *args, size_t lanes, size_t tile_pixels) {
+    const size_t tiles = sl_ceil_div((size_t)args->out_h * args->out_w, tile_pixels);
+    const size_t panels = sl_panel_count(args->out_channels, lanes);
+    return (sl_conv_grid){
+        .tiles = tiles,
+        .panels = panels,
+        .pixel_groups = sl_ceil_div(tiles, args->tiles_per_task),
+        .panel_groups = sl_ceil_div(panels, args->panels_per_task),
+    };
+}
+
 // Vectors of a panel: two, or one when the channels that remain fit in one vector.
 SL_INLINE size_t sl_panel_vectors(size_t channels, size_t lanes, size_t panel) {
     return channels - panel * 2 * lanes > lanes ? 2 : 1;
@@ -358,6 +389,21 @@ SL_INLINE sl_span sl_window_span(sl_row_window window, size_t first, size_t end)
     return (sl_span){(size_t)from, (size_t)to};
 }
 
+// Moves a band of blocks, whose rows are those of `held`, on to rows `needed`: rows of both stay,
+// and come first. Returns the others, which are missing. A call of its own keeps frames small.
+static __attribute__((noinline, unused)) sl_span sl_slide_band(float *band, size_t blocks,
+                                                               size_t block_stride,
+                                                               size_t row_stride, sl_span held,
+                                                               sl_span needed) {
+    const size_t kept = held.end > needed.first ? held.end - needed.first : 0;
+    for (size_t o = 0; o < blocks && kept > 0; o++) {
+        float *const block = band + o * block_stride;
+        memmove(block, block + (needed.first - held.first) * row_stride,
+                kept * row_stride * sizeof(float));
+    }
+    return (sl_span){needed.first + kept, needed.end};
+}
+
 // Output rows of a band of sl_expansion: as many as keep the rows under them, of one panel, close.
 SL_INLINE size_t sl_expansion_band(const sl_expansion_args *args, size_t lanes) {
     enum { BAND_FLOATS = 16 * 1024 };
@@ -394,21 +440,9 @@ SL_INLINE size_t sl_feed_forward_band(const sl_feed_forward_args *args) {
     return sl_ceil_div(args->widen.out_w, args->bands);
 }
 
-// The tables, and the FMA loop that measures each ISA: it runs `rounds` rounds of
-// sl_fma_round_flops_<isa> floating-point operations and returns a value that depends on all.
-typedef float (*sl_fma_loop_fn)(size_t rounds);
-
 extern const sl_isa sl_isa_generic;
 extern const sl_isa sl_isa_emulated512;
-float sl_fma_loop_generic(size_t rounds);
-float sl_fma_loop_emulated512(size_t rounds);
-size_t sl_fma_round_flops_generic(void);
-size_t sl_fma_round_flops_emulated512(void);
 #if defined(__x86_64__)
 extern const sl_isa sl_isa_avx512;
 extern const sl_isa sl_isa_avx2;
-float sl_fma_loop_avx512(size_t rounds);
-float sl_fma_loop_avx2(size_t rounds);
-size_t sl_fma_round_flops_avx512(void);
-size_t sl_fma_round_flops_avx2(void);
 #endif

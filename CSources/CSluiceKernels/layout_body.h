@@ -82,7 +82,7 @@ static void SL_FN(layout_to_pixels)(size_t channels, size_t width, size_t pixels
 static void SL_FN(sl_layout)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_layout_args *const args = erased;
-    const size_t blocks = sl_group_count(args->channels, VEC_LANES);
+    const size_t blocks = sl_ceil_div(args->channels, VEC_LANES);
     const sl_row_task at = sl_row_task_at(task, blocks, args->pixels, args->pixels_per_task);
     const sl_span channels = sl_group_span(args->channels, VEC_LANES, at.plane);
     const size_t count = channels.end - channels.first;

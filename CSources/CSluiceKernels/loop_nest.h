@@ -29,10 +29,6 @@ SL_INLINE sl_span sl_group_span(size_t total, size_t per_group, size_t group) {
     return (sl_span){first, total - first < per_group ? total : first + per_group};
 }
 
-SL_INLINE size_t sl_group_count(size_t total, size_t per_group) {
-    return total / per_group + (total % per_group != 0);
-}
-
 // Adds the next inner dimension; operands that are not used get stride 0.
 SL_INLINE void sl_nest_push(sl_nest *nest, size_t dim, ptrdiff_t s0, ptrdiff_t s1, ptrdiff_t s2) {
     if (dim == 1) return;
@@ -102,7 +98,7 @@ SL_INLINE size_t sl_box_elements(uint32_t rank, const size_t *dims) {
 // Tasks of `total` elements that are `planes` equal parts, each cut into pieces of per_task: task
 // number = piece * planes + plane, so that neighbours have the same rows of their planes.
 SL_INLINE size_t sl_piece_count(size_t total, size_t planes, size_t per_task) {
-    return planes * sl_group_count(total / planes, per_task);
+    return planes * sl_ceil_div(total / planes, per_task);
 }
 
 SL_INLINE sl_span sl_piece_span(size_t total, size_t planes, size_t per_task, size_t task) {

@@ -15,7 +15,7 @@ static void SL_FN(sl_pack_matrix)(const void *erased, size_t task, float *scratc
     const size_t width = cols <= VEC_LANES ? (size_t)VEC_LANES : (size_t)FULL_WIDTH;
     const size_t rows = args->k;
     const float *const source = args->source + span.first * args->n_stride;
-    float *const panel = args->target + task * (rows + 1) * FULL_WIDTH;
+    float *const panel = args->target + task * sl_panel_floats(VEC_LANES, rows + 1);
     float *const target = panel + width;
 
     for (size_t col = 0; col < width; col++) panel[col] = 0.0f;

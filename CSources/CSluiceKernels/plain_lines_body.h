@@ -8,7 +8,7 @@ static sl_span plain_lines(const sl_lines *lines, size_t task) {
 }
 
 size_t sl_lines_task_count(const sl_lines *lines) {
-    return sl_group_count(lines->outer * lines->inner, lines->lines_per_task);
+    return sl_ceil_div(lines->outer * lines->inner, lines->lines_per_task);
 }
 
 // The first element of a line in a tensor whose axis has `size` elements.

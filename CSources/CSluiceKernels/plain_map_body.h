@@ -88,5 +88,5 @@ void sl_map(const void *erased, size_t task, float *scratch) {
 }
 
 size_t sl_map_task_count(const sl_map_args *args) {
-    return sl_group_count(args->count, args->elements_per_task);
+    return sl_ceil_div(args->count, args->elements_per_task);
 }

@@ -91,5 +91,5 @@ void sl_scatter(const void *erased, size_t task, float *scratch) {
 }
 
 size_t sl_scatter_task_count(const sl_scatter_args *args) {
-    return sl_group_count(args->rows * args->width, args->elements_per_task);
+    return sl_ceil_div(args->rows * args->width, args->elements_per_task);
 }

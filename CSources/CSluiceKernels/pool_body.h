@@ -6,18 +6,6 @@
 #pragma once
 #include "loop_nest.h"
 
-// Taps [first, end) of a window that lie inside [low, high) on one axis, the window's tap 0 being
-// at `start`.
-SL_INLINE sl_span SL_FN(pool_taps)(int64_t start, uint32_t kernel, uint32_t dilation, int64_t low,
-                                   int64_t high) {
-    const int64_t step = dilation;
-    int64_t first = start < low ? (low - start + step - 1) / step : 0;
-    int64_t end = start < high ? (high - start + step - 1) / step : 0;
-    if (end > (int64_t)kernel) end = kernel;
-    if (first > end) first = end;
-    return (sl_span){(size_t)first, (size_t)end};
-}
-
 SL_INLINE vec SL_FN(pool_join)(bool is_average, vec a, vec b) {
     return is_average ? vec_add(a, b) : vec_max(a, b);
 }
@@ -123,9 +111,9 @@ SL_INLINE size_t SL_FN(pool_counted)(const sl_pool_args *args, bool rows, int64_
     const uint32_t size = rows ? args->in_h : args->in_w;
     const int32_t before = rows ? args->pad_top : args->pad_left;
     const int32_t after = rows ? args->pad_bottom : args->pad_right;
-    const sl_span taps = SL_FN(pool_taps)(start, rows ? args->kernel_h : args->kernel_w,
-                                          rows ? args->dilation_h : args->dilation_w,
-                                          -(int64_t)before, (int64_t)size + after);
+    const sl_span taps = sl_taps_inside(start, rows ? args->kernel_h : args->kernel_w,
+                                        rows ? args->dilation_h : args->dilation_w,
+                                        -(int64_t)before, (int64_t)size + after);
     return taps.end - taps.first;
 }
 
@@ -134,7 +122,7 @@ static void SL_FN(pool_row)(const sl_pool_args *args, const float *plane, size_t
                             float *output) {
     const int64_t start_y = (int64_t)oy * args->stride_h - args->pad_top;
     const sl_span tap_rows =
-        SL_FN(pool_taps)(start_y, args->kernel_h, args->dilation_h, 0, args->in_h);
+        sl_taps_inside(start_y, args->kernel_h, args->dilation_h, 0, args->in_h);
     const size_t rows = tap_rows.end - tap_rows.first;
     const size_t rows_counted = SL_FN(pool_counted)(args, true, start_y, rows);
     const int64_t top = start_y + (int64_t)(tap_rows.first * args->dilation_h);
@@ -150,7 +138,7 @@ static void SL_FN(pool_row)(const sl_pool_args *args, const float *plane, size_t
     for (size_t ox = 0; ox < args->out_w; ox += w.count) {
         const int64_t start_x = (int64_t)ox * args->stride_w - args->pad_left;
         const sl_span tap_cols =
-            SL_FN(pool_taps)(start_x, args->kernel_w, args->dilation_w, 0, args->in_w);
+            sl_taps_inside(start_x, args->kernel_w, args->dilation_w, 0, args->in_w);
         w.cols = tap_cols.end - tap_cols.first;
         w.count = 1;
         if (rows > 0 && w.cols == args->kernel_w) {

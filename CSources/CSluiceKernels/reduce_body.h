@@ -259,7 +259,7 @@ SL_INLINE void SL_FN(lrn_pixels)(const sl_lrn_args *args, size_t valid, const fl
 static void SL_FN(sl_lrn)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_lrn_args *const args = erased;
-    const size_t groups = sl_group_count(args->pixels, args->pixels_per_task);
+    const size_t groups = sl_ceil_div(args->pixels, args->pixels_per_task);
     const sl_span pixels = sl_group_span(args->pixels, args->pixels_per_task, task % groups);
     const size_t offset = task / groups * args->channels * args->pixels;
     size_t pixel = pixels.first;

@@ -403,8 +403,8 @@ SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[]
 
 // The activations that are not clamps, on the tile just stored. Each channel vector of a pixel is
 // a row; pixels that stand evenly are done in one call.
-static __attribute__((unused)) void SL_FN(activate_tile)(const tile_job *job, size_t pixels,
-                                                         size_t vectors, sl_activation activation) {
+static void SL_FN(activate_tile)(const tile_job *job, size_t pixels, size_t vectors,
+                                 sl_activation activation) {
     const ptrdiff_t step = pixels > 1 ? job->out_offset[1] - job->out_offset[0] : 0;
     const ptrdiff_t reach = job->out_offset[pixels - 1] - job->out_offset[0];
     const bool is_even = reach == step * (ptrdiff_t)(pixels - 1);

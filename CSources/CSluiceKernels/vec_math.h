@@ -244,15 +244,3 @@ SL_PLAIN_ACTIVATION(act_gelu_tanh, vec_gelu_tanh)
     X(SL_ACTIVATION_CEIL, act_ceil)                 \
     X(SL_ACTIVATION_ROUND, act_round)               \
     X(SL_ACTIVATION_GELU_TANH, act_gelu_tanh)
-
-// The activation `kind` of one vector, for a kind known when compiling. Every call expands the
-// whole switch before it is folded; loops over arrays belong to activation_body.h.
-SL_INLINE vec sl_activate(vec x, sl_activation_kind kind, float p0, float p1) {
-    const vec first = vec_splat(p0), second = vec_splat(p1);
-#define SL_ACTIVATION_CASE(kind, function) \
-    case kind:                             \
-        return function(x, first, second);
-    switch (kind) { SL_FOR_ACTIVATIONS(SL_ACTIVATION_CASE) }
-#undef SL_ACTIVATION_CASE
-    return x;
-}

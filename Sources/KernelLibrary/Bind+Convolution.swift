@@ -451,7 +451,7 @@ func tileArguments(
         workers: workers,
         isGathered: part.taps.count > 1 || kernel.strideHeight * kernel.strideWidth > 1
             || kernel.inputAffine != nil,
-        tileMultiple: gemm == .openblas ? 8 : 1
+        tileMultiple: gemm == .openblas ? Int(SL_OPENBLAS_CELL) : 1
     )
     args.tiles_per_task = UInt32(tiling.tiles)
     args.panels_per_task = UInt32(tiling.panels)

@@ -7,7 +7,9 @@
 // own part of the output. The bits of an output element depend on the shape and the ISA alone,
 // never on how the work was cut into blocks or tasks.
 //
-// Sizes and strides are counted in elements unless a name ends in _bytes.
+// Sizes and strides are counted in elements unless a name ends in _bytes. Tensors, weights and
+// scratch start at multiples of 64 bytes. Operations that have a sl_<op>_scratch_floats function
+// need that much for each task that runs at a time; others take NULL.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +62,7 @@ typedef enum {
     SL_ACTIVATION_GELU_TANH = 21,
 } sl_activation_kind;
 
+// What p0 and p1 mean stands beside the kinds; others have no parameters and do not read them.
 typedef struct {
     sl_activation_kind kind;
     float p0;
@@ -299,8 +302,8 @@ typedef struct sl_depthwise_args {
 // A pointwise convolution and the depthwise one that alone reads its result, which exists in the
 // scratch only: for one panel of channels at a time, a band of rows after the other. `conv` has one
 // tap at (0, 0), stride 1, images of more than one pixel in a row, and neither residual nor affine
-// map; what it says of the output, of tasks and of gathering is not read. `depthwise` has as many
-// channel blocks as `conv` has output channels; what it says of the input is the shape of the
+// map; what it says of the output, of tasks and of gathering is not read. `depthwise` has the
+// channel blocks of the output channels of `conv`; what it says of the input is the shape of the
 // result in between, whose rows follow each other. conv.weights holds, for each panel, its weights
 // as of sl_conv_args and then those of its blocks as of sl_depthwise_args. A task is a run of
 // depthwise.rows_per_task output rows of one panel of one image; task number = (image * row_groups
@@ -670,7 +673,9 @@ typedef struct {
     float *target;
 } sl_pack_matrix_args;
 
-// Local response normalisation over channels on a row-major [images, channels, pixels] tensor.
+// Local response normalisation over channels on a row-major [images, channels, pixels] tensor:
+// x / (bias + alpha / size * s)^beta, where s sums the squares of `size` channels around that of x,
+// (size - 1) / 2 (rounded down) before it and the others after it, as far as there are any.
 typedef struct {
     size_t images, channels, pixels;
     uint32_t size;
@@ -744,7 +749,8 @@ typedef struct {
     int64_t *output;
 } sl_places_args;
 
-// Running sums or products of each line.
+// Running sums, or products with `is_product`, of each line: up to and with each element, without
+// it if `is_exclusive`, from the other end if `is_reversed`.
 typedef struct {
     sl_lines lines;
     sl_dtype dtype;
@@ -790,6 +796,7 @@ typedef struct {
     int64_t *output;
 } sl_suppress_args;
 
+// One task of each; only sl_suppress reads its scratch.
 void sl_map(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_line_reduce(const void *_Nonnull args, size_t task, float *_Nullable scratch);
 void sl_places(const void *_Nonnull args, size_t task, float *_Nullable scratch);
@@ -812,12 +819,16 @@ typedef struct {
     const char *_Nonnull name;  // "avx512", "avx2", "generic", "emulated512"
     uint32_t lanes;             // floats in a vector and in a channel block
     uint32_t panel;             // output channels of a full panel: 2 * lanes
-    uint32_t tile_pixels;       // most pixels of a tile
+    uint32_t tile_pixels;       // most pixels of a tile of the fixed grid
     uint32_t pass_floats;    // of input that go through all panels together: a part of the L2 cache
     uint32_t carried_lines;  // most lines of 64 bytes carried in `lanes` channels of a tap
     uint32_t filtering_pixels;  // most pixels of a tile that transforms filters meanwhile; 0: none
     uint32_t at_once_tiles;     // most tiles with which filters are multiplied at once; 0: none
     bool is_tuned;              // false for the portable builds
+    // Independent fused multiply-adds, `rounds` times fma_round_flops floating-point operations;
+    // returns a value that depends on all.
+    float (*_Nonnull fma_loop)(size_t rounds);
+    size_t fma_round_flops;
     sl_task_fn _Nonnull conv;
     sl_task_fn _Nonnull winograd;
     sl_task_fn _Nonnull conv_nchw;
@@ -929,7 +940,10 @@ size_t sl_packed_floats(const sl_isa *_Nonnull isa, uint32_t out_channels, uint3
 
 // The product of a matrix by OpenBLAS, installed by whoever loaded the library (`--gemm
 // openblas`): row-major C[m, n] = A[m, k] * B[k, n] + C. sl_conv_openblas does what
-// sl_isa.conv does: it gathers each cell row (one tile group x all input) and calls it.
+// sl_isa.conv does, for cells of up to SL_OPENBLAS_CELL tiles x one panel: it copies their inputs
+// as rows of A and calls it once. Tasks are whole cells: tiles_per_task is a multiple of that
+// number, or covers an image. tap_index, chunks_weights, carried and next are not supported.
+enum { SL_OPENBLAS_CELL = 8 };
 typedef void (*sl_sgemm_fn)(size_t m, size_t n, size_t k, const float *_Nonnull a, size_t lda,
                             const float *_Nonnull b, size_t ldb, float *_Nonnull c, size_t ldc);
 void sl_openblas_install(sl_sgemm_fn _Nullable sgemm);

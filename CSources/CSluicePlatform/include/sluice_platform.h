@@ -11,8 +11,10 @@ typedef struct sl_signal sl_signal;
 
 // A signal at 0, or NULL when memory is short. Destroyed by sl_signal_destroy.
 sl_signal *_Nullable sl_signal_create(void);
+// Nobody may wait on it any more.
 void sl_signal_destroy(sl_signal *_Nonnull signal);
 
+// The value now; what its last advance made visible is visible to the caller.
 uint32_t sl_signal_value(const sl_signal *_Nonnull signal);
 // Adds one and wakes every thread that sleeps on the signal. Everything the caller wrote before is
 // visible to threads that see the new value.
@@ -27,6 +29,7 @@ bool sl_mutex_lock_before(pthread_mutex_t *_Nonnull mutex, uint64_t deadline);
 
 // Makes the calling thread treat denormal floats as zero; returns the state before, for restore.
 uint64_t sl_denormals_flush(void);
+// Puts the state of the calling thread back that sl_denormals_flush returned.
 void sl_denormals_restore(uint64_t state);
 
 // Processors the calling thread may run on; at least 1.
