@@ -19,7 +19,6 @@ struct JobBuilder {
     private(set) var outputActions: [Int?]
     private(set) var inputRegions: [Region<DeviceSpace>?]
     private(set) var outputRegions: [Region<DeviceSpace>?]
-    private var operandItems: [ValueID: Int] = [:]
     /// The last call that can ask for what is read after it.
     private var asker: KernelCall?
 
@@ -49,9 +48,6 @@ struct JobBuilder {
         outputActions = Array(repeating: nil, count: program.graph.outputs.count)
         inputRegions = Array(repeating: nil, count: program.graph.inputs.count)
         outputRegions = Array(repeating: nil, count: program.graph.outputs.count)
-        for (index, item) in program.items.enumerated() {
-            if case .operand(let id) = item.content { operandItems[id] = index }
-        }
     }
 
     mutating func build() {
@@ -203,13 +199,7 @@ struct JobBuilder {
         return count / program.threads * program.threads
     }
 
-    /// The bytes of a value: in its storage, resident, or in the slot of its block.
     private func valueRegion(_ id: ValueID) -> Region<DeviceSpace> {
-        if let bytes = program.deviceBytes(of: id) { return device.region(bytes) }
-        guard let item = operandItems[id] else { preconditionFailure("a value has bytes") }
-        let offset =
-            program.operandSlot[item].map { program.plan.offsets[$0] }
-            ?? program.residentOffset[item]
-        return device.region(offset..<offset + program.items[item].byteCount)
+        device.region(program.bytes(of: id))
     }
 }

@@ -13,6 +13,8 @@ package struct Program: Sendable {
     package var plan: MemoryPlan
     /// Workspace buffer of steps that need one, by step.
     package var workspace: [Int: Int]
+    /// Item of each constant that kernels read as an operand.
+    package var operandItem: [ValueID: Int]
     /// Slot buffer of operand items that are streamed.
     package var operandSlot: [Int: Int]
     /// Offset in the device arena of the resident units of each item.
@@ -38,6 +40,14 @@ package struct Program: Sendable {
         let offset = plan.offsets[buffer] + storage.offset[id.index]
         let isThere = plan.buffers[buffer].byteCount > 0
         return offset..<offset + (isThere ? graph[id].byteCount(lanes: lanes) : 0)
+    }
+
+    /// Where kernels read or write a value: in its storage, resident, or in the slot of its block.
+    package func bytes(of id: ValueID) -> Range<Int> {
+        if let bytes = deviceBytes(of: id) { return bytes }
+        guard let item = operandItem[id] else { preconditionFailure("a value has bytes") }
+        let offset = operandSlot[item].map { plan.offsets[$0] } ?? residentOffset[item]
+        return offset..<offset + items[item].byteCount
     }
 }
 
@@ -323,6 +333,9 @@ private func assemble(
         momentCount: final.timeline.momentCount,
         plan: plan,
         workspace: final.timeline.workspace,
+        operandItem: items.enumerated().reduce(into: [:]) { found, item in
+            if case .operand(let id) = item.element.content { found[id] = item.offset }
+        },
         operandSlot: final.timeline.operandSlot,
         residentOffset: residentOffset,
         residentByteCount: residentEnd,

@@ -112,15 +112,15 @@ extension Program {
     ) -> (reads: [Range<Int>], writes: [Range<Int>]) {
         switch step.action {
         case .uploadInput(let number):
-            return ([], [valueBytes(graph.inputs[number])])
+            return ([], [bytes(of: graph.inputs[number])])
         case .downloadOutput(let number):
-            return ([valueBytes(graph.outputs[number])], [])
+            return ([bytes(of: graph.outputs[number])], [])
         case .uploadWeights(let item, let units):
             let offset = step.slot.map { plan.offsets[$0] } ?? 0
             return ([], [offset..<offset + items[item].byteCount(of: units)])
         case .compute(let number, let work):
             let node = graph.nodes[number]
-            var writes = [valueBytes(node.output)]
+            var writes = [bytes(of: node.output)]
             if let buffer = workspace[index] {
                 let offset = plan.offsets[buffer]
                 writes.append(offset..<offset + plan.buffers[buffer].byteCount)
@@ -130,7 +130,7 @@ extension Program {
                 writes.append(offset..<offset + plan.buffers[slot].byteCount)
             }
             if case .fill = work { return ([], writes) }
-            var reads = node.inputs.map { valueBytes($0) }
+            var reads = node.inputs.map { bytes(of: $0) }
             if case .units(let units) = work {
                 reads += units.map { units in
                     let offset = step.slot.map { plan.offsets[$0] } ?? residentOffset[units.item]
@@ -139,16 +139,5 @@ extension Program {
             }
             return (reads, writes)
         }
-    }
-
-    /// Where a value is; a step that writes a part of it is taken to write all.
-    private func valueBytes(_ id: ValueID) -> Range<Int> {
-        if let bytes = deviceBytes(of: id) { return bytes }
-        for (index, item) in items.enumerated() {
-            guard case .operand(id) = item.content else { continue }
-            let offset = operandSlot[index].map { plan.offsets[$0] } ?? residentOffset[index]
-            return offset..<offset + item.byteCount
-        }
-        preconditionFailure("a value has bytes")
     }
 }

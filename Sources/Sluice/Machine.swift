@@ -97,18 +97,16 @@ public enum Machine {
 
     /// The CPU's own name.
     public static var processorName: String {
-        guard let file = fopen("/proc/cpuinfo", "re") else { return "unknown" }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 512)
-        while fgets(&line, Int32(line.count), file) != nil {
-            let text = String(
-                decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
-                as: UTF8.self
-            )
-            if text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") {
-                return String(text[text.index(colon, offsetBy: 2)...].filter { $0 != "\n" })
-            }
-        }
-        return "unknown"
+        let lines = (readText("/proc/cpuinfo") ?? "").split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix("model name") }),
+            let colon = line.firstIndex(of: ":")
+        else { return "unknown" }
+        return String(line[line.index(after: colon)...].drop { $0 == " " })
+    }
+
+    /// The largest resident size this program has had, in bytes: VmHWM, which unlike `getrusage`
+    /// leaves out what the process was before it became this program.
+    package static var processPeakBytes: Int {
+        (readField("/proc/self/status", "VmHWM") ?? 0) * 1024
     }
 }

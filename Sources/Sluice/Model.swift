@@ -76,7 +76,7 @@ public struct Model: Sendable {
             guard shape.count == dimensions.count else {
                 throw SluiceError(
                     .badData,
-                    "input '\(name)' has \(dimensions.count) dimensions (\(describe(dimensions))), "
+                    "input '\(name)' has \(dimensions.count) dimensions (\(shapeText(dimensions))), "
                         + "not \(shape.count)"
                 )
             }
@@ -84,7 +84,7 @@ public struct Model: Sendable {
                 if case .fixed(let declared) = dimension, declared != size {
                     throw SluiceError(
                         .badData,
-                        "input '\(name)' is \(describe(dimensions)), which does not admit "
+                        "input '\(name)' is \(shapeText(dimensions)), which does not admit "
                             + shape.map(String.init).joined(separator: "x")
                     )
                 }
@@ -133,21 +133,13 @@ public struct Model: Sendable {
             case .unknown:
                 break
             }
-            let example = (dimensions ?? []).map { dimension -> String in
-                if case .fixed(let size) = dimension { return "\(size)" }
-                return "1"
-            }.joined(separator: "x")
             throw SluiceError(
                 .usage,
-                "input '\(name)' has open dimensions (\(describe(dimensions ?? []))): "
-                    + "give its shape, for example --shape \(name)=\(example)"
+                "input '\(name)' has open dimensions (\(shapeText(dimensions))): "
+                    + "give its shape, for example \(shapeOption(name, dimensions))"
             )
         }
         return shape
-    }
-
-    private func describe(_ dimensions: [Dimension]) -> String {
-        dimensions.map(\.description).joined(separator: "x")
     }
 
     /// The graph with all shapes known and constants folded, and the numbers of the inputs whose

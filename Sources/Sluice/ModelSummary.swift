@@ -4,14 +4,7 @@ import GraphIR
 /// What is in a model file, and what a run of it would take.
 public struct ModelSummary: Sendable {
     /// An input or output.
-    public struct Port: Sendable {
-        /// Its name.
-        public var name: String
-        /// The type of its elements; nil where it is not known before shapes are.
-        public var elementType: ElementType?
-        /// Sizes, names of open dimensions, or "?"; nil when even the rank is open.
-        public var dimensions: [String]?
-    }
+    public typealias Port = Model.Port
 
     /// What depends on the shapes of the inputs.
     public struct Cost: Sendable {
@@ -62,10 +55,8 @@ public struct ModelSummary: Sendable {
                 ($0.key.isEmpty ? "ai.onnx" : $0.key, Int($0.value))
             }
         )
-        inputs = model.inputs.map {
-            Port(name: $0.name, elementType: $0.elementType, dimensions: $0.dimensions)
-        }
-        outputs = model.outputNames.map { Port(name: $0) }
+        inputs = model.inputs
+        outputs = model.outputNames.map { Port(name: $0, elementType: nil, dimensions: nil) }
         operators = graph.nodes.reduce(into: [:]) { $0[$1.op.name, default: 0] += 1 }
         let types = graph.values.compactMap(\.constant).map(\.type)
         parameterCount = types.filter(\.dtype.isFloatingPoint).reduce(0) { $0 + $1.elementCount }
@@ -123,17 +114,22 @@ extension Model {
             }
         }
         guard !open.isEmpty else { return nil }
-        let names = open.map { port in
-            let sizes = port.dimensions?.map(\.description).joined(separator: "x")
-            return "'\(port.name)' (\(sizes ?? "any rank"))"
-        }
-        let options = open.map { port in
-            let sizes = (port.dimensions ?? [.unknown]).map { dimension -> String in
-                if case .fixed(let size) = dimension { "\(size)" } else { "1" }
-            }
-            return "--shape \(port.name)=\(sizes.joined(separator: "x"))"
-        }
+        let names = open.map { "'\($0.name)' (\(shapeText($0.dimensions)))" }
+        let options = open.map { shapeOption($0.name, $0.dimensions) }
         return "open dimensions of \(names.joined(separator: ", ")); give them, for example "
             + options.joined(separator: " ")
     }
+}
+
+/// Dimensions as messages show them.
+func shapeText(_ dimensions: [Dimension]?) -> String {
+    dimensions?.map(\.description).joined(separator: "x") ?? "any rank"
+}
+
+/// The option that gives an input these dimensions, with 1 for open ones.
+func shapeOption(_ name: String, _ dimensions: [Dimension]?) -> String {
+    let sizes = (dimensions ?? [.unknown]).map { dimension -> String in
+        if case .fixed(let size) = dimension { "\(size)" } else { "1" }
+    }
+    return "--shape \(name)=\(sizes.joined(separator: "x"))"
 }

@@ -92,7 +92,7 @@ struct DetectCommand: TalkingCommand {
             report.latency = JSONReport.Latency(latencies)
             report.devicePeakBytes = session.devicePeakBytes
             report.hostPeakBytes = session.hostPeakBytes
-            report.processPeakBytes = processPeakBytes()
+            report.processPeakBytes = Machine.processPeakBytes
             report.loadMilliseconds = (opened - start) * 1e3
             report.pictures = results
             print(report.text)
@@ -103,7 +103,7 @@ struct DetectCommand: TalkingCommand {
         print(
             table([
                 ("measured device peak", bytesText(session.devicePeakBytes)),
-                ("measured process peak", bytesText(processPeakBytes())),
+                ("measured process peak", bytesText(Machine.processPeakBytes)),
                 (
                     "latency",
                     millisecondsText(JSONReport.Latency(latencies).median)

@@ -85,7 +85,7 @@ struct OCRCommand: TalkingCommand {
                 },
                 networks: usage.map(OCRReport.Network.init),
                 devicePeakBytes: usage.map(\.devicePeakBytes).max() ?? 0,
-                processPeakBytes: processPeakBytes(),
+                processPeakBytes: Machine.processPeakBytes,
                 totalMilliseconds: milliseconds
             )
             print(jsonText(report))

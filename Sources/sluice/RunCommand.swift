@@ -195,7 +195,7 @@ struct RunCommand: TalkingCommand {
         report.latency = latency
         report.devicePeakBytes = session.devicePeakBytes
         report.hostPeakBytes = session.hostPeakBytes
-        report.processPeakBytes = processPeakBytes()
+        report.processPeakBytes = Machine.processPeakBytes
         report.loadMilliseconds = load * 1e3
         report.planMilliseconds = planning * 1e3
         report.outputs = files
@@ -206,7 +206,7 @@ struct RunCommand: TalkingCommand {
         print(summaryText(of: session.plan, path: options.model))
         var rows = [
             ("measured device peak", bytesText(session.devicePeakBytes)),
-            ("measured process peak", bytesText(processPeakBytes())),
+            ("measured process peak", bytesText(Machine.processPeakBytes)),
             (
                 "latency",
                 "\(millisecondsText(latency.median)) median, \(millisecondsText(latency.min)) "

@@ -51,23 +51,6 @@ func environment(_ name: String) -> String? {
     return text.isEmpty ? nil : text
 }
 
-/// The largest resident size this program has had, in bytes: VmHWM, which unlike `getrusage` leaves
-/// out what the process was before it became this program.
-func processPeakBytes() -> Int {
-    guard let file = fopen("/proc/self/status", "re") else { return 0 }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    while fgets(&line, Int32(line.count), file) != nil {
-        let text = String(
-            decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
-            as: UTF8.self
-        )
-        guard text.hasPrefix("VmHWM:") else { continue }
-        return (Int(text.filter(\.isNumber)) ?? 0) * 1024
-    }
-    return 0
-}
-
 /// A value as indented JSON with sorted keys.
 func jsonText(_ value: some Encodable) -> String {
     let encoder = JSONEncoder()
