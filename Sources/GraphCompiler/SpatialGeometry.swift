@@ -92,7 +92,8 @@ struct SpatialGeometry {
     }
 
     private func axisPhases(_ axis: Int, count: Int, isTransposed: Bool) -> [AxisPhase] {
-        // A tap's place relative to the output it starts at, or that starts at it if transposed.
+        // What each tap of output 0 reads; in a transposed one, the output to which each tap of input 0
+        // adds.
         let places = (0..<kernel[axis]).map { $0 * dilations[axis] - padBegin[axis] }
         guard isTransposed else {
             let taps = places.enumerated().map { (number: $0.offset, offset: $0.element) }
