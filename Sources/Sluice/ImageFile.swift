@@ -5,7 +5,8 @@ import TensorMemory
 ///
 /// The decoder knows more formats, and believes what a header says. Here only the two get to it,
 /// a picture whose size no file of this length can hold is refused before memory is taken for it,
-/// and a JPEG file that was cut off is an error instead of a picture that ends in gray.
+/// a JPEG file that was cut off is an error instead of a picture that ends in gray, and one whose scans
+/// need tables that are not there does not read what happens to be in memory.
 func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
     func refusal(_ reason: String) -> SluiceError {
         SluiceError(
@@ -30,7 +31,7 @@ func readImage(path: String, channels: Int) throws(SluiceError) -> Image {
     let bytes = try reading { () throws(FileError) in
         try readBytes(0..<file.byteCount, of: file)
     }
-    guard !isJPEG || endsJPEG(bytes) else { throw refusal("its end is missing") }
+    if isJPEG, let problem = jpegProblem(bytes) { throw refusal(problem) }
 
     func failure() -> SluiceError {
         refusal(stbi_failure_reason().map { String(cString: $0) } ?? "unreadable")
@@ -82,23 +83,4 @@ private func sizeInPNGHeader(_ bytes: [UInt8]) -> (width: Int, height: Int)? {
     // Larger ones would be negative for the decoder, which refuses them.
     let (width, height) = (number(16..<20), number(20..<24))
     return max(width, height) <= Int32.max ? (width, height) : nil
-}
-
-/// Whether the marker that ends a JPEG file comes after the start of its first scan.
-///
-/// What stands before (a thumbnail, for one) is stepped over segment by segment; in a scan the
-/// marker cannot appear by chance.
-private func endsJPEG(_ bytes: [UInt8]) -> Bool {
-    var position = 2
-    while position + 4 <= bytes.count, bytes[position] == 0xff, bytes[position + 1] != 0xda {
-        if bytes[position + 1] == 0xff {
-            position += 1  // A filler.
-            continue
-        }
-        position += 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
-    }
-    guard position < bytes.count else { return false }
-    return zip(bytes[position...], bytes[position...].dropFirst()).contains {
-        $0 == 0xff && $1 == 0xd9
-    }
 }

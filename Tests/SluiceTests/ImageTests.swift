@@ -63,6 +63,39 @@ struct ImageTests {
         }
     }
 
+    @Test("a JPEG file is refused whose scans need a table that is not there, or is too long")
+    func brokenTablesAreRefused() throws {
+        func read(_ bytes: [UInt8]) throws {
+            try withFile(named: "a.jpg") { path in
+                let file = try #require(fopen(path, "w"))
+                fwrite(bytes, 1, bytes.count, file)
+                fclose(file)
+                _ = try Image(reading: path)
+            }
+        }
+        func message(_ bytes: [UInt8]) -> String {
+            #expect(throws: SluiceError.self) { try read(bytes) }?.message ?? ""
+        }
+        func table(_ name: UInt8, codes: [UInt8]) -> [UInt8] {
+            let values = codes.reduce(0) { $0 + Int($1) }
+            let length = 19 + values
+            return [0xff, 0xc4, UInt8(length >> 8), UInt8(length & 0xff), name] + codes
+                + [UInt8](repeating: 0, count: values)
+        }
+        let frame: [UInt8] = [0xff, 0xc0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0]
+        func picture(_ tables: [UInt8], scan: UInt8) -> [UInt8] {
+            [0xff, 0xd8] + frame + tables + [0xff, 0xda, 0, 8, 1, 1, scan, 0, 63, 0, 0xff, 0xd9]
+        }
+        let one = [0, 1] + [UInt8](repeating: 0, count: 14)
+        let both = table(0, codes: one) + table(0x10, codes: one)
+        try read(picture(both, scan: 0))
+        #expect(message(picture(both, scan: 0x10)).contains("not there"))
+        #expect(message(picture(both, scan: 0x01)).contains("not there"))
+        #expect(message(picture(table(0, codes: one), scan: 0)).contains("not there"))
+        let long = [UInt8](repeating: 0, count: 14) + [128, 129]
+        #expect(message(picture(both + table(1, codes: long), scan: 0)).contains("broken"))
+    }
+
     @Test("resizing keeps a flat picture flat", arguments: [(1, 1), (5, 90), (64, 3), (31, 31)])
     func flatStaysFlat(size: (Int, Int)) {
         let flat = Image(
