@@ -153,6 +153,18 @@ package struct NativeCatalog: KernelCatalog {
         }
     }
 
+    /// The shape part of the arguments of a tile kernel that one worker computes.
+    func tileArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_conv_args {
+        KernelLibrary.tileArguments(
+            kernel,
+            part: part,
+            isa: set.table,
+            workers: 1,
+            unitChannels: part.outputChannels,
+            gemm: gemm
+        )
+    }
+
     /// The tile kernel does without scratch, but is faster on a padded copy of what it reads next.
     ///
     /// An affine map of the input needs room for one tile.
@@ -160,14 +172,7 @@ package struct NativeCatalog: KernelCatalog {
         let mostFloats = Int(set.table.pointee.pass_floats)
         return kernel.parts.reduce(into: WorkspaceNeed.none) { need, part in
             withTaps(part.taps) { dy, dx in
-                var args = tileArguments(
-                    kernel,
-                    part: part,
-                    isa: set.table,
-                    workers: 1,
-                    unitChannels: part.outputChannels,
-                    gemm: gemm
-                )
+                var args = tileArguments(kernel, part: part)
                 args.tap_dy = dy
                 args.tap_dx = dx
                 args.gather_tiles = kernel.inputAffine == nil ? 0 : 1
@@ -199,14 +204,7 @@ package struct NativeCatalog: KernelCatalog {
     private func openBLASWorkspace(_ kernel: ConvolutionKernel) -> WorkspaceNeed {
         let floats = kernel.parts.reduce(0) { most, part in
             withTaps(part.taps) { dy, dx in
-                var args = tileArguments(
-                    kernel,
-                    part: part,
-                    isa: set.table,
-                    workers: 1,
-                    unitChannels: part.outputChannels,
-                    gemm: gemm
-                )
+                var args = tileArguments(kernel, part: part)
                 args.tap_dy = dy
                 args.tap_dx = dx
                 return max(most, sl_conv_openblas_scratch_floats(set.table, &args))

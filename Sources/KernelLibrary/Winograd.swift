@@ -107,14 +107,7 @@ extension NativeCatalog {
     /// The shape part of the arguments, for all tiles at once.
     func winogradArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_winograd_args {
         var args = sl_winograd_args()
-        args.conv = tileArguments(
-            kernel,
-            part: part,
-            isa: set.table,
-            workers: 1,
-            unitChannels: part.outputChannels,
-            gemm: gemm
-        )
+        args.conv = tileArguments(kernel, part: part)
         args.pad_top = Int32(-part.taps[0].dy)
         args.pad_left = Int32(-part.taps[0].dx)
         args.taps_h = UInt32(kernel.kernelHeight)

@@ -1,4 +1,5 @@
 import Glibc
+import HostileInput
 import Sluice
 import Testing
 
@@ -51,12 +52,7 @@ struct ImageTests {
         let jpeg = [0xff, 0xd8] + frame + [0xff, 0xda, 0, 2, 0xff, 0xd9]
         for bytes in [png, jpeg] {
             let error = #expect(throws: SluiceError.self) {
-                try withFile(named: "a.png") { path in
-                    let file = try #require(fopen(path, "w"))
-                    fwrite(bytes, 1, bytes.count, file)
-                    fclose(file)
-                    _ = try Image(reading: path)
-                }
+                _ = try withFile(of: bytes) { try Image(reading: $0) }
             }
             #expect(error?.kind == .badData)
             #expect(error?.message.contains("bytes cannot hold") ?? false)
@@ -66,12 +62,7 @@ struct ImageTests {
     @Test("a JPEG file is refused whose scans need a table that is not there, or is too long")
     func brokenTablesAreRefused() throws {
         func read(_ bytes: [UInt8]) throws {
-            try withFile(named: "a.jpg") { path in
-                let file = try #require(fopen(path, "w"))
-                fwrite(bytes, 1, bytes.count, file)
-                fclose(file)
-                _ = try Image(reading: path)
-            }
+            _ = try withFile(of: bytes) { try Image(reading: $0) }
         }
         func message(_ bytes: [UInt8]) -> String {
             #expect(throws: SluiceError.self) { try read(bytes) }?.message ?? ""
