@@ -302,29 +302,55 @@ SL_INLINE size_t sl_winograd_filter_points(const sl_winograd_args *args) {
     return is_cut ? points / SL_WINOGRAD_PAIRS * args->pairs_at_once : points;
 }
 
-// How outputs are cut into tiles. A dilated filter reads every dilation-th row and column: the
-// outputs that do so together, a phase, are an image of their own, which has no dilation.
+// How an axis of an output is cut into tiles. A dilated filter reads every dilation-th row and
+// column: the pixels that do so together, a phase, are an axis of their own, which has no dilation.
+// The first phases may have one pixel more than the others, and so one tile more.
 typedef struct {
-    size_t phases_h, phases_w;  // of an image
-    size_t tiles_h, tiles_w;    // of a phase
+    size_t tiles;
+    size_t size, step;  // pixels of a tile, and how far apart they are
+    size_t long_phases;
+    size_t long_tiles, short_tiles;  // of a phase
+} sl_winograd_axis;
+
+SL_INLINE sl_winograd_axis sl_winograd_axis_of(size_t pixels, size_t dilation, size_t size) {
+    const size_t each = pixels / dilation, more = pixels % dilation;
+    const size_t long_tiles = sl_ceil_div(each + 1, size), short_tiles = sl_ceil_div(each, size);
+    return (sl_winograd_axis){
+        .tiles = more * long_tiles + (dilation - more) * short_tiles,
+        .size = size,
+        .step = dilation,
+        .long_phases = more,
+        .long_tiles = long_tiles,
+        .short_tiles = short_tiles,
+    };
+}
+
+// The first pixel of a tile.
+SL_INLINE size_t sl_winograd_tile_start(const sl_winograd_axis *axis, size_t tile) {
+    const size_t long_end = axis->long_phases * axis->long_tiles;
+    const bool is_long = tile < long_end;
+    const size_t each = is_long ? axis->long_tiles : axis->short_tiles;
+    const size_t place = is_long ? tile : tile - long_end;
+    const size_t phase = place / each + (is_long ? 0 : axis->long_phases);
+    return phase + place % each * axis->size * axis->step;
+}
+
+typedef struct {
+    sl_winograd_axis rows, columns;
 } sl_winograd_grid;
 
 SL_INLINE sl_winograd_grid sl_winograd_grid_of(const sl_winograd_args *args) {
     const sl_winograd_form form = sl_winograd_form_of(args);
-    const size_t phases_h = sl_min_size(args->dilation_h, args->conv.out_h);
-    const size_t phases_w = sl_min_size(args->dilation_w, args->conv.out_w);
     return (sl_winograd_grid){
-        .phases_h = phases_h,
-        .phases_w = phases_w,
-        .tiles_h = sl_ceil_div(sl_ceil_div(args->conv.out_h, args->dilation_h), form.height),
-        .tiles_w = sl_ceil_div(sl_ceil_div(args->conv.out_w, args->dilation_w), form.width),
+        .rows = sl_winograd_axis_of(args->conv.out_h, args->dilation_h, form.height),
+        .columns = sl_winograd_axis_of(args->conv.out_w, args->dilation_w, form.width),
     };
 }
 
 // How many tiles, of all images, an output is cut into.
 SL_INLINE size_t sl_winograd_tiles(const sl_winograd_args *args) {
     const sl_winograd_grid grid = sl_winograd_grid_of(args);
-    return (size_t)args->conv.images * grid.phases_h * grid.phases_w * grid.tiles_h * grid.tiles_w;
+    return args->conv.images * grid.rows.tiles * grid.columns.tiles;
 }
 
 SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, size_t lanes) {

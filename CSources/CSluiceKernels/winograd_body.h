@@ -14,8 +14,7 @@ typedef struct {
     size_t taps;  // of the longer side of the filter
     sl_winograd_form form;
     sl_winograd_grid grid;
-    size_t step_h, step_w;  // between the rows and columns of a phase
-    size_t blocks;          // of tiles
+    size_t blocks;  // of tiles
     size_t first_tile, tiles;
     float *patches, *products;
     float *filters[2];  // both the same unless they are transformed ahead
@@ -35,8 +34,6 @@ static void SL_FN(plan_winograd)(const sl_winograd_args *args, size_t block, flo
     plan->taps = args->taps_h == 1 ? args->taps_w : args->taps_h;
     plan->form = sl_winograd_form_of(args);
     plan->grid = sl_winograd_grid_of(args);
-    plan->step_h = args->dilation_h;
-    plan->step_w = args->dilation_w;
     const size_t tiles = sl_winograd_tiles(args);
     plan->blocks = sl_ceil_div(tiles, args->tiles_per_block);
     const sl_span span = sl_group_of(tiles, plan->blocks, block);
@@ -65,20 +62,18 @@ typedef struct {
 } winograd_tile;
 
 SL_INLINE winograd_tile SL_FN(locate_tile)(const winograd_plan *plan, size_t number) {
-    const sl_winograd_grid *const grid = &plan->grid;
-    const size_t tile = plan->first_tile + number;
-    const size_t row = tile / grid->tiles_w, phase = row / grid->tiles_h;
-    const size_t phase_row = phase / grid->phases_w;
+    const sl_winograd_axis *const rows = &plan->grid.rows, *const columns = &plan->grid.columns;
+    const size_t tile = plan->first_tile + number, row = tile / columns->tiles;
     return (winograd_tile){
-        .image = phase_row / grid->phases_h,
-        .y = row % grid->tiles_h * plan->form.height * plan->step_h + phase_row % grid->phases_h,
-        .x = tile % grid->tiles_w * plan->form.width * plan->step_w + phase % grid->phases_w,
+        .image = row / rows->tiles,
+        .y = sl_winograd_tile_start(rows, row % rows->tiles),
+        .x = sl_winograd_tile_start(columns, tile % columns->tiles),
     };
 }
 
-// How many of `size` places `step` apart, from `first` on, come before `end`.
-SL_INLINE size_t SL_FN(places_before)(size_t end, size_t first, size_t step, size_t size) {
-    return first < end ? sl_min_size(size, sl_ceil_div(end - first, step)) : 0;
+// How many pixels of the tile that starts at `first` come before `end`.
+SL_INLINE size_t SL_FN(pixels_before)(size_t end, size_t first, const sl_winograd_axis *axis) {
+    return first < end ? sl_min_size(axis->size, sl_ceil_div(end - first, axis->step)) : 0;
 }
 
 // Where the patch of a tile is, in its first channel block, and how far the next block is.
@@ -105,8 +100,8 @@ static void SL_FN(locate_line)(const sl_winograd_args *args, const winograd_plan
         const ptrdiff_t offset = y * (ptrdiff_t)conv->in_row_stride + x * VEC_LANES;
         walk->source.row[pixel] = is_inside ? image + offset : SL_FN(outside);
         walk->block_step[pixel] = is_inside ? conv->in_block_stride : 0;
-        y += is_row ? 0 : (ptrdiff_t)plan->step_h;
-        x += is_row ? (ptrdiff_t)plan->step_w : 0;
+        y += is_row ? 0 : (ptrdiff_t)plan->grid.rows.step;
+        x += is_row ? (ptrdiff_t)plan->grid.columns.step : 0;
     }
 }
 
@@ -117,14 +112,14 @@ static void SL_FN(locate_patch)(const sl_winograd_args *args, const winograd_pla
     const ptrdiff_t y0 = (ptrdiff_t)tile.y - args->pad_top;
     const ptrdiff_t x0 = (ptrdiff_t)tile.x - args->pad_left;
     const ptrdiff_t columns = (ptrdiff_t)conv->in_w - x0;
-    const size_t step_w = plan->step_w;
+    const size_t step_w = plan->grid.columns.step;
     walk->source.first_column = x0 < 0 ? sl_ceil_div((size_t)-x0, step_w) : 0;
     walk->source.end_column =
         columns < 0 ? 0 : sl_min_size(sl_ceil_div((size_t)columns, step_w), PATCH);
     const float *const image = conv->input + tile.image * conv->in_image_stride;
     walk->rows = PATCH;
     for (ptrdiff_t row = 0; row < PATCH; row++) {
-        const ptrdiff_t y = y0 + row * (ptrdiff_t)plan->step_h;
+        const ptrdiff_t y = y0 + row * (ptrdiff_t)plan->grid.rows.step;
         const bool is_inside = y >= 0 && y < (ptrdiff_t)conv->in_h;
         const ptrdiff_t offset = y * (ptrdiff_t)conv->in_row_stride + x0 * VEC_LANES;
         walk->source.row[row] = is_inside ? image + offset : SL_FN(outside);
@@ -382,17 +377,17 @@ SL_INLINE winograd_end SL_FN(end_of_group)(const sl_conv_args *conv, const float
 SL_INLINE void SL_FN(finish_panel)(const bool is_line, const int taps, const sl_conv_args *conv,
                                    const winograd_plan *plan, size_t panel, size_t vectors,
                                    const winograd_end *end) {
-    const size_t height = plan->form.height, width = plan->form.width;
+    const sl_winograd_axis *const down = &plan->grid.rows, *const across = &plan->grid.columns;
     const bool is_clamp = end->activation.kind == SL_ACTIVATION_CLAMP;
     const vec low = vec_splat(is_clamp ? end->activation.p0 : -INFINITY);
     const vec high = vec_splat(is_clamp ? end->activation.p1 : INFINITY);
     const bool acts_later = SL_FN(acts_after_store)(end->activation);
-    const size_t row_step = plan->step_h * conv->out_row_stride;
-    const size_t pixel_step = plan->step_w * conv->out_pixel_stride;
+    const size_t row_step = down->step * conv->out_row_stride;
+    const size_t pixel_step = across->step * conv->out_pixel_stride;
     for (size_t t = 0; t < plan->tiles; t++) {
         const winograd_tile tile = SL_FN(locate_tile)(plan, t);
-        const size_t rows = SL_FN(places_before)(conv->out_h, tile.y, plan->step_h, height);
-        const size_t columns = SL_FN(places_before)(conv->out_w, tile.x, plan->step_w, width);
+        const size_t rows = SL_FN(pixels_before)(conv->out_h, tile.y, down);
+        const size_t columns = SL_FN(pixels_before)(conv->out_w, tile.x, across);
         for (size_t o = 0; o < vectors; o++) {
             vec sums[16];
             const size_t at = (t * vectors + o) * VEC_LANES;
@@ -410,7 +405,7 @@ SL_INLINE void SL_FN(finish_panel)(const bool is_line, const int taps, const sl_
                 const size_t row = start + y * row_step;
                 for (size_t x = 0; x < columns; x++) {
                     const size_t pixel = row + x * pixel_step;
-                    vec sum = vec_add(sums[y * width + x], first);
+                    vec sum = vec_add(sums[y * across->size + x], first);
                     if (end->added != NULL) sum = vec_add(sum, vec_load(end->added + pixel));
                     vec_store(conv->output + pixel, vec_clamp(sum, low, high));
                 }

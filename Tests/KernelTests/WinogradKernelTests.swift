@@ -305,6 +305,20 @@ private struct WinogradCase {
         #expect(blocks == (isa.pointee.at_once_tiles > 0 ? [2, 3, 4] : []))
     }
 
+    /// Every dilation-th pixel is tiled by itself: of 33 pixels one phase has nine and needs three
+    /// tiles of four, three have eight and need two.
+    @Test(
+        arguments: zip([(33, 4), (33, 2), (32, 4), (3, 4), (1, 1)], [9, 9, 8, 3, 1])
+    )
+    func tilesFollowTheirPhases(axis: (pixels: Int, dilation: Int), tiles: Int) {
+        var args = sl_winograd_args()
+        args.conv.images = 2
+        (args.taps_h, args.taps_w) = (3, 3)
+        (args.conv.out_h, args.conv.out_w) = (UInt32(axis.pixels), 5)
+        (args.dilation_h, args.dilation_w) = (UInt32(axis.dilation), 1)
+        #expect(sl_winograd_tile_count(&args) == 2 * tiles * 2)
+    }
+
     @Test(arguments: convTestISAs)
     func scratchHasABound(isa name: String) throws {
         let isa = try convTestISA(name)
