@@ -40,37 +40,30 @@ package func planMemory(for buffers: [Buffer]) -> MemoryPlan {
 /// The largest sum of sizes that live at one moment.
 package func lowerBound(of buffers: [Buffer]) -> Int {
     let last = buffers.map(\.live.upperBound).max() ?? 0
-    var changes = [Int](repeating: 0, count: last + 2)
+    return bytesAtMoments(of: buffers, count: last + 1).max() ?? 0
+}
+
+/// The sum of the sizes that live at each of the moments, which are all there are.
+func bytesAtMoments(of buffers: [Buffer], count: Int) -> [Int] {
+    var changes = [Int](repeating: 0, count: count + 1)
     for buffer in buffers {
         changes[buffer.live.lowerBound] += aligned(buffer.byteCount)
         changes[buffer.live.upperBound + 1] -= aligned(buffer.byteCount)
     }
     var sum = 0
-    var highest = 0
-    for change in changes {
+    return changes.dropLast().map { change in
         sum += change
-        highest = max(highest, sum)
+        return sum
     }
-    return highest
 }
 
 /// Places buffers one by one at the best-fitting gap below the others that live with it.
 private func placeLowest(_ buffers: [Buffer], order: [Int]) -> MemoryPlan {
     var offsets = [Int](repeating: 0, count: buffers.count)
-    let last = buffers.map(\.live.upperBound).max() ?? 0
-    // Placed buffers: short-lived ones by moment, the others in one list.
-    let shortLife = 8
-    var placedAt = [[Int]](repeating: [], count: last + 1)
-    var placedLong: [Int] = []
+    var placed = LifetimeIndex(lastMoment: buffers.map(\.live.upperBound).max() ?? 0)
     for index in order {
         let buffer = buffers[index]
-        var neighbours = placedLong.filter { buffers[$0].live.overlaps(buffer.live) }
-        for moment in buffer.live {
-            for other in placedAt[moment]
-            where max(buffers[other].live.lowerBound, buffer.live.lowerBound) == moment {
-                neighbours.append(other)
-            }
-        }
+        var neighbours = placed.overlapping(buffer.live)
         neighbours.sort { (offsets[$0], $0) < (offsets[$1], $1) }
         offsets[index] = bestGap(
             for: aligned(buffer.byteCount),
@@ -78,11 +71,7 @@ private func placeLowest(_ buffers: [Buffer], order: [Int]) -> MemoryPlan {
             buffers: buffers,
             offsets: offsets
         )
-        if buffer.live.count <= shortLife {
-            for moment in buffer.live { placedAt[moment].append(index) }
-        } else {
-            placedLong.append(index)
-        }
+        placed.insert(index, living: buffer.live)
     }
     return MemoryPlan(buffers: buffers, offsets: offsets)
 }

@@ -28,6 +28,7 @@ struct PlacementSearch {
     let items: [WeightItem]
     let cost: CostModel
     let workspaces: [WorkspaceNeed]
+    private let timelines: TimelineBuilder
     /// Seconds of compute of each node with the best scratch.
     private let nodeSeconds: [Double]
     /// Seconds of compute that every block of an item after the first costs again.
@@ -56,6 +57,7 @@ struct PlacementSearch {
         self.cost = cost
         self.workspaces = workspaces
         self.carriedByteCounts = carriedByteCounts
+        timelines = TimelineBuilder(graph: graph, storage: storage, items: items)
         var lastItem: [Int: (item: Int, reader: WeightItem.Reader)] = [:]
         for (index, item) in items.enumerated() where item.isPacked {
             for reader in item.readers where reader.part >= lastItem[reader.node]?.reader.part ?? 0
@@ -235,13 +237,7 @@ struct PlacementSearch {
     }
 
     func plan(_ streaming: Streaming) -> Candidate {
-        var builder = TimelineBuilder(
-            graph: graph,
-            storage: storage,
-            items: items,
-            streaming: streaming
-        )
-        let timeline = builder.build()
+        let timeline = timelines.timeline(of: streaming)
         let memory = planMemory(for: timeline.buffers)
         return Candidate(
             streaming: streaming,
@@ -253,10 +249,7 @@ struct PlacementSearch {
 
     /// The most bytes that live while each node runs, resident weights left out.
     private func liveBytes(of candidate: Candidate) -> [Int] {
-        var atMoment = [Int](repeating: 0, count: candidate.timeline.momentCount + 2)
-        for buffer in candidate.timeline.buffers {
-            for moment in buffer.live { atMoment[moment] += aligned(buffer.byteCount) }
-        }
+        let atMoment = candidate.timeline.liveBytes
         var live = [Int](repeating: 0, count: graph.nodes.count)
         for step in candidate.timeline.steps {
             if case .compute(let node, _) = step.action {

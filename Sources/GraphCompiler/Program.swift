@@ -263,10 +263,7 @@ private func resolve(
 
 /// The name of the node at whose moment the most bytes live.
 private func peakStep(of candidate: Candidate, in graph: FusedGraph) -> String {
-    var live = [Int](repeating: 0, count: candidate.timeline.momentCount + 2)
-    for buffer in candidate.timeline.buffers {
-        for moment in buffer.live { live[moment] += aligned(buffer.byteCount) }
-    }
+    let live = candidate.timeline.liveBytes
     var best: (bytes: Int, name: String) = (-1, graph.name)
     for step in candidate.timeline.steps {
         guard case .compute(let node, _) = step.action, live[step.moment] > best.bytes else {

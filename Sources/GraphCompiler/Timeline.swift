@@ -97,31 +97,38 @@ package struct Timeline: Sendable {
         }
         return slots
     }
+
+    /// Bytes that live at each moment, resident weights left out.
+    var liveBytes: [Int] { bytesAtMoments(of: buffers, count: momentCount) }
 }
 
-/// Lays out the steps of a run for one way of streaming.
+/// Lays out the steps of a run, for one way of streaming after another.
 struct TimelineBuilder {
     let graph: FusedGraph
     let storage: StorageMap
     let items: [WeightItem]
-    let streaming: Streaming
+    private var streaming = Streaming(
+        unitsPerBlock: [],
+        residentUnits: [],
+        prefetches: [],
+        workspaces: []
+    )
     private var timeline = Timeline()
     private var computeSteps = 0
     private var operandsOfNode: [Int: [Int]] = [:]
     private var packedItem: [WeightItem.Reader: Int] = [:]
-    private var firstMoment: [Int: Int] = [:]
-    private var lastMoment: [Int: Int] = [:]
+    /// When each storage is in use; nil while nothing has touched it.
+    private var lives: [ClosedRange<Int>?]
 
     init(
         graph: FusedGraph,
         storage: StorageMap,
-        items: [WeightItem],
-        streaming: Streaming
+        items: [WeightItem]
     ) {
         self.graph = graph
         self.storage = storage
         self.items = items
-        self.streaming = streaming
+        lives = Array(repeating: nil, count: storage.storages.count)
         for (index, item) in items.enumerated() {
             for reader in item.readers {
                 switch item.content {
@@ -150,7 +157,13 @@ struct TimelineBuilder {
         }
     }
 
-    mutating func build() -> Timeline {
+    func timeline(of streaming: Streaming) -> Timeline {
+        var builder = self
+        builder.streaming = streaming
+        return builder.build()
+    }
+
+    private mutating func build() -> Timeline {
         addStorages()
         for index in graph.nodes.indices where !storage.isElided[index] { add(node: index) }
         timeline.momentCount = 2 * computeSteps + 1
@@ -175,8 +188,8 @@ struct TimelineBuilder {
     }
 
     private mutating func touch(_ storageIndex: Int, at moment: Int) {
-        firstMoment[storageIndex] = min(firstMoment[storageIndex] ?? moment, moment)
-        lastMoment[storageIndex] = max(lastMoment[storageIndex] ?? moment, moment)
+        let live = lives[storageIndex] ?? moment...moment
+        lives[storageIndex] = min(live.lowerBound, moment)...max(live.upperBound, moment)
     }
 
     private mutating func touch(_ id: ValueID, at moment: Int) {
@@ -185,12 +198,12 @@ struct TimelineBuilder {
 
     private mutating func closeStorages() {
         for index in storage.storages.indices {
-            guard let from = firstMoment[index] else {
+            guard let live = lives[index] else {
                 // Carried, or only its shape counts: the input never stands on the device.
                 timeline.buffers[index].byteCount = 0
                 continue
             }
-            timeline.buffers[index].live = from...max(from, lastMoment[index] ?? from)
+            timeline.buffers[index].live = live
         }
     }
 
