@@ -268,13 +268,10 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const sl_row_window window = sl_planar_window(args);
     const size_t out_rows = window.out_h;
     const size_t row_groups = sl_ceil_div(out_rows, args->rows_per_task);
-    const size_t panel_groups = sl_ceil_div(panels, args->panels_per_task);
-    assert(task < args->images * row_groups * panel_groups);
-    const size_t first_panel = task % panel_groups * args->panels_per_task;
-    const size_t end_panel = sl_min_size(panels, first_panel + args->panels_per_task);
-    const size_t first_row = task / panel_groups % row_groups * args->rows_per_task;
+    assert(task < args->images * row_groups);
+    const size_t first_row = task % row_groups * args->rows_per_task;
     const sl_span rows = {first_row, sl_min_size(out_rows, first_row + args->rows_per_task)};
-    const size_t image = task / panel_groups / row_groups;
+    const size_t image = task / row_groups;
 
     float *const band = scratch;
     const bool has_band = args->pool != NULL || args->depthwise != NULL;
@@ -287,7 +284,7 @@ static void SL_FN(sl_conv_nchw)(const void *raw_args, size_t task, float *scratc
     const sl_depthwise_args *const depthwise = args->depthwise;
     const size_t taps =
         depthwise != NULL ? 1 + (size_t)depthwise->kernel_h * depthwise->kernel_w : 0;
-    for (size_t panel = first_panel; panel < end_panel; panel++) {
+    for (size_t panel = 0; panel < panels; panel++) {
         job.weights = args->weights + panel * (k + 1 + taps) * 2 * VEC_LANES;
         const size_t offset = image * args->out_image_stride + panel * 2 * args->out_block_stride;
         const float *const residual = args->residual == NULL ? NULL : args->residual + offset;

@@ -126,10 +126,8 @@ size_t sl_winograd_tiles_within(const sl_isa *isa, const sl_winograd_args *args,
     return LEAST + (floats - least) / per_tile;
 }
 
-size_t sl_conv_nchw_task_count(const sl_isa *isa, const sl_conv_nchw_args *args) {
-    const size_t panels = sl_panel_count(args->out_channels, isa->lanes);
-    return args->images * sl_ceil_div(sl_planar_window(args).out_h, args->rows_per_task) *
-           sl_ceil_div(panels, args->panels_per_task);
+size_t sl_conv_nchw_task_count(const sl_conv_nchw_args *args) {
+    return args->images * sl_ceil_div(sl_planar_window(args).out_h, args->rows_per_task);
 }
 
 // Padded rows under `rows` output rows, then a step for each tap.

@@ -1,12 +1,12 @@
 // Resizing by tables of source rows and columns with weights, for pixels of one float (NCHW) or
-// of whole vectors (blocked).
+// of one vector (blocked).
 //
 // Every output is sum over row taps of (row weight * sum over column taps of (column weight *
 // pixel)), in the order of the tables; the special cases below keep that order.
 #pragma once
 #include "loop_nest.h"
 
-// One output row: the plane it reads, its source rows and their weights.
+// One output row of vectors: the plane it reads, its source rows and their weights.
 typedef struct {
     const sl_resize_args *args;
     const float *plane;
@@ -16,12 +16,12 @@ typedef struct {
 
 // Source row of tap i, NULL outside the image.
 SL_INLINE const float *SL_FN(resize_source)(const SL_FN(resize_line) * line, size_t i) {
-    const size_t row_floats = (size_t)line->args->in_w * line->args->vectors;
+    const size_t row_floats = (size_t)line->args->in_w * VEC_LANES;
     return line->index[i] < 0 ? NULL : line->plane + (size_t)line->index[i] * row_floats;
 }
 
-// Vector `part` of output pixel ox, any number of taps.
-SL_INLINE vec SL_FN(resize_pixel)(const SL_FN(resize_line) * line, size_t ox, size_t part) {
+// Output pixel ox, any number of taps.
+SL_INLINE vec SL_FN(resize_pixel)(const SL_FN(resize_line) * line, size_t ox) {
     const sl_resize_args *const args = line->args;
     const int32_t *const column = args->column_index + ox * args->taps_w;
     const float *const weight = args->column_weight + ox * args->taps_w;
@@ -31,10 +31,8 @@ SL_INLINE vec SL_FN(resize_pixel)(const SL_FN(resize_line) * line, size_t ox, si
         const float *const row = SL_FN(resize_source)(line, i);
         vec across = vec_zero();
         for (size_t j = 0; j < args->taps_w; j++) {
-            vec value = outside;
-            if (row && column[j] >= 0) {
-                value = vec_load(row + (size_t)column[j] * args->vectors + part);
-            }
+            const bool is_inside = row && column[j] >= 0;
+            const vec value = is_inside ? vec_load(row + (size_t)column[j] * VEC_LANES) : outside;
             const vec w = vec_splat(weight[j]);
             across = j == 0 ? vec_mul(w, value) : vec_fma(w, value, across);
         }
@@ -44,70 +42,54 @@ SL_INLINE vec SL_FN(resize_pixel)(const SL_FN(resize_line) * line, size_t ox, si
     return total;
 }
 
-// Two taps on both axes, all of them inside the image for most pixels. Called with a constant
-// count of vectors where that helps.
-SL_INLINE void SL_FN(resize_linear_row)(const SL_FN(resize_line) * line, size_t floats,
-                                        float *output) {
+// Two taps on both axes, all of them inside the image for most pixels.
+SL_INLINE void SL_FN(resize_linear_row)(const SL_FN(resize_line) * line, float *output) {
     const sl_resize_args *const args = line->args;
-    const size_t out_w = args->out_w;
     const int32_t *const columns = args->column_index;
     const float *const weights = args->column_weight;
     const float *const row0 = SL_FN(resize_source)(line, 0);
     const float *const row1 = SL_FN(resize_source)(line, 1);
     const vec top_weight = vec_splat(line->weight[0]);
     const vec bottom_weight = vec_splat(line->weight[1]);
-    for (size_t ox = 0; ox < out_w; ox++) {
+    for (size_t ox = 0; ox < args->out_w; ox++) {
         const int32_t column0 = columns[2 * ox], column1 = columns[2 * ox + 1];
-        float *const to = output + ox * floats;
+        float *const to = output + ox * VEC_LANES;
         if (!row0 || !row1 || column0 < 0 || column1 < 0) {
-            for (size_t part = 0; part < floats; part += VEC_LANES) {
-                vec_store(to + part, SL_FN(resize_pixel)(line, ox, part));
-            }
+            vec_store(to, SL_FN(resize_pixel)(line, ox));
             continue;
         }
-        const size_t left = (size_t)column0 * floats;
-        const size_t right = (size_t)column1 * floats;
+        const size_t left = (size_t)column0 * VEC_LANES, right = (size_t)column1 * VEC_LANES;
         const vec left_weight = vec_splat(weights[2 * ox]);
         const vec right_weight = vec_splat(weights[2 * ox + 1]);
-        for (size_t part = 0; part < floats; part += VEC_LANES) {
-            vec top = vec_mul(left_weight, vec_load(row0 + left + part));
-            vec bottom = vec_mul(left_weight, vec_load(row1 + left + part));
-            top = vec_fma(right_weight, vec_load(row0 + right + part), top);
-            bottom = vec_fma(right_weight, vec_load(row1 + right + part), bottom);
-            vec_store(to + part, vec_fma(bottom_weight, bottom, vec_mul(top_weight, top)));
-        }
+        vec top = vec_mul(left_weight, vec_load(row0 + left));
+        vec bottom = vec_mul(left_weight, vec_load(row1 + left));
+        top = vec_fma(right_weight, vec_load(row0 + right), top);
+        bottom = vec_fma(right_weight, vec_load(row1 + right), bottom);
+        vec_store(to, vec_fma(bottom_weight, bottom, vec_mul(top_weight, top)));
     }
 }
 
 // A single tap on both axes is a copy.
-SL_INLINE void SL_FN(resize_nearest_row)(const SL_FN(resize_line) * line, size_t floats,
-                                         float *output) {
-    const size_t out_w = line->args->out_w;
+SL_INLINE void SL_FN(resize_nearest_row)(const SL_FN(resize_line) * line, float *output) {
     const int32_t *const columns = line->args->column_index;
     const float *const row = SL_FN(resize_source)(line, 0);
     const vec outside = vec_splat(line->args->extrapolation);
-    for (size_t ox = 0; ox < out_w; ox++) {
-        const bool inside = row && columns[ox] >= 0;
-        const float *const from = inside ? row + (size_t)columns[ox] * floats : NULL;
-        for (size_t part = 0; part < floats; part += VEC_LANES) {
-            vec_store(output + ox * floats + part, inside ? vec_load(from + part) : outside);
-        }
+    for (size_t ox = 0; ox < line->args->out_w; ox++) {
+        const bool is_inside = row && columns[ox] >= 0;
+        vec_store(output + ox * VEC_LANES,
+                  is_inside ? vec_load(row + (size_t)columns[ox] * VEC_LANES) : outside);
     }
 }
 
-// Pixels of `floats` floats, whole vectors.
-SL_INLINE void SL_FN(resize_vector_row)(const SL_FN(resize_line) * line, size_t floats,
-                                        float *output) {
+SL_INLINE void SL_FN(resize_row)(const SL_FN(resize_line) * line, float *output) {
     const sl_resize_args *const args = line->args;
     if (args->taps_h == 2 && args->taps_w == 2) {
-        SL_FN(resize_linear_row)(line, floats, output);
+        SL_FN(resize_linear_row)(line, output);
     } else if (args->taps_h == 1 && args->taps_w == 1) {
-        SL_FN(resize_nearest_row)(line, floats, output);
+        SL_FN(resize_nearest_row)(line, output);
     } else {
         for (size_t ox = 0; ox < args->out_w; ox++) {
-            for (size_t part = 0; part < floats; part += VEC_LANES) {
-                vec_store(output + ox * floats + part, SL_FN(resize_pixel)(line, ox, part));
-            }
+            vec_store(output + ox * VEC_LANES, SL_FN(resize_pixel)(line, ox));
         }
     }
 }
@@ -182,13 +164,13 @@ static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
     (void)scratch;
     const sl_resize_args *const args = erased;
     const sl_row_task at = sl_row_task_at(task, args->planes, args->out_h, args->rows_per_task);
-    const size_t row_floats = (size_t)args->out_w * args->vectors;
     const float *const plane = args->input + at.plane * args->in_plane_stride;
     float *const output = args->output + at.plane * args->out_plane_stride;
-    if (args->vectors == 1) {
+    if (!args->is_blocked) {
         SL_FN(resize_plane)(args, plane, at.rows, output);
         return;
     }
+    const size_t row_floats = (size_t)args->out_w * VEC_LANES;
     for (size_t oy = at.rows.first; oy < at.rows.end; oy++) {
         const SL_FN(resize_line) line = {
             .args = args,
@@ -197,11 +179,7 @@ static void SL_FN(sl_resize)(const void *erased, size_t task, float *scratch) {
             .weight = args->row_weight + oy * args->taps_h,
         };
         float *const row = output + oy * row_floats;
-        if (args->vectors == VEC_LANES) {
-            SL_FN(resize_vector_row)(&line, VEC_LANES, row);
-        } else {
-            SL_FN(resize_vector_row)(&line, args->vectors, row);
-        }
+        SL_FN(resize_row)(&line, row);
         if (args->activation.kind != SL_ACTIVATION_NONE) {
             SL_FN(sl_activate_array)(row_floats, row, row, args->activation);
         }

@@ -172,7 +172,10 @@ extension Lowering {
             if index == node.inputs.count - 1, function != .mean {
                 emit(node, .binary(binary), inputs: [sum, next])
             } else {
-                let partial = broadcast(result[sum].type.shape, result[next].type.shape)
+                let shapes = [result[sum].type.shape, result[next].type.shape]
+                let partial = try resolved { () throws(ShapeError) in
+                    try broadcastShapes(shapes)
+                }
                 sum = emitTemporary(
                     "\(node.name).\(index)",
                     .binary(binary),
@@ -185,13 +188,6 @@ extension Lowering {
             let scale = addConstant(node.name + ".scale", .scalar(1 / Float(node.inputs.count)))
             emit(node, .binary(.multiply), inputs: [sum, scale])
         }
-    }
-
-    private func broadcast(_ a: [Int], _ b: [Int]) -> [Int] {
-        let rank = max(a.count, b.count)
-        let left = Array(repeating: 1, count: rank - a.count) + a
-        let right = Array(repeating: 1, count: rank - b.count) + b
-        return zip(left, right).map { $0 == 1 ? $1 : $0 }
     }
 
     private mutating func lowerClip(_ node: Node) throws(LoweringProblem) {

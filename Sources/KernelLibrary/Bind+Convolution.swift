@@ -291,14 +291,11 @@ extension KernelBinder {
         args.out_image_stride = output.image
         args.out_block_stride = output.block
         args.out_row_stride = output.row
-        args.panels_per_task = UInt32(
-            (context.channelCount + catalog.panelChannels - 1) / catalog.panelChannels
-        )
         let bound = UnsafeMutablePointer(mutating: store.keep(args))
         return KernelCall(
             isa.pointee.conv_nchw,
             UnsafeRawPointer(bound),
-            taskCount: sl_conv_nchw_task_count(isa, &args),
+            taskCount: sl_conv_nchw_task_count(&args),
             scratch: scratch(
                 context.workspace,
                 floats: sl_conv_nchw_scratch_floats(isa, &args)
@@ -477,7 +474,6 @@ func planarArguments(_ kernel: ConvolutionKernel, part: ConvolutionPart) -> sl_c
     args.pad_top = Int32(kernel.padTop)
     args.pad_left = Int32(kernel.padLeft)
     args.rows_per_task = planarRows(kernel)
-    args.panels_per_task = 1
     return args
 }
 

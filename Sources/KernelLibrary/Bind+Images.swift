@@ -362,13 +362,14 @@ extension KernelBinder {
         let input = shape(node.inputs[0])
         let output = shape(node.output)
         let isBlocked = graph[node.output].layout == .blocked
+        let pixel = isBlocked ? lanes : 1
         var args = sl_resize_args()
         args.planes = input[0] * (isBlocked ? blocks(input[1]) : input[1])
         args.in_h = UInt32(input[2])
         args.in_w = UInt32(input[3])
         args.out_h = UInt32(output[2])
         args.out_w = UInt32(output[3])
-        args.vectors = UInt32(isBlocked ? lanes : 1)
+        args.is_blocked = isBlocked
         args.taps_h = UInt32(resize.rows.taps)
         args.taps_w = UInt32(resize.columns.taps)
         args.row_index = store.keep(resize.rows.indices)
@@ -377,9 +378,9 @@ extension KernelBinder {
         args.column_weight = store.keep(resize.columns.weights)
         args.extrapolation = resize.extrapolation
         args.input = UnsafePointer(floats(operands.inputs[0]))
-        args.in_plane_stride = input[2] * input[3] * Int(args.vectors)
+        args.in_plane_stride = input[2] * input[3] * pixel
         args.output = floats(operands.output)
-        args.out_plane_stride = output[2] * output[3] * Int(args.vectors)
+        args.out_plane_stride = output[2] * output[3] * pixel
         args.activation = node.activation.code
         args.rows_per_task = rowsPerTask(
             images: input[0],

@@ -1,5 +1,4 @@
 import CStb
-import Execution
 import Glibc
 
 /// A picture of 8-bit samples, as image files hold it.
@@ -55,14 +54,10 @@ public struct Image: Sendable, Hashable {
         guard isEncoded else {
             throw SluiceError(.system, "no memory to write image '\(path)'")
         }
-        Interrupts.block()
-        defer { Interrupts.unblock() }
-        do throws(NPYError) {
+        try uninterrupted { () throws(NPYError) in
             try encoded.withUnsafeBufferPointer { (bytes) throws(NPYError) in
                 try writeFile(UnsafeRawBufferPointer(bytes), to: path)
             }
-        } catch {
-            throw SluiceError(.system, error.description)
         }
     }
 

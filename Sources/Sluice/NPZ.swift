@@ -1,5 +1,4 @@
 import CZip
-import Execution
 import Glibc
 import GraphIR
 
@@ -32,9 +31,7 @@ extension Tensor {
         _ tensors: [String: Tensor],
         to path: String
     ) throws(SluiceError) {
-        Interrupts.block()
-        defer { Interrupts.unblock() }
-        do throws(NPYError) {
+        try uninterrupted { () throws(NPYError) in
             let archive = try ZipArchive(writing: path)
             for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
                 let type = TensorType(tensor.elementType.dtype, tensor.shape)
@@ -44,8 +41,6 @@ extension Tensor {
                 try archive.add("\(name).npy", prefix, tensor.bytes)
             }
             try archive.finish()
-        } catch {
-            throw SluiceError(.system, error.description)
         }
     }
 }

@@ -1,4 +1,3 @@
-import Execution
 import GraphIR
 
 extension Tensor {
@@ -14,15 +13,11 @@ extension Tensor {
     /// Writes a NumPy `.npy` file; the file appears whole or not at all, also when the process is
     /// interrupted meanwhile.
     public func writeNPY(to path: String) throws(SluiceError) {
-        Interrupts.block()
-        defer { Interrupts.unblock() }
-        do throws(NPYError) {
+        try uninterrupted { () throws(NPYError) in
             try Sluice.writeNPY(
                 NPYArray(dtype: elementType.dtype, shape: shape, bytes: bytes),
                 to: path
             )
-        } catch {
-            throw SluiceError(.system, error.description)
         }
     }
 }

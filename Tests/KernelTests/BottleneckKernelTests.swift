@@ -170,9 +170,9 @@ private struct BottleneckCase {
             conv.out_image_stride = window.inImageStride
             conv.out_block_stride = window.inBlockStride
             conv.out_row_stride = window.inWidth * lanes
-            (conv.rows_per_task, conv.panels_per_task) = (3, 2)
+            conv.rows_per_task = 3
             let scratch = ConvBuffer(sl_conv_nchw_scratch_floats(isa, &conv))
-            for task in 0..<sl_conv_nchw_task_count(isa, &conv) {
+            for task in 0..<sl_conv_nchw_task_count(&conv) {
                 isa.pointee.conv_nchw(&conv, task, scratch.base)
             }
         }

@@ -170,7 +170,7 @@ import Testing
     @Test("resizing follows its tables", arguments: KernelISA.supported, [1, 2, 3, 4])
     func resizingFollowsItsTables(isa: KernelISA, taps: Int) {
         var random = SeededGenerator(seed: UInt64(taps))
-        for floats in [1, isa.lanes, 2 * isa.lanes] {
+        for floats in [1, isa.lanes] {
             // Wider than what is computed side by side.
             let (height, width, outHeight, outWidth) = (5, 7, 9, 150)
             func table(_ size: Int, _ limit: Int) -> ([Int32], [Float]) {
@@ -194,7 +194,7 @@ import Testing
             args.planes = 2
             (args.in_h, args.in_w) = (UInt32(height), UInt32(width))
             (args.out_h, args.out_w) = (UInt32(outHeight), UInt32(outWidth))
-            args.vectors = UInt32(floats)
+            args.is_blocked = floats > 1
             (args.taps_h, args.taps_w) = (UInt32(taps), UInt32(taps))
             args.row_index = UnsafePointer(tables.0.pointer)
             args.row_weight = UnsafePointer(tables.1.pointer)

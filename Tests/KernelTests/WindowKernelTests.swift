@@ -247,7 +247,7 @@ struct WindowKernelTests {
             channels: window.channels,
             taps: window.taps
         )
-        window.check { output, rowsPerTask, panelsPerTask in
+        window.check { output, rowsPerTask, _ in
             var args = window.planarArguments(input: input, weights: packed)
             args.residual = window.residual.map { UnsafePointer($0.base) }
             args.output = output.base
@@ -255,7 +255,6 @@ struct WindowKernelTests {
             args.out_block_stride = window.outBlockStride
             args.out_row_stride = window.outWidth * window.lanes
             args.rows_per_task = UInt32(rowsPerTask)
-            args.panels_per_task = UInt32(panelsPerTask)
             run(isa, &args)
         }
     }
@@ -319,7 +318,7 @@ struct WindowKernelTests {
             args.out_image_stride = window.outImageStride
             args.out_block_stride = window.outBlockStride
             args.out_row_stride = window.outWidth * window.lanes
-            (args.rows_per_task, args.panels_per_task) = (2, 1)
+            args.rows_per_task = 2
             run(isa, &args)
             #expect(output.guardsAreIntact)
             return output.bits
@@ -360,7 +359,7 @@ struct WindowKernelTests {
         args.out_image_stride = window.outImageStride
         args.out_block_stride = window.outBlockStride
         args.out_row_stride = window.outWidth * window.lanes
-        (args.rows_per_task, args.panels_per_task) = (3, 2)
+        args.rows_per_task = 3
         run(isa, &args)
 
         var pool = sl_pool_args()
@@ -392,10 +391,10 @@ struct WindowKernelTests {
         args.out_row_stride = pool.out_row_stride
         try withUnsafePointer(to: pool) { pool in
             args.pool = pool
-            for (rows, panels) in [(1, 1), (3, 2), (8, 1), (100, 100)] {
+            for rows in [1, 3, 8, 100] as [UInt32] {
                 let output = ConvBuffer(expected.count)
                 args.output = output.base
-                (args.rows_per_task, args.panels_per_task) = (UInt32(rows), UInt32(panels))
+                args.rows_per_task = rows
                 run(isa, &args)
                 try #require(output.bits == expected.bits)
                 #expect(output.guardsAreIntact)
@@ -454,7 +453,7 @@ struct WindowKernelTests {
         args.out_image_stride = layer.outImageStride
         args.out_block_stride = layer.outBlockStride
         args.out_row_stride = layer.outWidth * lanes
-        (args.rows_per_task, args.panels_per_task) = (3, 2)
+        args.rows_per_task = 3
         run(isa, &args)
 
         var depthwise = window.depthwiseArguments()
@@ -480,10 +479,10 @@ struct WindowKernelTests {
         (depthwise.input, depthwise.weights, depthwise.output) = (nil, nil, nil)
         try withUnsafePointer(to: depthwise) { depthwise in
             args.depthwise = depthwise
-            for (rows, panels) in [(1, 1), (3, 2), (8, 1), (100, 100)] {
+            for rows in [1, 3, 8, 100] as [UInt32] {
                 let output = ConvBuffer(expected.count)
                 args.output = output.base
-                (args.rows_per_task, args.panels_per_task) = (UInt32(rows), UInt32(panels))
+                args.rows_per_task = rows
                 run(isa, &args)
                 try #require(output.bits == expected.bits)
                 #expect(output.guardsAreIntact)
@@ -511,7 +510,7 @@ struct WindowKernelTests {
 
     private func run(_ isa: UnsafePointer<sl_isa>, _ args: inout sl_conv_nchw_args) {
         let scratch = ConvBuffer(sl_conv_nchw_scratch_floats(isa, &args))
-        for task in (0..<sl_conv_nchw_task_count(isa, &args)).reversed() {
+        for task in (0..<sl_conv_nchw_task_count(&args)).reversed() {
             isa.pointee.conv_nchw(&args, task, scratch.base)
         }
         #expect(scratch.guardsAreIntact)

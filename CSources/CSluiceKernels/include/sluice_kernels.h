@@ -240,7 +240,7 @@ typedef struct {
 // Weights have kernel_h * kernel_w taps in row-major order, dilated by
 // dilation_h/dilation_w; pad_top/pad_left are the padding. An `affine` map is applied to the image,
 // not to its padding; its vectors have a float for each channel. A task is a run of rows_per_task
-// output rows x panels_per_task panels of one image.
+// output rows of one image, all panels.
 //
 // With a `pool`, the result is pooled a few rows at a time while it is in cache, and only that is
 // written: output and its strides, and rows_per_task, are then those of the pool. Of its arguments,
@@ -270,7 +270,6 @@ typedef struct {
     size_t out_image_stride, out_block_stride, out_row_stride;
     sl_activation activation;
     uint32_t rows_per_task;
-    uint32_t panels_per_task;
     const sl_pool_args *pool;
     const struct sl_depthwise_args *depthwise;
 } sl_conv_nchw_args;
@@ -620,15 +619,15 @@ typedef struct {
     size_t rows_per_task;  // a row is one output element's (outer, inner) pair
 } sl_reduce_args;
 
-// Resize of the two spatial axes. `vectors` consecutive floats belong to one pixel (a multiple of
-// lanes for blocked, 1 for NCHW); planes = images * channel blocks (or channels). For output row oy
-// the source rows are row_index[oy * taps_h + i] (already clamped to the input) with weight
-// row_weight[oy * taps_h + i]; likewise columns. Nearest has one tap and weight 1. Index -1 stands
-// for a pixel outside, whose value is `extrapolation`.
+// Resize of the two spatial axes. A pixel is `lanes` consecutive floats of a blocked tensor, one of
+// a row-major one; planes = images * channel blocks (or channels). For output row oy the source
+// rows are row_index[oy * taps_h + i] (already clamped to the input) with weight row_weight[oy *
+// taps_h + i]; likewise columns. Nearest has one tap and weight 1. Index -1 stands for a pixel
+// outside, whose value is `extrapolation`.
 typedef struct {
     size_t planes;
     uint32_t in_h, in_w, out_h, out_w;
-    uint32_t vectors;
+    bool is_blocked;
     uint32_t taps_h, taps_w;
     const int32_t *row_index;
     const float *row_weight;
@@ -894,7 +893,7 @@ bool sl_winograd_can_filter_at_once(const sl_isa *_Nonnull isa,
 // The most tiles a block may have with `floats` of scratch, at least 4.
 size_t sl_winograd_tiles_within(const sl_isa *_Nonnull isa, const sl_winograd_args *_Nonnull args,
                                 size_t floats);
-size_t sl_conv_nchw_task_count(const sl_isa *_Nonnull isa, const sl_conv_nchw_args *_Nonnull args);
+size_t sl_conv_nchw_task_count(const sl_conv_nchw_args *_Nonnull args);
 size_t sl_conv_nchw_scratch_floats(const sl_isa *_Nonnull isa,
                                    const sl_conv_nchw_args *_Nonnull args);
 size_t sl_depthwise_task_count(const sl_isa *_Nonnull isa, const sl_depthwise_args *_Nonnull args);
