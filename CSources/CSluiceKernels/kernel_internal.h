@@ -306,18 +306,19 @@ SL_INLINE size_t sl_winograd_filter_points(const sl_winograd_args *args) {
 // column: the pixels that do so together, a phase, are an axis of their own, which has no dilation.
 // The first phases may have one pixel more than the others, and so one tile more.
 typedef struct {
-    size_t tiles;
-    size_t size, step;  // pixels of a tile, and how far apart they are
-    size_t long_phases;
-    size_t long_tiles, short_tiles;  // of a phase
+    uint32_t tiles;
+    uint32_t size, step;  // pixels of a tile, and how far apart they are
+    uint32_t long_phases;
+    uint32_t long_tiles, short_tiles;  // of a phase
 } sl_winograd_axis;
 
-SL_INLINE sl_winograd_axis sl_winograd_axis_of(size_t pixels, size_t dilation, size_t size) {
-    const size_t each = pixels / dilation, more = pixels % dilation;
-    const size_t long_tiles = sl_ceil_div(each + 1, size), short_tiles = sl_ceil_div(each, size);
+SL_INLINE sl_winograd_axis sl_winograd_axis_of(uint32_t pixels, uint32_t dilation, size_t size) {
+    const uint32_t each = pixels / dilation, more = pixels % dilation;
+    const uint32_t long_tiles = (uint32_t)sl_ceil_div((size_t)each + 1, size);
+    const uint32_t short_tiles = (uint32_t)sl_ceil_div(each, size);
     return (sl_winograd_axis){
         .tiles = more * long_tiles + (dilation - more) * short_tiles,
-        .size = size,
+        .size = (uint32_t)size,
         .step = dilation,
         .long_phases = more,
         .long_tiles = long_tiles,
@@ -327,7 +328,7 @@ SL_INLINE sl_winograd_axis sl_winograd_axis_of(size_t pixels, size_t dilation, s
 
 // The first pixel of a tile.
 SL_INLINE size_t sl_winograd_tile_start(const sl_winograd_axis *axis, size_t tile) {
-    const size_t long_end = axis->long_phases * axis->long_tiles;
+    const size_t long_end = (size_t)axis->long_phases * axis->long_tiles;
     const bool is_long = tile < long_end;
     const size_t each = is_long ? axis->long_tiles : axis->short_tiles;
     const size_t place = is_long ? tile : tile - long_end;
@@ -350,7 +351,7 @@ SL_INLINE sl_winograd_grid sl_winograd_grid_of(const sl_winograd_args *args) {
 // How many tiles, of all images, an output is cut into.
 SL_INLINE size_t sl_winograd_tiles(const sl_winograd_args *args) {
     const sl_winograd_grid grid = sl_winograd_grid_of(args);
-    return args->conv.images * grid.rows.tiles * grid.columns.tiles;
+    return (size_t)args->conv.images * grid.rows.tiles * grid.columns.tiles;
 }
 
 SL_INLINE sl_winograd_sizes sl_winograd_scratch(const sl_winograd_args *args, size_t lanes) {
