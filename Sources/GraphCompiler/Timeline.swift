@@ -233,15 +233,18 @@ struct TimelineBuilder {
         default:
             compute(index, .whole)
         }
-        let ended = max(started, nextComputeMoment - 2)
+        // What has nothing to compute, as parts of a concat are in place, ends before the next step.
+        let isIdle = nextComputeMoment == started
+        let moments = isIdle ? started - 1...started - 1 : started...nextComputeMoment - 2
         let carried = storage.carriedInputs[index] == nil ? nil : node.inputs.first
         for id in node.inputs + [node.output] where id != carried {
-            touch(id, at: started)
-            touch(id, at: ended)
+            touch(id, at: moments.lowerBound)
+            touch(id, at: moments.upperBound)
         }
         for item in operandsOfNode[index] ?? [] {
             guard let slot = timeline.operandSlot[item] else { continue }
-            timeline.buffers[slot].live = timeline.buffers[slot].live.lowerBound...ended
+            let live = timeline.buffers[slot].live
+            timeline.buffers[slot].live = live.lowerBound...moments.upperBound
         }
         downloadIfOutput(after: index)
     }

@@ -41,7 +41,7 @@ extension Plan {
                 index < program.storage.storages.count
                 ? \.valueBytes
                 : workspaces.contains(index) ? \.scratchBytes : \.streamedWeightBytes
-            for moment in buffer.live where moment < moments {
+            for moment in buffer.live {
                 uses[moment][keyPath: kind] += bytes
                 tops[moment] = max(tops[moment], program.plan.offsets[index] + bytes)
             }
