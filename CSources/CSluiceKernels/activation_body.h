@@ -11,17 +11,12 @@
             const float *const from = input + row * input_stride;                            \
             float *const to = output + row * output_stride;                                  \
             size_t col = 0;                                                                  \
-            for (; col < cols; col += VEC_LANES) {                                           \
-                const bool is_whole = col + VEC_LANES <= cols;                               \
-                const vec x =                                                                \
-                    is_whole ? vec_load(from + col) : vec_load_tail(from + col, cols - col); \
-                const vec y = function(x, first, second);                                    \
-                if (is_whole) {                                                              \
-                    vec_store(to + col, y);                                                  \
-                } else {                                                                     \
-                    vec_store_tail(to + col, cols - col, y);                                 \
-                }                                                                            \
+            for (; col + VEC_LANES <= cols; col += VEC_LANES) {                              \
+                vec_store(to + col, function(vec_load(from + col), first, second));          \
             }                                                                                \
+            if (col == cols) continue;                                                       \
+            const vec x = vec_load_tail(from + col, cols - col);                             \
+            vec_store_tail(to + col, cols - col, function(x, first, second));                \
         }                                                                                    \
     }
 
@@ -32,6 +27,11 @@ SL_FOR_ACTIVATIONS(SL_DEFINE_ACTIVATION_ROWS)
 static void SL_FN(sl_activate_rows)(size_t rows, size_t cols, const float *input,
                                     size_t input_stride, float *output, size_t output_stride,
                                     sl_activation activation) {
+    if (input_stride == cols && output_stride == cols) {
+        // All rows are one long row.
+        cols *= rows;
+        rows = 1;
+    }
 #define SL_ACTIVATION_CASE(kind, function)                                                      \
     case kind:                                                                                  \
         SL_FN(rows_of_##function)                                                               \

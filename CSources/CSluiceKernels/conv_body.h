@@ -280,13 +280,20 @@ static __attribute__((noinline)) sl_next_read SL_FN(read_after)(const sl_conv_ar
     };
 }
 
-// The activations that are not clamps, on cells just stored.
+// The activations that are not clamps, on cells just stored: pixels that stand evenly in one call.
 static void SL_FN(activate_run)(const conv_plan *plan, const sl_conv_args *args,
-                                const cell_run *run, tile_job *job) {
-    for (size_t tile = run->first_tile; tile < run->end_tile; tile++) {
-        const size_t pixels = plan->cut.base + (tile < plan->cut.larger);
-        SL_FN(place_tile)(plan, args, sl_tile_first(plan->cut, tile), pixels, job);
-        SL_FN(activate_tile)(job, pixels, run->vectors, args->activation);
+                                const cell_run *run, const tile_job *job) {
+    const size_t end = sl_tile_first(plan->cut, run->end_tile), step = args->out_pixel_stride;
+    size_t count;
+    for (size_t first = sl_tile_first(plan->cut, run->first_tile); first < end; first += count) {
+        const size_t y = first / args->out_w, x = first % args->out_w;
+        count = plan->output_is_flat ? end - first : sl_min_size(args->out_w - x, end - first);
+        float *const at = job->output + y * args->out_row_stride + x * step;
+        for (size_t o = 0; o < run->vectors; o++) {
+            const size_t cols = o + 1 < run->vectors ? VEC_LANES : job->tail;
+            float *const rows = at + o * args->out_block_stride;
+            SL_FN(sl_activate_rows)(count, cols, rows, step, rows, step, args->activation);
+        }
     }
 }
 

@@ -400,22 +400,3 @@ SL_INLINE void SL_FN(finish_tile)(const int pixels, const int vectors, vec sum[]
     }
     SL_FN(store_tile)(pixels, vectors, sum, job, out_first);
 }
-
-// The activations that are not clamps, on the tile just stored. Each channel vector of a pixel is
-// a row; pixels that stand evenly are done in one call.
-static void SL_FN(activate_tile)(const tile_job *job, size_t pixels, size_t vectors,
-                                 sl_activation activation) {
-    const ptrdiff_t step = pixels > 1 ? job->out_offset[1] - job->out_offset[0] : 0;
-    const ptrdiff_t reach = job->out_offset[pixels - 1] - job->out_offset[0];
-    const bool is_even = reach == step * (ptrdiff_t)(pixels - 1);
-    const size_t runs = is_even ? 1 : pixels;
-    for (size_t run = 0; run < runs; run++) {
-        for (size_t o = 0; o < vectors; o++) {
-            float *const at =
-                job->output + job->out_first + job->out_offset[run] + o * job->out_block_stride;
-            const size_t cols = o + 1 < vectors ? VEC_LANES : job->tail;
-            SL_FN(sl_activate_rows)
-            (is_even ? pixels : 1, cols, at, (size_t)step, at, (size_t)step, activation);
-        }
-    }
-}

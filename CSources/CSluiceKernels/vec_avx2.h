@@ -106,11 +106,13 @@ SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
     return _mm256_permutevar_ps(a, index);
 }
 
-// 2^n for whole n in [-126, 127].
-SL_INLINE vec vec_power_of_two(vec n) {
-    const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+// p * 2^n for normal p and whole n, where the product is normal too: n is added to the exponent. What
+// NaN is converted to adds nothing.
+SL_INLINE vec vec_add_to_exponent(vec p, vec n) {
+    const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
 }
+#define SL_ADD_TO_EXPONENT(p, n) vec_add_to_exponent(p, n)
 
 // Splits positive normal x into m * 2^e with sqrt(1/2) <= m < sqrt(2), approximately.
 SL_INLINE vec vec_split_exponent(vec x, vec *mantissa) {

@@ -10,17 +10,25 @@ SL_INLINE vec vec_clamp(vec x, vec low, vec high) {
     return vec_min(high, vec_max(low, x));
 }
 
-// p * 2^n for whole n, where 2^n is a normal float, and where it need not be.
+// p * 2^n for p near one and whole n, where the product is a normal float.
 SL_INLINE vec vec_scale_normal(vec p, vec n) {
-#ifdef SL_SCALE
+#if defined(SL_SCALE)
     return SL_SCALE(p, n);
+#elif defined(SL_ADD_TO_EXPONENT)
+    return SL_ADD_TO_EXPONENT(p, n);
 #else
     return vec_mul(p, vec_power_of_two(n));
 #endif
 }
-SL_INLINE vec vec_scale(vec p, vec n) {
-#ifdef SL_SCALE
+// The same for p * 2^n = e^x, which may be more than the largest float. Less than the smallest
+// normal one gives any number.
+SL_INLINE vec vec_scale(vec p, vec n, vec x) {
+    (void)x;
+#if defined(SL_SCALE)
     return SL_SCALE(p, n);
+#elif defined(SL_ADD_TO_EXPONENT)
+    const vmask is_above = vec_less(vec_splat(88.7228317f), x);
+    return vec_select(is_above, vec_splat(INFINITY), SL_ADD_TO_EXPONENT(p, n));
 #else
     // In two factors: for n = 128 there is no float.
     const vec half = vec_floor(vec_mul(n, vec_splat(0.5f)));
@@ -56,7 +64,7 @@ SL_INLINE vec vec_exp_limited(vec x) {
 SL_INLINE vec vec_exp(vec x) {
     vec n;
     const vec p = vec_exp_parts(vec_clamp(x, vec_splat(-88.0f), vec_splat(89.0f)), &n);
-    return vec_select(vec_less(x, vec_splat(-87.3365447f)), vec_zero(), vec_scale(p, n));
+    return vec_select(vec_less(x, vec_splat(-87.3365447f)), vec_zero(), vec_scale(p, n, x));
 }
 
 // Natural logarithm: -inf at zero, NaN below.
@@ -138,10 +146,12 @@ SL_INLINE vec vec_sigmoid(vec x) {
     return vec_div(one, vec_add(one, vec_exp_limited(vec_neg(x))));
 }
 
-// x / (1 + e^-x). Below -88 it is less than 1e-33 and so is its error; -inf counts as -1000.
+// x / (1 + e^-x). Below -87 it is less than 1.5e-36 and so is its error.
 SL_INLINE vec vec_silu(vec x) {
-    const vec low = vec_max(vec_splat(-1000.0f), x);
-    return vec_div(low, vec_add(vec_splat(1.0f), vec_exp_limited(vec_neg(low))));
+    const vec low = vec_max(vec_splat(-87.0f), x);
+    vec n;
+    const vec p = vec_exp_parts(vec_max(vec_splat(-87.0f), vec_neg(low)), &n);
+    return vec_div(low, vec_add(vec_splat(1.0f), vec_scale_normal(p, n)));
 }
 
 SL_INLINE vec vec_softplus(vec x) {
