@@ -2,22 +2,22 @@
 #pragma once
 
 // Each function with its own pair of loops: rows of `cols` floats, a tail at the end of each.
-#define SL_DEFINE_ACTIVATION_ROWS(kind, function)                                            \
-    static void SL_FN(rows_of_##function)(size_t rows, size_t cols, const float *input,      \
-                                          size_t input_stride, float *output,                \
-                                          size_t output_stride, float p0, float p1) {        \
-        const vec first = vec_splat(p0), second = vec_splat(p1);                             \
-        for (size_t row = 0; row < rows; row++) {                                            \
-            const float *const from = input + row * input_stride;                            \
-            float *const to = output + row * output_stride;                                  \
-            size_t col = 0;                                                                  \
-            for (; col + VEC_LANES <= cols; col += VEC_LANES) {                              \
-                vec_store(to + col, function(vec_load(from + col), first, second));          \
-            }                                                                                \
-            if (col == cols) continue;                                                       \
-            const vec x = vec_load_tail(from + col, cols - col);                             \
-            vec_store_tail(to + col, cols - col, function(x, first, second));                \
-        }                                                                                    \
+#define SL_DEFINE_ACTIVATION_ROWS(kind, function)                                       \
+    static void SL_FN(rows_of_##function)(size_t rows, size_t cols, const float *input, \
+                                          size_t input_stride, float *output,           \
+                                          size_t output_stride, float p0, float p1) {   \
+        const vec first = vec_splat(p0), second = vec_splat(p1);                        \
+        for (size_t row = 0; row < rows; row++) {                                       \
+            const float *const from = input + row * input_stride;                       \
+            float *const to = output + row * output_stride;                             \
+            size_t col = 0;                                                             \
+            for (; col + VEC_LANES <= cols; col += VEC_LANES) {                         \
+                vec_store(to + col, function(vec_load(from + col), first, second));     \
+            }                                                                           \
+            if (col == cols) continue;                                                  \
+            const vec x = vec_load_tail(from + col, cols - col);                        \
+            vec_store_tail(to + col, cols - col, function(x, first, second));           \
+        }                                                                               \
     }
 
 SL_FOR_ACTIVATIONS(SL_DEFINE_ACTIVATION_ROWS)

@@ -10,8 +10,9 @@
 #pragma once
 
 // What the lanes of a pass read: all the same channel, or each one of the block, which vec_permute
-// finds or, where none is in another quarter of it, vec_permute_quads.
-typedef enum { GROUPED_SPLAT, GROUPED_PERMUTE, GROUPED_QUADS } grouped_kind;
+// finds or, where groups are two or four lanes that read themselves, vec_splat_pairs and
+// vec_splat_quads.
+typedef enum { GROUPED_SPLAT, GROUPED_PERMUTE, GROUPED_PAIRS, GROUPED_QUADS } grouped_kind;
 
 // What one pass computes of one or two vectors of outputs.
 typedef struct {
@@ -25,6 +26,22 @@ typedef struct {
     vmask own[2];
     bool is_whole[2];
 } grouped_pass;
+
+// One step of a sum: channels of one block under one tap.
+typedef struct {
+    ptrdiff_t offset;  // of the input, from channel 0 under tap (0, 0)
+    uint32_t weight_row;
+    uint32_t channels;
+} grouped_step;
+
+// The steps of a sum, as many as there is room for. The sum goes on from channel `channel` of the
+// group and tap `tap`; from the start again when that is past the end.
+enum { LISTED_STEPS = 28 };
+typedef struct {
+    size_t count;
+    size_t channel, tap;
+    grouped_step step[LISTED_STEPS];
+} step_list;
 
 // Runs of as many pixels each, in a line, under which the same taps are inside the image.
 typedef struct {
@@ -40,26 +57,11 @@ typedef struct {
     const float *residual;
     size_t out_step;
     size_t runs;
+    // The steps of whole sums under which all taps are inside, for runs of those; else NULL.
+    const step_list *all_steps;
 } grouped_job;
 
 typedef void (*grouped_fn)(const grouped_job *job);
-
-// One step of a sum: channels of one block under one tap.
-typedef struct {
-    // Of the first pixel of the first run, in an image of the first run's place.
-    const float *at;
-    const float *weights;
-    size_t channels;
-} grouped_step;
-
-// The steps of a sum, as many as there is room for. The sum goes on from channel `channel` of the
-// group and tap `tap`; from the start again when that is past the end.
-enum { LISTED_STEPS = 40 };
-typedef struct {
-    size_t count;
-    size_t channel, tap;
-    grouped_step step[LISTED_STEPS];
-} step_list;
 
 // Lists the steps that follow those listed before, leaving out taps outside the image.
 static __attribute__((noinline)) void SL_FN(list_steps)(const grouped_job *job, step_list *list) {
@@ -76,10 +78,11 @@ static __attribute__((noinline)) void SL_FN(list_steps)(const grouped_job *job, 
             const int64_t y = job->y + args->tap_dy[tap], x = job->x + args->tap_dx[tap];
             if ((uint64_t)y >= args->in_h || (uint64_t)x >= args->in_w) continue;
             list->step[list->count++] = (grouped_step){
-                .at = job->image + (size_t)y * args->in_row_stride + (size_t)x * VEC_LANES +
-                      first / VEC_LANES * args->in_block_stride + lane,
-                .weights = job->weights + VEC_LANES + (channel * args->taps + tap) * VEC_LANES,
-                .channels = count,
+                .offset = args->tap_dy[tap] * (ptrdiff_t)args->in_row_stride +
+                          args->tap_dx[tap] * (ptrdiff_t)VEC_LANES +
+                          (ptrdiff_t)(first / VEC_LANES * args->in_block_stride + lane),
+                .weight_row = (uint32_t)(1 + channel * args->taps + tap),
+                .channels = (uint32_t)count,
             };
         }
         if (tap < args->taps) break;
@@ -109,9 +112,8 @@ SL_INLINE void SL_FN(add_grouped)(const int pixels, const int vectors, const gro
         }
         SL_UNROLL for (int p = 0; p < pixels; p++) {
             const float *const at = SL_FN(pixel_at)(&walk->from, p);
-            const vec x = kind == GROUPED_SPLAT     ? vec_splat(at[k])
-                          : kind == GROUPED_PERMUTE ? vec_permute(vec_load(at), walk->index)
-                                                    : vec_permute_quads(vec_load(at), walk->index);
+            const vec x =
+                kind == GROUPED_SPLAT ? vec_splat(at[k]) : vec_permute(vec_load(at), walk->index);
             SL_UNROLL for (int o = 0; o < vectors; o++) {
                 sum[p][o] = vec_fma(x, w[o], sum[p][o]);
                 SL_FINISH_FIRST(sum[p][o]);
@@ -121,6 +123,39 @@ SL_INLINE void SL_FN(add_grouped)(const int pixels, const int vectors, const gro
         if (kind != GROUPED_SPLAT) walk->index = vec_index_add(walk->index, 1);
     }
     if (kind == GROUPED_SPLAT) SL_FN(skip_channels)(pixels, &walk->from, count);
+}
+
+// Adds all channels of groups of two or four lanes: a pixel is loaded once.
+SL_INLINE void SL_FN(add_lanes)(const int pixels, const grouped_kind kind, vec sum[][2],
+                                const grouped_walk *walk) {
+    const int channels = kind == GROUPED_PAIRS ? 2 : 4;
+    vec w[4];
+    SL_UNROLL for (int k = 0; k < channels; k++) {
+        w[k] = vec_load(walk->weights + (size_t)k * walk->row);
+    }
+    SL_UNROLL for (int p = 0; p < pixels; p++) {
+        const vec pixel = vec_load(SL_FN(pixel_at)(&walk->from, p));
+        SL_UNROLL for (int k = 0; k < channels; k++) {
+            const vec x =
+                kind == GROUPED_PAIRS ? vec_splat_pairs(pixel, k) : vec_splat_quads(pixel, k);
+            sum[p][0] = vec_fma(x, w[k], sum[p][0]);
+            SL_FINISH_FIRST(sum[p][0]);
+        }
+    }
+}
+
+// Adds the channels of a step.
+SL_INLINE void SL_FN(add_step)(const int pixels, const int vectors, const grouped_kind kind,
+                               vec sum[][2], grouped_walk *walk, size_t channels) {
+    if (kind == GROUPED_PAIRS || kind == GROUPED_QUADS) {
+        SL_FN(add_lanes)(pixels, kind, sum, walk);
+        return;
+    }
+    _Pragma("clang loop unroll(disable)") for (size_t k = channels / 4; k > 0; k--) {
+        SL_FN(add_grouped)(pixels, vectors, kind, sum, walk, 4);
+    }
+    if (channels & 2) SL_FN(add_grouped)(pixels, vectors, kind, sum, walk, 2);
+    if (channels & 1) SL_FN(add_grouped)(pixels, vectors, kind, sum, walk, 1);
 }
 
 SL_INLINE void SL_FN(finish_grouped)(const int pixels, const int vectors, vec sum[][2],
@@ -163,42 +198,37 @@ SL_INLINE void SL_FN(grouped_runs)(const int pixels, const int vectors, const gr
     const sl_grouped_args *const args = job->args;
     const size_t row = args->taps * (size_t)VEC_LANES;
     const size_t second = VEC_LANES + args->channels_per_group * row;
-    step_list list = {.channel = 0};
-    SL_FN(list_steps)(job, &list);
-    const bool is_all = list.channel == args->channels_per_group;
+    const float *const first =
+        job->image + job->y * (int64_t)args->in_row_stride + job->x * (int64_t)VEC_LANES;
+    step_list own;
+    own.channel = own.tap = 0;
+    const step_list *const list = job->all_steps != NULL ? job->all_steps : &own;
+    if (job->all_steps == NULL) SL_FN(list_steps)(job, &own);
+    const bool is_all = list->channel == args->channels_per_group;
     for (size_t run = 0; run < job->runs; run++) {
-        const size_t start = run * (size_t)pixels * job->step;
+        const float *const pixel = first + run * (size_t)pixels * job->step;
         vec sum[SL_HALF_PANEL_PIXELS][2];
         SL_UNROLL for (int o = 0; o < vectors; o++) {
             const vec bias = vec_load(job->weights + (size_t)o * second);
             SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = bias;
         }
         for (;;) {
-            for (size_t i = 0; i < list.count; i++) {
-                const grouped_step *const step = &list.step[i];
+            for (size_t i = 0; i < list->count; i++) {
+                const grouped_step *const step = &list->step[i];
                 grouped_walk walk = {
-                    .from = {.first = step->at + start, .step = job->step},
+                    .from = {.first = pixel + step->offset, .step = job->step},
                     .index = job->pass->index,
-                    .weights = step->weights,
+                    .weights = job->weights + (size_t)step->weight_row * VEC_LANES,
                     .row = row,
                     .second = second,
                 };
                 SL_FN(start_bases)(pixels, &walk.from);
-                _Pragma("clang loop unroll(disable)") for (size_t k = step->channels / 4; k > 0;
-                                                           k--) {
-                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 4);
-                }
-                if (step->channels & 2) {
-                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 2);
-                }
-                if (step->channels & 1) {
-                    SL_FN(add_grouped)(pixels, vectors, kind, sum, &walk, 1);
-                }
+                SL_FN(add_step)(pixels, vectors, kind, sum, &walk, step->channels);
             }
             if (is_all) break;
-            const bool is_end = list.channel == args->channels_per_group;
+            const bool is_end = own.channel == args->channels_per_group;
             // The first steps of the next run follow the last of this one.
-            SL_FN(list_steps)(job, &list);
+            SL_FN(list_steps)(job, &own);
             if (is_end) break;
         }
         SL_FN(finish_grouped)(pixels, vectors, sum, job, run * (size_t)pixels * job->out_step);
@@ -212,27 +242,29 @@ SL_INLINE void SL_FN(grouped_runs)(const int pixels, const int vectors, const gr
 #define SL_DEFINE_GROUPED(pixels)                               \
     SL_DEFINE_GROUPED_KIND(splat, pixels, 1, GROUPED_SPLAT)     \
     SL_DEFINE_GROUPED_KIND(permute, pixels, 1, GROUPED_PERMUTE) \
+    SL_DEFINE_GROUPED_KIND(pairs, pixels, 1, GROUPED_PAIRS)     \
     SL_DEFINE_GROUPED_KIND(quads, pixels, 1, GROUPED_QUADS)
-#define SL_DEFINE_GROUPED_PAIR(pixels) SL_DEFINE_GROUPED_KIND(pair, pixels, 2, GROUPED_SPLAT)
+#define SL_DEFINE_GROUPED_WIDE(pixels) SL_DEFINE_GROUPED_KIND(wide, pixels, 2, GROUPED_SPLAT)
 SL_DEFINE_GROUPED(1)
 SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED)
 SL_FOR_HALF_PANEL_SIZES(SL_DEFINE_GROUPED)
-SL_DEFINE_GROUPED_PAIR(1)
-SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED_PAIR)
+SL_DEFINE_GROUPED_WIDE(1)
+SL_FOR_TILE_SIZES(SL_DEFINE_GROUPED_WIDE)
 
 // The kernels of runs of one vector, by pixels and kind, and of two.
 #define SL_GROUPED_CELLS(pixels)                             \
     [pixels] = {                                             \
         [GROUPED_SPLAT] = SL_FN(grouped_splat_##pixels),     \
         [GROUPED_PERMUTE] = SL_FN(grouped_permute_##pixels), \
+        [GROUPED_PAIRS] = SL_FN(grouped_pairs_##pixels),     \
         [GROUPED_QUADS] = SL_FN(grouped_quads_##pixels),     \
     },
 static const grouped_fn SL_FN(grouped_table)[][GROUPED_QUADS + 1] = {
     SL_GROUPED_CELLS(1) SL_FOR_TILE_SIZES(SL_GROUPED_CELLS)
         SL_FOR_HALF_PANEL_SIZES(SL_GROUPED_CELLS)};
-#define SL_GROUPED_PAIR_CELL(pixels) [pixels] = SL_FN(grouped_pair_##pixels),
-static const grouped_fn SL_FN(grouped_pair_table)[] = {SL_GROUPED_PAIR_CELL(1)
-                                                           SL_FOR_TILE_SIZES(SL_GROUPED_PAIR_CELL)};
+#define SL_GROUPED_WIDE_CELL(pixels) [pixels] = SL_FN(grouped_wide_##pixels),
+static const grouped_fn SL_FN(grouped_wide_table)[] = {SL_GROUPED_WIDE_CELL(1)
+                                                           SL_FOR_TILE_SIZES(SL_GROUPED_WIDE_CELL)};
 
 // Outputs [first, end) along one axis whose taps are all inside the image.
 static sl_span SL_FN(inner_outputs)(const int32_t *taps, size_t count, uint32_t stride,
@@ -278,7 +310,7 @@ static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size
         job->runs = (run < cut.larger ? cut.larger : cut.count) - run;
         const size_t pixels = cut.base + (run < cut.larger);
         if (is_pair) {
-            SL_FN(grouped_pair_table)[pixels](job);
+            SL_FN(grouped_wide_table)[pixels](job);
         } else {
             SL_FN(grouped_table)[pixels][pass->kind](job);
         }
@@ -303,9 +335,18 @@ static void SL_FN(run_pass)(const sl_grouped_args *args, size_t image, size_t nu
         SL_FN(inner_outputs)(args->tap_dy, args->taps, args->stride_h, args->in_h, args->out_h);
     const sl_span inner =
         SL_FN(inner_outputs)(args->tap_dx, args->taps, args->stride_w, args->in_w, args->out_w);
+    step_list all_steps;
+    all_steps.channel = all_steps.tap = 0;
+    block.job.y = (int64_t)inner_rows.first * args->stride_h;
+    block.job.x = (int64_t)inner.first * args->stride_w;
+    SL_FN(list_steps)(&block.job, &all_steps);
+    const bool fits = all_steps.channel == args->channels_per_group;
     for (size_t oy = rows.first; oy < rows.end; oy++) {
+        const bool is_inner = oy >= inner_rows.first && oy < inner_rows.end;
+        block.job.all_steps = fits && is_inner ? &all_steps : NULL;
         SL_FN(grouped_line)(&block, oy, inner.first, inner.end - inner.first, false);
     }
+    block.job.all_steps = NULL;
     for (size_t ox = 0; ox < args->out_w; ox++) {
         if (ox == inner.first) ox = inner.end;
         if (ox >= args->out_w) break;
@@ -339,17 +380,20 @@ static bool SL_FN(permute_vector)(const sl_grouped_args *args, size_t first, gro
     const size_t end = (last + 1) * args->channels_per_group;
     if (group == last || channel / VEC_LANES != (end - 1) / VEC_LANES) return false;
     int32_t index[VEC_LANES];
-    bool are_quads = true;
+    // Whether each lane reads its own group, of so many lanes.
+    const size_t size = args->channels_per_group;
+    bool reads_itself = size == 2 || size == 4;
     for (size_t lane = 0; lane < VEC_LANES; lane++) {
-        const size_t own = SL_FN(group_of_output)(args, first + lane) * args->channels_per_group;
-        const size_t from = own % VEC_LANES, to = from + args->channels_per_group - 1;
-        index[lane] = (int32_t)from;
-        are_quads = are_quads && from / 4 == lane / 4 && to / 4 == lane / 4;
+        const size_t own = SL_FN(group_of_output)(args, first + lane) * size % VEC_LANES;
+        index[lane] = (int32_t)own;
+        reads_itself = reads_itself && own == lane / size * size;
     }
     *pass = (grouped_pass){
         .vectors = 1,
         .channel = channel / VEC_LANES * VEC_LANES,
-        .kind = are_quads ? GROUPED_QUADS : GROUPED_PERMUTE,
+        .kind = !reads_itself ? GROUPED_PERMUTE
+                : size == 2   ? GROUPED_PAIRS
+                              : GROUPED_QUADS,
         .index = vec_index_load(index),
         .is_whole = {true},
     };

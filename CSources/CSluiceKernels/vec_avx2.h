@@ -101,13 +101,19 @@ SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
 SL_INLINE vec vec_permute(vec a, vec_index index) {
     return _mm256_permutevar8x32_ps(a, index);
 }
-// The same where each lane names one of the four it is among.
-SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
-    return _mm256_permutevar_ps(a, index);
+// Lane k of each two, or of each four lanes, in all of them; k is a constant.
+SL_INLINE vec vec_splat_pairs(vec a, const int k) {
+    return k == 0 ? _mm256_permute_ps(a, 0xa0) : _mm256_permute_ps(a, 0xf5);
+}
+SL_INLINE vec vec_splat_quads(vec a, const int k) {
+    return k == 0   ? _mm256_permute_ps(a, 0x00)
+           : k == 1 ? _mm256_permute_ps(a, 0x55)
+           : k == 2 ? _mm256_permute_ps(a, 0xaa)
+                    : _mm256_permute_ps(a, 0xff);
 }
 
-// p * 2^n for normal p and whole n, where the product is normal too: n is added to the exponent. What
-// NaN is converted to adds nothing.
+// p * 2^n for normal p and whole n, where the product is normal too: n is added to the exponent.
+// What NaN is converted to adds nothing.
 SL_INLINE vec vec_add_to_exponent(vec p, vec n) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));

@@ -103,9 +103,15 @@ SL_INLINE vec_index vec_index_add(vec_index a, int32_t n) {
 SL_INLINE vec vec_permute(vec a, vec_index index) {
     return _mm512_permutexvar_ps(index, a);
 }
-// The same where each lane names one of the four it is among.
-SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
-    return _mm512_permutevar_ps(a, index);
+// Lane k of each two, or of each four lanes, in all of them; k is a constant.
+SL_INLINE vec vec_splat_pairs(vec a, const int k) {
+    return k == 0 ? _mm512_permute_ps(a, 0xa0) : _mm512_permute_ps(a, 0xf5);
+}
+SL_INLINE vec vec_splat_quads(vec a, const int k) {
+    return k == 0   ? _mm512_permute_ps(a, 0x00)
+           : k == 1 ? _mm512_permute_ps(a, 0x55)
+           : k == 2 ? _mm512_permute_ps(a, 0xaa)
+                    : _mm512_permute_ps(a, 0xff);
 }
 
 // 2^n for whole n in [-126, 127].

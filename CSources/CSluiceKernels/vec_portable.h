@@ -125,9 +125,16 @@ SL_INLINE vec vec_permute(vec a, vec_index index) {
     return value;
 }
 
-// The same where each lane names one of the four it is among.
-SL_INLINE vec vec_permute_quads(vec a, vec_index index) {
-    return vec_permute(a, index);
+// Lane k of each two, or of each four lanes, in all of them.
+SL_INLINE vec vec_splat_pairs(vec a, const int k) {
+    vec value = a;
+    for (int lane = 0; lane < VEC_LANES; lane++) value[lane] = a[lane / 2 * 2 + k];
+    return value;
+}
+SL_INLINE vec vec_splat_quads(vec a, const int k) {
+    vec value = a;
+    for (int lane = 0; lane < VEC_LANES; lane++) value[lane] = a[lane / 4 * 4 + k];
+    return value;
 }
 
 // 2^n for whole n in [-126, 127]. Lanes that hold NaN give an unspecified value.

@@ -89,6 +89,7 @@ extension Lowering {
             group: group,
             channels: channels,
             outputs: outputs / group,
+            hasStrides: geometry.strides.contains { $0 > 1 },
             source: source
         )
         let common = weights.elementsByOutput(
@@ -156,6 +157,7 @@ extension Lowering {
         group: Int,
         channels: Int,
         outputs: Int,
+        hasStrides: Bool,
         source: ValueID
     ) -> ConvolutionKernel.Algorithm {
         if group == 1 {
@@ -164,7 +166,9 @@ extension Lowering {
         }
         if channels == 1, outputs == 1, !isTransposed { return .depthwise }
         let fits = channels % catalog.lanes == 0 && outputs % catalog.lanes == 0
-        return fits ? .tile : .grouped
+        // One panel reads a strided image too seldom to put its rows side by side first.
+        let isStridedPanel = hasStrides && !isTransposed && outputs <= 2 * catalog.lanes
+        return fits && !isStridedPanel ? .tile : .grouped
     }
 
     /// Whether a value is a model input, or made from one element by element.
