@@ -195,24 +195,35 @@ SL_INLINE void SL_FN(dw_column_run)(const int count, const bool is_edge, const d
     }
 }
 
+// A sum waits for the one before it, so a run takes as long for few pixels as for many.
 SL_INLINE void SL_FN(dw_pixels)(const dw_row *row, const dw_phase *phase) {
+    const sl_tile_cut cut = sl_cut_tiles(phase->pixels, DW_RUN);
     size_t pixel = 0;
-#define SL_DW_RUN(count)                                                        \
-    for (; pixel + (count) <= phase->pixels; pixel += (count)) {                \
-        const int64_t first = (int64_t)pixel;                                   \
-        const int64_t end = first + (count) - 1 + (int64_t)phase->kernel_width; \
-        if (first < phase->first_column || end > phase->end_column) {           \
-            SL_FN(dw_column_run)(count, true, row, phase, pixel);               \
-        } else {                                                                \
-            SL_FN(dw_column_run)(count, false, row, phase, pixel);              \
-        }                                                                       \
-    }
-    SL_DW_RUN(8)
-    SL_DW_RUN(7)
-    SL_DW_RUN(4)
-    SL_DW_RUN(2)
-    SL_DW_RUN(1)
+    for (size_t run = 0; run < cut.count; run++) {
+        const size_t count = cut.base + (run < cut.larger);
+        const int64_t end = (int64_t)(pixel + count - 1 + phase->kernel_width);
+        const bool is_edge = (int64_t)pixel < phase->first_column || end > phase->end_column;
+        switch (count) {
+#define SL_DW_RUN(count)                                           \
+    case count:                                                    \
+        if (is_edge) {                                             \
+            SL_FN(dw_column_run)(count, true, row, phase, pixel);  \
+        } else {                                                   \
+            SL_FN(dw_column_run)(count, false, row, phase, pixel); \
+        }                                                          \
+        break;
+            SL_DW_RUN(1)
+            SL_DW_RUN(2)
+            SL_DW_RUN(3)
+            SL_DW_RUN(4)
+            SL_DW_RUN(5)
+            SL_DW_RUN(6)
+            SL_DW_RUN(7)
+            SL_DW_RUN(8)
 #undef SL_DW_RUN
+        }
+        pixel += count;
+    }
 }
 
 // A row of a wide kernel without a stride.
