@@ -36,12 +36,11 @@ static inline __m512i sl_simulated_srai_epi32(__m512i a, int count) {
     return v.integers;
 }
 
-static inline __m512 sl_simulated_permutevar_ps(__m512 a, __m512i index) {
-    sl_simulated_512 v = {.floats = a};
-    const sl_simulated_512 lanes = {.integers = index};
-    for (int i = 0; i < 2; i++) {
-        v.float_half[i] = _mm256_permutevar_ps(v.float_half[i], lanes.integer_half[i]);
-    }
+// Two bits of `lanes` for each lane of a quarter.
+static inline __m512 sl_simulated_permute_ps(__m512 a, int lanes) {
+    const sl_simulated_512 from = {.floats = a};
+    sl_simulated_512 v;
+    for (int i = 0; i < 16; i++) v.lane[i] = from.lane[i / 4 * 4 + (lanes >> i % 4 * 2 & 3)];
     return v.floats;
 }
 
@@ -67,8 +66,8 @@ static inline void sl_simulated_mask_storeu_ps(void *target, __mmask16 mask, __m
 #define _mm512_cvtepi32_ps(a) sl_simulated_cvtepi32_ps(a)
 #undef _mm512_srai_epi32
 #define _mm512_srai_epi32(a, count) sl_simulated_srai_epi32(a, count)
-#undef _mm512_permutevar_ps
-#define _mm512_permutevar_ps(a, index) sl_simulated_permutevar_ps(a, index)
+#undef _mm512_permute_ps
+#define _mm512_permute_ps(a, lanes) sl_simulated_permute_ps(a, lanes)
 #undef _mm512_maskz_loadu_ps
 #define _mm512_maskz_loadu_ps(mask, source) sl_simulated_maskz_loadu_ps(mask, source)
 #undef _mm512_mask_storeu_ps
