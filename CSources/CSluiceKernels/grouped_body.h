@@ -292,10 +292,10 @@ static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size
     grouped_job *const job = &block->job;
     const sl_grouped_args *const args = job->args;
     const grouped_pass *const pass = job->pass;
-    const bool is_pair = pass->vectors == 2;
+    const bool is_wide = pass->vectors == 2;
     job->step = is_column ? args->stride_h * args->in_row_stride : args->stride_w * VEC_LANES;
     job->out_step = is_column ? args->out_row_stride : args->out_pixel_stride;
-    const size_t most = is_pair                       ? SL_TILE_PIXELS
+    const size_t most = is_wide                       ? SL_TILE_PIXELS
                         : pass->kind == GROUPED_SPLAT ? SL_HALF_PANEL_PIXELS
                                                       : sl_min_size(SL_HALF_PANEL_PIXELS, 8);
     const sl_tile_cut cut = sl_cut_tiles(count, most);
@@ -309,7 +309,7 @@ static void SL_FN(grouped_line)(grouped_block *block, size_t oy, size_t ox, size
         job->residual = block->residual == NULL ? NULL : block->residual + offset;
         job->runs = (run < cut.larger ? cut.larger : cut.count) - run;
         const size_t pixels = cut.base + (run < cut.larger);
-        if (is_pair) {
+        if (is_wide) {
             SL_FN(grouped_wide_table)[pixels](job);
         } else {
             SL_FN(grouped_table)[pixels][pass->kind](job);
