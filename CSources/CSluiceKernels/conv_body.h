@@ -242,8 +242,9 @@ static void SL_FN(run_panel)(const conv_plan *plan, const sl_conv_args *args, co
                      run->first_channel / VEC_LANES * args->in_block_stride;
     }
     job->output = args->output + offset;
-    // With the first chunk: the residual may be what later ones go on from.
-    job->residual = is_first && args->residual != NULL ? args->residual + offset : NULL;
+    // The residual itself goes with the first chunk: the output may lie where it was.
+    const float *const added = is_first ? args->residual : args->output;
+    job->residual = added != NULL ? added + offset : NULL;
     job->tail = args->mask_tail && last_channels < VEC_LANES ? last_channels : VEC_LANES;
     const sl_activation none = {.kind = SL_ACTIVATION_NONE};
     SL_FN(set_bounds)(job, is_last ? args->activation : none);

@@ -138,12 +138,13 @@ SL_INLINE size_t sl_packed_taps(const sl_conv_args *args) {
 }
 
 enum {
-    // Rows of a panel that one chunk of channels covers, more or less.
-    SL_CHUNK_ROWS = 1024,
+    // Rows of a panel that one chunk of channels covers, more or less: longer chains round more,
+    // shorter ones take longer.
+    SL_CHUNK_ROWS = 512,
 };
 
-// Input channels that one chain adds up before it rests in the output: whole blocks, in chunks of
-// about the same size. The residual is added to the first chain, since later ones may go on where
+// Input channels that one chain adds up before it is added to the output: whole blocks, in chunks
+// of about the same size. The residual is added to the first chain, since the sums may wait where
 // it was. A single pixel has one chunk, and so have sums over no channel.
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
     if (args->channels == 0) return lanes;

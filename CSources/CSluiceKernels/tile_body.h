@@ -70,7 +70,7 @@ typedef struct {
     const sl_conv_args *args;
     size_t pixels;
     // Input channels, and where channel 0 of the image's pixel (0, 0) is. A long sum is computed
-    // in chunks of channels: all but the first go on from what the output holds.
+    // in chunks of channels: all but the first have no bias, and the output as their residual.
     size_t channels;
     const float *image;
     bool resumes;
@@ -239,20 +239,6 @@ SL_INLINE bool SL_FN(acts_after_store)(sl_activation activation) {
     return activation.kind != SL_ACTIVATION_NONE && activation.kind != SL_ACTIVATION_CLAMP;
 }
 
-// The sums of a tile that resumes: what an earlier chunk of channels stored.
-SL_INLINE void SL_FN(load_tile)(const int pixels, const int vectors, vec sum[][3],
-                                const tile_job *job, ptrdiff_t out_first) {
-    const size_t tail = job->tail;
-    SL_UNROLL for (int p = 0; p < pixels; p++) {
-        const float *const at = job->output + out_first + job->out_offset[p];
-        SL_UNROLL for (int o = 0; o < vectors; o++) {
-            const float *const from = at + (size_t)o * job->out_block_stride;
-            const bool is_whole = o + 1 < vectors || tail == VEC_LANES;
-            sum[p][o] = is_whole ? vec_load(from) : vec_load_tail(from, tail);
-        }
-    }
-}
-
 // Where the next row of a panel is, and of the half panel beside it in a tile of three vectors.
 typedef struct {
     const float *panel;
@@ -291,8 +277,7 @@ SL_INLINE vec SL_FN(load_weights)(const int vectors, weight_rows at, size_t k, i
     return vec_load(at.panel + (k * (size_t)(vectors == 1 ? 1 : 2) + (size_t)o) * VEC_LANES);
 }
 
-// Asks for the rows of a tile in what lies like the output, from its first pixel on: for its
-// residual while it multiplies, and for what the tile after it resumes from.
+// Asks for the rows of a tile in what lies like the output, from its first pixel on.
 SL_INLINE void SL_FN(ask_for_rows)(const int pixels, const int vectors, const tile_job *job,
                                    const float *first) {
     SL_UNROLL for (int o = 0; o < vectors; o++) {
@@ -314,7 +299,8 @@ SL_INLINE void SL_FN(ask_for_output)(const int pixels, const int vectors, const 
     }
 }
 
-// Sums start with the bias, the first row of the panel; returns the row of the first computed tap.
+// Sums start with the bias, the first row of the panel, or with nothing where earlier ones wait in
+// the output; returns the row of the first computed tap.
 SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
                                         const tile_job *job, ptrdiff_t out_first) {
     const weight_rows at = {job->weights, job->third};
@@ -322,9 +308,9 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
         SL_FN(ask_for_rows)(pixels, vectors, job, job->residual + out_first);
     }
     if (job->resumes) {
-        SL_FN(load_tile)(pixels, vectors, sum, job, out_first);
-        const float *const next = job->output + out_first + job->out_offset[pixels - 1];
-        SL_FN(ask_for_rows)(pixels, vectors, job, next);
+        SL_UNROLL for (int p = 0; p < pixels; p++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_zero();
+        }
         return SL_FN(skip_rows)(vectors, at, job->first_gap * VEC_LANES);
     }
     if (job->asks_for_output) SL_FN(ask_for_output)(pixels, vectors, job, out_first);

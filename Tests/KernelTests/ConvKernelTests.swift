@@ -323,6 +323,60 @@ struct ConvKernelTests {
         }
     }
 
+    /// At most 2e-6 of the standard deviation of the results: a single chain errs by six times that,
+    /// four interleaved ones by half as much again.
+    @Test("adds long sums in short chains", arguments: convTestISAs, [1, 20])
+    func roundsLittle(name: String, rows: Int) throws {
+        let isa = try convTestISA(name)
+        let channels = 8192, outputs = 48
+        var random = ConvRandom(seed: UInt64(rows))
+        let input = ConvBuffer(random.floats(rows * channels))
+        let weights = random.floats(outputs * channels)
+        let bias = random.floats(outputs)
+        let packed = convPacked(
+            isa,
+            SL_PACK_BLOCKED,
+            weights: weights,
+            bias: bias,
+            channels: channels,
+            taps: 1
+        )
+        let output = ConvBuffer(rows * outputs)
+        let lanes = Int(isa.pointee.lanes)
+        var args = sl_conv_args()
+        (args.images, args.in_h, args.out_h) = (1, 1, 1)
+        (args.in_w, args.out_w, args.stride_w, args.stride_h) = (UInt32(rows), UInt32(rows), 1, 1)
+        (args.channels, args.out_channels) = (UInt32(channels), UInt32(outputs))
+        (args.taps, args.packed_taps) = (1, 1)
+        (args.in_pixel_stride, args.out_pixel_stride) = (channels, outputs)
+        (args.in_row_stride, args.out_row_stride) = (rows * channels, rows * outputs)
+        (args.in_block_stride, args.out_block_stride) = (lanes, lanes)
+        (args.tiles_per_task, args.panels_per_task) = (1000, 1000)
+        args.mask_tail = true
+        args.input = UnsafePointer(input.base)
+        args.weights = UnsafePointer(packed.base)
+        args.output = output.base
+        let noOffset: [Int32] = [0]
+        noOffset.withUnsafeBufferPointer { offset in
+            args.tap_dy = offset.baseAddress
+            args.tap_dx = offset.baseAddress
+            for task in 0..<sl_conv_task_count(isa, &args) { isa.pointee.conv(&args, task, nil) }
+        }
+        var largest = 0.0
+        var squares = 0.0
+        for row in 0..<rows {
+            for column in 0..<outputs {
+                let exact = (0..<channels).reduce(Double(bias[column])) {
+                    $0 + Double(input[row * channels + $1])
+                        * Double(weights[column * channels + $1])
+                }
+                largest = max(largest, abs(Double(output[row * outputs + column]) - exact))
+                squares += exact * exact
+            }
+        }
+        #expect(largest <= 2e-6 * (squares / Double(rows * outputs)).squareRoot())
+    }
+
     @Test("gives the same bits however it is cut", arguments: convTestISAs, 0..<80 as Range<UInt64>)
     func bitsDoNotDependOnTheCut(name: String, seed: UInt64) throws {
         let isa = try convTestISA(name)
