@@ -302,43 +302,14 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
-SL_INLINE void SL_FN(clear_sums)(const int vectors, vec sum[4][3]) {
-    SL_UNROLL for (int chain = 0; chain < 4; chain++) {
-        SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
-    }
-}
-
-SL_INLINE void SL_FN(join_sums)(const int vectors, vec sum[4][3], vec total[1][3]) {
-    SL_UNROLL for (int o = 0; o < vectors; o++) {
-        const vec first = vec_add(sum[0][o], sum[1][o]), second = vec_add(sum[2][o], sum[3][o]);
-        total[0][o] = vec_add(total[0][o], vec_add(first, second));
-    }
-}
-
-// One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
-// latency of the additions set the pace. As in larger tiles, long sums are those of several chains.
-// Weights go through `chunk`, or are read in place if it is NULL.
-SL_INLINE void SL_FN(single_pixel)(const int vectors, float *chunk, const tile_job *job) {
+// Adds the products of `channels` channels of one pixel, from those of `block` on, to four chains.
+SL_INLINE const float *SL_FN(add_single_pixel)(const int vectors, float *chunk, const tile_job *job,
+                                               const float *block, size_t channels,
+                                               const float *weights, vec sum[4][3]) {
     const sl_conv_args *const args = job->args;
     const size_t width = (size_t)vectors * VEC_LANES;
-    vec sum[4][3], total[1][3];
-    SL_FN(clear_sums)(vectors, sum);
-    const float *weights = job->weights;
-    SL_UNROLL for (int o = 0; o < vectors; o++) {
-        total[0][o] = vec_load(weights + o * VEC_LANES);
-        if (chunk != NULL) vec_store(chunk + o * VEC_LANES, total[0][o]);
-    }
-    weights += (1 + job->first_gap * VEC_LANES) * width;
-    const float *block = job->image;
-    size_t rows_added = 0;
-    for (size_t left = job->channels; left > 0; block += args->in_block_stride) {
+    for (size_t left = channels; left > 0; block += args->in_block_stride) {
         const size_t count = sl_min_size(left, VEC_LANES);
-        if (rows_added >= SL_CHUNK_ROWS) {
-            SL_FN(join_sums)(vectors, sum, total);
-            SL_FN(clear_sums)(vectors, sum);
-            rows_added = 0;
-        }
-        rows_added += args->taps * VEC_LANES;
         if (count < VEC_LANES) weights -= job->first_gap * (VEC_LANES - count) * width;
         for (uint32_t tap = 0; tap < args->taps; tap++) {
             const int32_t y = (int32_t)job->row[0][0] + args->tap_dy[tap];
@@ -368,7 +339,37 @@ SL_INLINE void SL_FN(single_pixel)(const int vectors, float *chunk, const tile_j
         }
         left -= count;
     }
-    SL_FN(join_sums)(vectors, sum, total);
+    return weights;
+}
+
+// One pixel: four chains (channel in block modulo 4), so that the loads of weights and not the
+// latency of the additions set the pace. As in larger tiles, long sums are those of several chains.
+// Weights go through `chunk`, or are read in place if it is NULL.
+SL_INLINE void SL_FN(single_pixel)(const int vectors, float *chunk, const tile_job *job) {
+    const sl_conv_args *const args = job->args;
+    const float *weights = job->weights;
+    vec total[1][3];
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        total[0][o] = vec_load(weights + o * VEC_LANES);
+        if (chunk != NULL) vec_store(chunk + o * VEC_LANES, total[0][o]);
+    }
+    weights += (1 + job->first_gap * VEC_LANES) * (size_t)vectors * VEC_LANES;
+    const size_t most = sl_chain_channels(args, VEC_LANES);
+    const float *block = job->image;
+    for (size_t left = job->channels; left > 0;) {
+        const size_t channels = sl_min_size(left, most);
+        vec sum[4][3];
+        SL_UNROLL for (int chain = 0; chain < 4; chain++) {
+            SL_UNROLL for (int o = 0; o < vectors; o++) sum[chain][o] = vec_zero();
+        }
+        weights = SL_FN(add_single_pixel)(vectors, chunk, job, block, channels, weights, sum);
+        SL_UNROLL for (int o = 0; o < vectors; o++) {
+            const vec first = vec_add(sum[0][o], sum[1][o]), second = vec_add(sum[2][o], sum[3][o]);
+            total[0][o] = vec_add(total[0][o], vec_add(first, second));
+        }
+        block += channels / VEC_LANES * args->in_block_stride;
+        left -= channels;
+    }
     SL_FN(finish_tile)(1, vectors, total, job, job->out_first);
 }
 

@@ -137,24 +137,26 @@ SL_INLINE size_t sl_packed_taps(const sl_conv_args *args) {
     return args->tap_index == NULL ? args->taps : args->packed_taps;
 }
 
-enum {
-    // Rows of a panel that one chunk of channels covers, more or less: longer chains round more,
-    // shorter ones take longer.
-    SL_CHUNK_ROWS = 512,
-};
+// Input channels of a chain of about 512 rows of a panel, in whole blocks: longer chains round
+// more. A tile of narrower vectors has fewer sums and is done sooner, so what a chunk costs is more
+// of it.
+SL_INLINE size_t sl_chain_channels(const sl_conv_args *args, size_t lanes) {
+    const size_t rows = lanes < 16 ? 1024 : 512;
+    // A phase of a transposed convolution may have no taps at all: its results are the bias.
+    const size_t rows_per_block = (size_t)args->taps * lanes;
+    return rows_per_block == 0 ? args->channels : (1 + rows / rows_per_block) * lanes;
+}
 
 // Input channels that one chain adds up before it is added to the output: whole blocks, in chunks
 // of about the same size. The residual is added to the first chain, since the sums may wait where
-// it was. A single pixel has one chunk, and so have sums over no channel.
+// it was. A single pixel has one chunk, whose chains end in registers, and so have sums over no
+// channel.
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
     if (args->channels == 0) return lanes;
     const size_t blocks = sl_ceil_div(args->channels, lanes);
     const bool is_single = (size_t)args->out_h * args->out_w == 1;
-    // A phase of a transposed convolution may have no taps at all: its results are the bias.
-    const size_t rows_per_block = (size_t)args->taps * lanes;
-    const size_t most =
-        !is_single && rows_per_block > 0 ? 1 + SL_CHUNK_ROWS / rows_per_block : blocks;
-    const size_t chunks = sl_ceil_div(blocks, most);
+    if (is_single) return blocks * lanes;
+    const size_t chunks = sl_ceil_div(args->channels, sl_chain_channels(args, lanes));
     return sl_ceil_div(blocks, chunks) * lanes;
 }
 

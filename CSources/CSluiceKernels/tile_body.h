@@ -69,11 +69,9 @@ enum {
 typedef struct {
     const sl_conv_args *args;
     size_t pixels;
-    // Input channels, and where channel 0 of the image's pixel (0, 0) is. A long sum is computed
-    // in chunks of channels: all but the first have no bias, and the output as their residual.
+    // Input channels, and where channel 0 of the image's pixel (0, 0) is.
     size_t channels;
     const float *image;
-    bool resumes;
     // Input of a strided tile: pixel 0 under tap 0 of channel block 0, floats between pixels, and
     // from each tap to the next.
     const float *first;
@@ -82,9 +80,6 @@ typedef struct {
     // A strided call computes a run of tiles, input and output this many floats apart.
     size_t run;
     size_t run_step, run_out_step;
-    // How far beyond what it multiplies a run asks for input that comes from far away; 0 for none.
-    ptrdiff_t ask_step;
-    bool asks_close;  // into the first cache, else into the second
     // Input of a placed tile: each pixel under tap 0 of channel block 0. Of an indirect tile: the
     // place of offset (0, 0) of each pixel in bytes from `image`, its row and its column, which may
     // be outside the image.
@@ -113,6 +108,10 @@ typedef struct {
     const float *carry_source;
     float *carry_target;
     bool carries;
+    // How far beyond what it multiplies a run asks for input that comes from far away, into the
+    // first or the second cache; 0 for none.
+    bool asks_close;
+    ptrdiff_t ask_step;
     // The filters that a tile of kind TILE_FILTERING transforms meanwhile.
     filter_walk *filters;
     // Where chunks of weights are copied as they are multiplied; NULL reads them in place.
@@ -130,6 +129,9 @@ typedef struct {
     // Bounds of the results, and whether each of them bounds anything.
     float low, high;
     bool has_low, has_high;
+    // A long sum is computed in chunks of channels. Whether this is not the first: sums start
+    // without a bias, and the residual is the output.
+    bool resumes;
     // Whether to ask for the lines of the output before they are stored to: where hardware does not
     // foresee them and they come from far away.
     bool asks_for_output;
@@ -307,18 +309,12 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
     if (job->residual != NULL) {
         SL_FN(ask_for_rows)(pixels, vectors, job, job->residual + out_first);
     }
-    if (job->resumes) {
-        SL_UNROLL for (int p = 0; p < pixels; p++) {
-            SL_UNROLL for (int o = 0; o < vectors; o++) sum[p][o] = vec_zero();
-        }
-        return SL_FN(skip_rows)(vectors, at, job->first_gap * VEC_LANES);
-    }
     if (job->asks_for_output) SL_FN(ask_for_output)(pixels, vectors, job, out_first);
     SL_UNROLL for (int o = 0; o < vectors; o++) {
-        const vec start = SL_FN(load_weights)(vectors, at, 0, o);
+        const vec start = job->resumes ? vec_zero() : SL_FN(load_weights)(vectors, at, 0, o);
         SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
     }
-    return SL_FN(skip_rows)(vectors, at, 1 + job->first_gap * VEC_LANES);
+    return SL_FN(skip_rows)(vectors, at, !job->resumes + job->first_gap * VEC_LANES);
 }
 
 SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][3],
