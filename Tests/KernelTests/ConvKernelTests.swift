@@ -325,7 +325,7 @@ struct ConvKernelTests {
 
     /// Of the standard deviation of the results one chain errs by 13e-6 at most, four interleaved ones
     /// by 2.5e-6.
-    @Test("adds long sums in short chains", arguments: convTestISAs, [1: 1e-6, 20: 3e-6])
+    @Test("adds long sums in short chains", arguments: convTestISAs, [(1, 1e-6), (20, 3e-6)])
     func roundsLittle(name: String, limit: (rows: Int, error: Double)) throws {
         let rows = limit.rows
         let isa = try convTestISA(name)
