@@ -43,6 +43,7 @@ def expected_detections(path):
 def detect(sluice, *arguments):
     run = sluice.succeed("detect", "--model", MODEL, "--json", *arguments)
     check_memory(run)
+    require(run["load_ms"] > 0 and "plan_ms" not in run.report, "a time of zero")
     return run
 
 

@@ -63,7 +63,8 @@ struct JSONReport: Encodable {
     var devicePeakBytes: Int?
     var hostPeakBytes: Int?
     var processPeakBytes: Int?
-    var planMilliseconds = 0.0
+    /// Nil where it is a part of loading that was not measured by itself.
+    var planMilliseconds: Double?
     var loadMilliseconds = 0.0
     var outputs: [Output]?
     var pictures: [Picture]?
@@ -112,7 +113,7 @@ struct JSONReport: Encodable {
         try values.encode(plan.residentUploadBytes, forKey: .residentUpload)
         try values.encode(plan.downloadedBytes, forKey: .downloaded)
         try values.encodeIfPresent(processPeakBytes, forKey: .processPeak)
-        try values.encode(planMilliseconds, forKey: .planTime)
+        try values.encodeIfPresent(planMilliseconds, forKey: .planTime)
         try values.encode(loadMilliseconds, forKey: .loadTime)
         try values.encode(plan.predictedSeconds * 1e3, forKey: .predicted)
         try values.encode(plan.kernelTrafficBytes, forKey: .traffic)
