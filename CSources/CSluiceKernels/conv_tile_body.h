@@ -1,9 +1,10 @@
 // The tile kernels of convolution and matrix product.
 //
-// Every output element is one chain of fused multiply-adds, bias first, over the packed order of
-// the weights (channel block, tap, channel in block), whatever the size of its tile and however
-// its addresses were found; so its bits depend on nothing else. Only a call with a single pixel
-// an image, which reads each weight once and waits for memory, keeps four interleaved chains.
+// Every output element is one chain of fused multiply-adds for each chunk of channels, bias first,
+// over the packed order of the weights (channel block, tap, channel in block), whatever the size of
+// its tile and however its addresses were found; so its bits depend on nothing else. Only a call
+// with a single pixel an image, which reads each weight once and waits for memory, keeps four
+// interleaved chains.
 #pragma once
 
 // Stands in for pixels outside the image.

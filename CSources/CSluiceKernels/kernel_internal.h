@@ -147,15 +147,13 @@ SL_INLINE size_t sl_chain_channels(const sl_conv_args *args, size_t lanes) {
     return rows_per_block == 0 ? args->channels : (1 + rows / rows_per_block) * lanes;
 }
 
-// Input channels that one chain adds up before it is added to the output: whole blocks, in chunks
-// of about the same size. The residual is added to the first chain, since the sums may wait where
-// it was. A single pixel has one chunk, whose chains end in registers, and so have sums over no
-// channel.
+// Input channels whose sums are added to the output together: whole blocks, in chunks of about the
+// same size. The residual is added to the first, since the sums may wait where it was. A single
+// pixel has one chunk, whose chains end in registers; so has a sum over no channel.
 SL_INLINE size_t sl_chunk_channels(const sl_conv_args *args, size_t lanes) {
     if (args->channels == 0) return lanes;
     const size_t blocks = sl_ceil_div(args->channels, lanes);
-    const bool is_single = (size_t)args->out_h * args->out_w == 1;
-    if (is_single) return blocks * lanes;
+    if ((size_t)args->out_h * args->out_w == 1) return blocks * lanes;
     const size_t chunks = sl_ceil_div(args->channels, sl_chain_channels(args, lanes));
     return sl_ceil_div(blocks, chunks) * lanes;
 }
