@@ -21,6 +21,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from channels_last import with_channels_last
 from fuzz_networks import random_network
 from fuzz_spaces import random_space_network
 from sluice_cli import (
@@ -92,8 +93,11 @@ def compare(sluice, model, inputs, seed, quick=False):
 
 
 def model_of(seed):
-    """Every fifth network is one of lines or volumes."""
-    return random_space_network(seed) if seed % 5 == 4 else random_network(seed)
+    """Every fifth network is one of lines or volumes, every fifth one has channels last."""
+    if seed % 5 == 4:
+        return random_space_network(seed)
+    model = random_network(seed)
+    return with_channels_last(model) if seed % 5 == 2 else model
 
 
 def check_seed(sluice, seed):

@@ -1,14 +1,22 @@
 import GraphIR
 
-/// One step of the compiler on the fused graph.
-package struct FusionPass: Sendable {
+/// One step of the compiler on a graph.
+package struct Pass<Stage>: Sendable {
     package var name: String
-    package var apply: @Sendable (FusedGraph) -> FusedGraph
+    package var apply: @Sendable (Stage) -> Stage
 }
 
-/// All fusions, in the order they run.
+package typealias FusionPass = Pass<FusedGraph>
+
+/// What is done to the model's own graph, in this order.
 ///
-/// `--no-fusion` skips them.
+/// `--no-fusion` skips these and all fusions.
+package let graphPasses: [Pass<Graph>] = [
+    Pass(name: "transposition", apply: putChannelsFirst),
+    Pass(name: "pattern", apply: recognizeActivations),
+]
+
+/// All fusions of kernels, in the order they run.
 package let fusionPasses: [FusionPass] = [
     FusionPass(name: "normalization", apply: joinNormalizations),
     FusionPass(name: "image", apply: liftToImages),

@@ -97,12 +97,12 @@ package func fuse(
     skipping skippedFusions: Set<String> = [],
     isExact: Bool = false
 ) throws(CompileError) -> FusedGraph {
-    var fused = try lower(fuses ? recognizeActivations(in: graph) : graph, catalog: catalog)
-    func apply(_ passes: [FusionPass], to graph: FusedGraph) -> FusedGraph {
+    let skipped = skippedFusions.union(catalog.skippedFusions)
+    func apply<Stage>(_ passes: [Pass<Stage>], to graph: Stage) -> Stage {
         guard fuses else { return graph }
-        let skipped = skippedFusions.union(catalog.skippedFusions)
         return passes.filter { !skipped.contains($0.name) }.reduce(graph) { $1.apply($0) }
     }
+    var fused = try lower(apply(graphPasses, to: graph), catalog: catalog)
     fused = apply(fusionPasses, to: fused)
     fused = joinPhases(of: fused, catalog: catalog, isExact: isExact)
     var placed = chooseLayouts(of: fused, lanes: catalog.lanes)

@@ -1,102 +1,103 @@
 import GraphIR
 
 /// Replaces spelled-out activations by one operator: hard-swish as x * clip(x + 3, 0, 6) / 6 in
-/// any order of the factors, and x * hardSigmoid(x, 1/6, 1/2); GELU as x / 2 * (1 + erf(x / sqrt(2)))
-/// and as x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))), the factors in any order.
+/// any order of the factors, and x * hardSigmoid(x, 1/6, 1/2); hard-sigmoid as clip(a * x + b, 0, c) / c;
+/// GELU as x / 2 * (1 + erf(x / sqrt(2))) and as
+/// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))), the factors in any order.
 package func recognizeActivations(in graph: Graph) -> Graph {
     var result = graph
     let uses = GraphUses(of: graph)
     for (index, node) in graph.nodes.enumerated() {
-        if let source = hardSwishSource(of: node, in: graph, uses: uses) {
-            result.nodes[index].op = .unary(.hardSwish)
-            result.nodes[index].inputs = [source]
-        } else if let found = geluSource(of: node, in: graph, uses: uses) {
-            result.nodes[index].op = .unary(.gelu(tanhApproximation: found.isApproximate))
-            result.nodes[index].inputs = [found.source]
-        }
+        let found =
+            hardSwish(of: node, in: graph, uses: uses)
+            ?? hardSigmoid(of: node, in: graph, uses: uses)
+            ?? gelu(of: node, in: graph, uses: uses)
+        // Numbers of more axes than their operand add axes; integers divide towards zero.
+        guard let found, let output = node.outputs[0], let type = graph[output].type,
+            type.dtype.isFloatingPoint, graph[found.source].type == type
+        else { continue }
+        result.nodes[index].op = .unary(found.function)
+        result.nodes[index].inputs = [found.source]
     }
     return removeDeadNodes(from: result)
 }
 
-/// The x of a node that computes hard-swish of x; nil when it computes something else.
-private func hardSwishSource(of node: Node, in graph: Graph, uses: GraphUses) -> ValueID? {
-    switch node.op {
-    case .binary(.divide):
-        // (x * clip(x + 3, 0, 6)) / 6
-        guard let scale = scalar(node.inputs[1], in: graph), scale == 6,
-            let product = producer(of: node.inputs[0], in: graph, uses: uses),
-            case .binary(.multiply) = product.op
-        else { return nil }
-        return gateSource(of: product, factor: 1, in: graph, uses: uses)
-    case .binary(.multiply):
-        // (x * clip(x + 3, 0, 6)) * (1 / 6)
-        for side in 0..<2 {
-            guard let scale = scalar(node.inputs[side], in: graph), abs(scale - 1 / 6) < 1e-7,
-                let product = producer(of: node.inputs[1 - side], in: graph, uses: uses),
-                case .binary(.multiply) = product.op
-            else { continue }
-            return gateSource(of: product, factor: 1, in: graph, uses: uses)
-        }
-        return gateSource(of: node, factor: 1 / 6, in: graph, uses: uses)
-    default:
-        return nil
-    }
+/// A function of one value.
+private struct Activation {
+    var function: UnaryFunction
+    var source: ValueID
 }
 
-/// For x * g(x): x, when g is clip(x + 3, 0, 6) * factor' with factor' * factor == 1 / 6.
-private func gateSource(
-    of product: Node,
-    factor: Float,
-    in graph: Graph,
-    uses: GraphUses
-) -> ValueID? {
+/// What a node computes if it is hard-swish.
+private func hardSwish(of node: Node, in graph: Graph, uses: GraphUses) -> Activation? {
+    let product = Product(of: node, in: graph, uses: uses)
+    guard product.factors.count == 2 else { return nil }
     for side in 0..<2 {
-        guard let source = product.inputs[side],
-            let gate = producer(of: product.inputs[1 - side], in: graph, uses: uses)
-        else { continue }
-        if factor == 1 {
-            if isShiftedClip(gate, of: source, in: graph, uses: uses) { return source }
-        } else {
-            if case .unary(.hardSigmoid(let alpha, let beta)) = gate.op,
-                abs(alpha - 1 / 6) < 1e-6, beta == 0.5, gate.inputs[0] == source
-            {
-                return source
-            }
-            if case .binary(.divide) = gate.op, scalar(gate.inputs[1], in: graph) == 6,
-                let clip = producer(of: gate.inputs[0], in: graph, uses: uses),
-                isShiftedClip(clip, of: source, in: graph, uses: uses)
-            {
-                return source
-            }
+        let source = product.factors[1 - side]
+        guard let gate = producer(of: product.factors[side], in: graph, uses: uses) else {
+            continue
+        }
+        if product.isScaled(by: 1), case .unary(.hardSigmoid(let alpha, let beta)) = gate.op,
+            abs(alpha - 1 / 6) < 1e-6, beta == 0.5, gate.inputs[0] == source
+        {
+            return Activation(function: .hardSwish, source: source)
+        }
+        if product.isScaled(by: 1 / 6), largestValue(ofClip: gate, in: graph) == 6,
+            let sum = producer(of: gate.inputs[0], in: graph, uses: uses),
+            addend(of: sum, beside: { scalar($0, in: graph) == 3 }) == source
+        {
+            return Activation(function: .hardSwish, source: source)
         }
     }
     return nil
 }
 
-/// Whether `node` is clip(source + 3, 0, 6).
-private func isShiftedClip(
-    _ node: Node,
-    of source: ValueID,
-    in graph: Graph,
-    uses: GraphUses
-) -> Bool {
-    guard case .clip = node.op, node.inputs.count == 3,
-        scalar(node.inputs[1], in: graph) == 0, scalar(node.inputs[2], in: graph) == 6,
-        let sum = producer(of: node.inputs[0], in: graph, uses: uses),
-        case .binary(.add) = sum.op
-    else { return false }
-    return (0..<2).contains { side in
-        sum.inputs[side] == source && scalar(sum.inputs[1 - side], in: graph) == 3
+/// What a node computes if it is hard-sigmoid, written out.
+private func hardSigmoid(of node: Node, in graph: Graph, uses: GraphUses) -> Activation? {
+    var clip = node
+    var scale: Float = 1
+    if largestValue(ofClip: node, in: graph) == nil {
+        let product = Product(of: node, in: graph, uses: uses)
+        guard product.factors.count == 1,
+            let factor = producer(of: product.factors[0], in: graph, uses: uses)
+        else { return nil }
+        (clip, scale) = (factor, product.scale)
     }
+    guard let largest = largestValue(ofClip: clip, in: graph), abs(scale * largest - 1) < 1e-5,
+        let sum = producer(of: clip.inputs[0], in: graph, uses: uses)
+    else { return nil }
+    var shift: Float = 0
+    guard
+        let argument = addend(
+            of: sum,
+            beside: { number in
+                shift = scalar(number, in: graph) ?? 0
+                return shift != 0
+            }
+        )
+    else { return nil }
+    let product = Product(of: argument, in: graph, uses: uses)
+    let isScaled = product.factors.count == 1
+    return Activation(
+        function: .hardSigmoid(
+            alpha: isScaled ? product.scale * scale : scale,
+            beta: shift * scale
+        ),
+        source: isScaled ? product.factors[0] : argument
+    )
 }
 
-/// The x of a node that computes GELU of x, and by which formula; nil when it computes something
-/// else.
-private func geluSource(
-    of node: Node,
-    in graph: Graph,
-    uses: GraphUses
-) -> (source: ValueID, isApproximate: Bool)? {
+/// The upper limit of a node that clips at zero and there.
+private func largestValue(ofClip node: Node, in graph: Graph) -> Float? {
+    guard case .clip = node.op, node.inputs.count == 3, scalar(node.inputs[1], in: graph) == 0
+    else {
+        return nil
+    }
+    return scalar(node.inputs[2], in: graph)
+}
+
+/// What a node computes if it is GELU, by either formula.
+private func gelu(of node: Node, in graph: Graph, uses: GraphUses) -> Activation? {
     let product = Product(of: node, in: graph, uses: uses)
     guard product.isScaled(by: 0.5), product.factors.count == 2 else { return nil }
     for side in 0..<2 {
@@ -110,7 +111,7 @@ private func geluSource(
         if kind == .erf, argument.isScaled(by: Float(0.5).squareRoot()),
             argument.factors == [source]
         {
-            return (source, false)
+            return Activation(function: .gelu(tanhApproximation: false), source: source)
         }
         guard kind == .tanh, argument.isScaled(by: (2 / Float.pi).squareRoot()),
             argument.factors.count == 1,
@@ -119,7 +120,7 @@ private func geluSource(
         else { continue }
         let cube = Product(of: cubic, in: graph, uses: uses)
         if cube.isScaled(by: 0.044715), cube.factors == [source, source, source] {
-            return (source, true)
+            return Activation(function: .gelu(tanhApproximation: true), source: source)
         }
     }
     return nil

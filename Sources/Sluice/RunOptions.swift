@@ -97,7 +97,9 @@ public struct RunOptions: Sendable, Hashable {
     public init() {}
 
     /// The names of all fusions, in the order in which they are applied.
-    public static var fusionNames: [String] { (fusionPasses + placedFusionPasses).map(\.name) }
+    public static var fusionNames: [String] {
+        graphPasses.map(\.name) + (fusionPasses + placedFusionPasses).map(\.name)
+    }
 
     package func checkedFusions() throws(SluiceError) -> Set<String> {
         if let unknown = skippedFusions.subtracting(Self.fusionNames).min() {

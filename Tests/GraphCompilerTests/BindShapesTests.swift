@@ -228,6 +228,45 @@ struct RecognizeActivationsTests {
         #expect(recognizeActivations(in: before).dump() == before.dump())
     }
 
+    /// clip(x * slope + shift, 0, limit) * scale, and x times that when it `isGate`.
+    private func spelledOutGate(
+        slope: Float?,
+        shift: Float,
+        limit: Float,
+        scale: Float,
+        isGate: Bool = false
+    ) throws -> Graph {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let number = { (name: String, value: Float) in sketch.floats(name, [], [value]) }
+        let zero = number("zero", 0)
+        let numbers = [number("shift", shift), number("limit", limit), number("scale", scale)]
+        var argument = x
+        if let slope {
+            argument = sketch.node("argument", .binary(.multiply), x, number("slope", slope))
+        }
+        let sum = sketch.add("sum", argument, numbers[0])
+        var y = sketch.node("clip", .clip, sum, zero, numbers[1])
+        if scale != 1 { y = sketch.node("scaled", .binary(.multiply), y, numbers[2]) }
+        sketch.output(isGate ? sketch.node("y", .binary(.multiply), x, y) : y)
+        return try sketch.bound()
+    }
+
+    @Test("hard-sigmoid is one node, and hard-swish with it as a gate")
+    func hardSigmoid() throws {
+        let sixth = Float(1) / 6
+        let gate = try spelledOutGate(slope: nil, shift: 3, limit: 6, scale: sixth)
+        let own = recognizeActivations(in: gate).nodes.map(\.op)
+        #expect(own == [.unary(.hardSigmoid(alpha: sixth, beta: 3 * sixth))])
+        let keras = try spelledOutGate(slope: 0.2, shift: 0.5, limit: 1, scale: 1)
+        let other = recognizeActivations(in: keras).nodes.map(\.op)
+        #expect(other == [.unary(.hardSigmoid(alpha: 0.2, beta: 0.5))])
+        let swish = try spelledOutGate(slope: nil, shift: 3, limit: 6, scale: sixth, isGate: true)
+        #expect(recognizeActivations(in: swish).nodes.map(\.op) == [.unary(.hardSwish)])
+        let scaled = try spelledOutGate(slope: nil, shift: 3, limit: 6, scale: 0.5)
+        #expect(recognizeActivations(in: scaled).dump() == scaled.dump())
+    }
+
     /// x / divisor * (1 + erf(x / sqrt(2))), the last factor first when `isTurned`.
     private func spelledOutGELU(divisor: Float, isTurned: Bool) throws -> Graph {
         var sketch = GraphSketch()
