@@ -93,4 +93,46 @@ struct DroppedTapsTests {
         // The last of four outputs has the first tap inside.
         #expect(try taps(dilation: 5, stride: 2, pad: 5).count == 9)
     }
+
+    /// A pool of 3x3 pixels, every second one, of an image with a border of zeros.
+    private func pooled(
+        isAverage: Bool,
+        isPositive: Bool = true,
+        border: Int64 = 1
+    ) throws -> FusedGraph {
+        var sketch = GraphSketch()
+        var x = sketch.input("x", [1, 8, 6, 6])
+        if isPositive { x = sketch.relu("relu", x) }
+        let pads = sketch.integers("pads", [0, 0, border, border, 0, 0, border, border])
+        let padded = sketch.node("p", .pad(.constant), x, pads)
+        let kind = isAverage ? PoolKind.average : .maximum
+        let pool = Pool(kind: kind, kernel: [3, 3], strides: [2, 2])
+        sketch.output(sketch.node("y", .pool(pool), padded))
+        return try sketch.around("pad").after
+    }
+
+    private func poolKernel(_ graph: FusedGraph) throws -> PoolKernel {
+        guard case .pool(let kernel) = try #require(graph.nodes.last).kernel else {
+            throw GraphSketch.UnknownPass(name: "pool")
+        }
+        return kernel
+    }
+
+    @Test("zeros are padding to a pool that counts them, or whose largest elements are no smaller")
+    func pools() throws {
+        let average = try pooled(isAverage: true, isPositive: false)
+        #expect(average.nodes.map(\.name) == ["y"])
+        let counting = try poolKernel(average)
+        #expect(counting.countsPadding)
+        #expect((counting.padBegin, counting.padEnd) == ([1, 1], [1, 1]))
+        let largest = try pooled(isAverage: false)
+        #expect(largest.nodes.map(\.name) == ["relu", "y"])
+        #expect(try poolKernel(largest).padBegin == [1, 1])
+    }
+
+    @Test("zeros stay where they are the largest elements")
+    func poolsThatSeeZeros() throws {
+        #expect(try pooled(isAverage: false, isPositive: false).nodes.map(\.name) == ["p", "y"])
+        #expect(try pooled(isAverage: false, border: 3).nodes.map(\.name) == ["relu", "p", "y"])
+    }
 }
