@@ -43,6 +43,7 @@ SL_INLINE void SL_FN(planar_tile)(const int pixels, const int vectors, const til
             at += tap_step[t];
             weights = SL_FN(skip_rows)(vectors, weights, 1);
         }
+        SL_FN(add_bias)(pixels, vectors, sum, job);
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
         first += (size_t)pixels * step;
         out_first += (ptrdiff_t)job->run_out_step;

@@ -1,9 +1,9 @@
 // The tile kernels of convolution and matrix product.
 //
-// Every output element is one chain of fused multiply-adds for each chunk of channels, bias first,
-// over the packed order of the weights (channel block, tap, channel in block), whatever the size of
-// its tile and however its addresses were found; so its bits depend on nothing else. Only a call
-// with a single pixel an image, which reads each weight once and waits for memory, keeps four
+// Every output element is one chain of fused multiply-adds for each chunk of channels, the bias
+// last, over the packed order of the weights (channel block, tap, channel in block), whatever the
+// size of its tile and however its addresses were found; so its bits depend on nothing else. Only a
+// call with a single pixel an image, which reads each weight once and waits for memory, keeps four
 // interleaved chains.
 #pragma once
 
@@ -154,6 +154,7 @@ SL_INLINE void SL_FN(strided_run)(const int pixels, const int vectors, const boo
             weights = SL_FN(skip_tap)(vectors, weights, job, tap, rest);
             from.first += job->tap_step[tap++];
         }
+        SL_FN(add_bias)(pixels, vectors, sum, job);
         SL_FN(finish_tile)(pixels, vectors, sum, job, out_first);
         first += job->run_step;
         out_first += (ptrdiff_t)job->run_out_step;
@@ -186,6 +187,7 @@ SL_INLINE void SL_FN(placed_tile)(const int pixels, const int vectors, const til
             from.walk += job->tap_step[tap];
         }
     }
+    SL_FN(add_bias)(pixels, vectors, sum, job);
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 
@@ -300,6 +302,7 @@ SL_INLINE void SL_FN(indirect_tile)(const int pixels, const int vectors, const t
         SL_FN(add_indirect_block)
         (pixels, vectors, sum, job, block, &table, weights, &lines, rest);
     }
+    SL_FN(add_bias)(pixels, vectors, sum, job);
     SL_FN(finish_tile)(pixels, vectors, sum, job, job->out_first);
 }
 

@@ -2,7 +2,7 @@
 //
 // A tile is up to SL_TILE_PIXELS output pixels x one panel of one or two channel vectors, or fewer
 // pixels x the last two panels, if the last is a half panel: three vectors. Its sums live in
-// registers from the bias to the store.
+// registers until the store.
 #pragma once
 
 // One number a pixel, several at a time: the addresses of a tile are found together. Whole vectors
@@ -301,8 +301,7 @@ SL_INLINE void SL_FN(ask_for_output)(const int pixels, const int vectors, const 
     }
 }
 
-// Sums start with the bias, the first row of the panel, or with nothing where earlier ones wait in
-// the output; returns the row of the first computed tap.
+// Sums start with nothing; returns the row of the first computed tap.
 SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec sum[][3],
                                         const tile_job *job, ptrdiff_t out_first) {
     const weight_rows at = {job->weights, job->third};
@@ -311,10 +310,21 @@ SL_INLINE weight_rows SL_FN(start_tile)(const int pixels, const int vectors, vec
     }
     if (job->asks_for_output) SL_FN(ask_for_output)(pixels, vectors, job, out_first);
     SL_UNROLL for (int o = 0; o < vectors; o++) {
-        const vec start = job->resumes ? vec_zero() : SL_FN(load_weights)(vectors, at, 0, o);
-        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = start;
+        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = vec_zero();
     }
     return SL_FN(skip_rows)(vectors, at, !job->resumes + job->first_gap * VEC_LANES);
+}
+
+// Adds the bias, the first row of the panel, where sums do not go on from earlier ones. Were it
+// first, each product would be rounded to its size.
+SL_INLINE void SL_FN(add_bias)(const int pixels, const int vectors, vec sum[][3],
+                               const tile_job *job) {
+    if (job->resumes) return;
+    const weight_rows at = {job->weights, job->third};
+    SL_UNROLL for (int o = 0; o < vectors; o++) {
+        const vec bias = SL_FN(load_weights)(vectors, at, 0, o);
+        SL_UNROLL for (int p = 0; p < pixels; p++) sum[p][o] = vec_add(sum[p][o], bias);
+    }
 }
 
 SL_INLINE void SL_FN(add_residual)(const int pixels, const int vectors, vec sum[][3],

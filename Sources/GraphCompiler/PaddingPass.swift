@@ -66,9 +66,11 @@ extension PoolKernel {
             result.padBegin[axis] += before
             result.padEnd[axis] += outer[axis + 2] - image - before
             let lastStart = (size[axis] - 1) * strides[axis] - result.padBegin[axis]
-            guard isAverage
-                // Every window sees a pixel.
-                || dilations[axis] == 1 && result.padBegin[axis] < kernel[axis] && lastStart < image
+            guard
+                isAverage
+                    // Every window sees a pixel.
+                    || dilations[axis] == 1 && result.padBegin[axis] < kernel[axis]
+                        && lastStart < image
             else { return nil }
         }
         if isAverage {

@@ -323,17 +323,34 @@ struct ConvKernelTests {
         }
     }
 
-    /// Of the standard deviation of the results one chain errs by 13e-6 at most, four interleaved ones
-    /// by 2.5e-6.
-    @Test("adds long sums in short chains", arguments: convTestISAs, [(1, 1e-6), (20, 3e-6)])
-    func roundsLittle(name: String, limit: (rows: Int, error: Double)) throws {
-        let rows = limit.rows
+    /// A product of matrices, how large its bias is, and the error allowed in root mean squares of results.
+    struct Rounding: Sendable {
+        var rows: Int
+        var channels = 8192
+        var bias: Float = 1
+        var error: Double
+    }
+
+    /// One chain over all channels errs by 13e-6 at most, four interleaved ones by 2.5e-6. Sums that start
+    /// with a large bias err by 1.5e-6, those to which it is added by half a last place of it.
+    @Test(
+        "adds long sums in short chains, and the bias last",
+        arguments: convTestISAs,
+        [
+            Rounding(rows: 1, error: 1e-6),
+            Rounding(rows: 20, error: 3e-6),
+            Rounding(rows: 1, channels: 256, bias: 1000, error: 1.5e-7),
+            Rounding(rows: 20, channels: 256, bias: 1000, error: 1.5e-7),
+        ]
+    )
+    func roundsLittle(name: String, limit: Rounding) throws {
+        let rows = limit.rows, channels = limit.channels
         let isa = try convTestISA(name)
-        let channels = 8192, outputs = 48
+        let outputs = 48
         var random = ConvRandom(seed: UInt64(rows))
         let input = ConvBuffer(random.floats(rows * channels))
         let weights = random.floats(outputs * channels)
-        let bias = random.floats(outputs)
+        let bias = random.floats(outputs).map { $0 * limit.bias }
         let packed = convPacked(
             isa,
             SL_PACK_BLOCKED,
