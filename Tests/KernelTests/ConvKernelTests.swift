@@ -331,8 +331,10 @@ struct ConvKernelTests {
         var error: Double
     }
 
-    /// One chain over all channels errs by 13e-6 at most, four interleaved ones by 2.5e-6. Sums that start
-    /// with a large bias err by 1.5e-6, those to which it is added by half a last place of it.
+    /// One chain over all channels errs by 13e-6 at most, four interleaved ones by 2.5e-6.
+    ///
+    /// Sums that start with a large bias err by 1.5e-6, those to which it is added by half a last place
+    /// of it.
     @Test(
         "adds long sums in short chains, and the bias last",
         arguments: convTestISAs,
