@@ -2,7 +2,7 @@ import GraphIR
 
 /// Replaces spelled-out activations by one operator: hard-swish as x * clip(x + 3, 0, 6) / 6 in
 /// any order of the factors, and x * hardSigmoid(x, 1/6, 1/2); hard-sigmoid as clip(a * x + b, 0, c) / c;
-/// GELU as x / 2 * (1 + erf(x / sqrt(2))) and as
+/// GELU as x / 2 * (1 + erf(x / sqrt(2))), also as 1 - erf(-x / sqrt(2)), and as
 /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))), the factors in any order.
 package func recognizeActivations(in graph: Graph) -> Graph {
     var result = graph
@@ -103,17 +103,17 @@ private func gelu(of node: Node, in graph: Graph, uses: GraphUses) -> Activation
     for side in 0..<2 {
         let source = product.factors[1 - side]
         guard let sum = producer(of: product.factors[side], in: graph, uses: uses),
-            let odd = addend(of: sum, beside: { scalar($0, in: graph) == 1 }),
+            let (odd, sign) = oneAndSigned(sum, in: graph),
             let function = producer(of: odd, in: graph, uses: uses),
             case .unary(let kind) = function.op
         else { continue }
         let argument = Product(of: function.inputs[0], in: graph, uses: uses)
-        if kind == .erf, argument.isScaled(by: Float(0.5).squareRoot()),
+        if kind == .erf, argument.isScaled(by: sign * Float(0.5).squareRoot()),
             argument.factors == [source]
         {
             return Activation(function: .gelu(tanhApproximation: false), source: source)
         }
-        guard kind == .tanh, argument.isScaled(by: (2 / Float.pi).squareRoot()),
+        guard kind == .tanh, argument.isScaled(by: sign * (2 / Float.pi).squareRoot()),
             argument.factors.count == 1,
             let polynomial = producer(of: argument.factors[0], in: graph, uses: uses),
             let cubic = addend(of: polynomial, beside: { $0 == source })
@@ -126,6 +126,14 @@ private func gelu(of node: Node, in graph: Graph, uses: GraphUses) -> Activation
     return nil
 }
 
+/// The y of 1 + y and of 1 - y, and the sign before it.
+private func oneAndSigned(_ node: Node, in graph: Graph) -> (ValueID, Float)? {
+    if case .binary(.subtract) = node.op, scalar(node.inputs[0], in: graph) == 1 {
+        return node.inputs[1].map { ($0, -1) }
+    }
+    return addend(of: node, beside: { scalar($0, in: graph) == 1 }).map { ($0, 1) }
+}
+
 /// The other addend of a sum of two, one of which passes.
 private func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID? {
     guard case .binary(.add) = node.op else { return nil }
@@ -133,8 +141,8 @@ private func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID
     return nil
 }
 
-/// A value as a number times other values, as far as multiplications, divisions by numbers and small
-/// whole powers that nothing else reads go, a few of them at most.
+/// A value as a number times other values, as far as multiplications, divisions by numbers, signs and
+/// small whole powers that nothing else reads go, a few of them at most.
 private struct Product {
     /// Activations are shallower; a model may have chains of any length.
     private static let mostLevels = 6
@@ -150,7 +158,7 @@ private struct Product {
         multiply(node, levels: Self.mostLevels, in: graph, uses: uses)
     }
 
-    func isScaled(by factor: Float) -> Bool { abs(scale - factor) < 1e-5 * factor }
+    func isScaled(by factor: Float) -> Bool { abs(scale - factor) < 1e-5 * abs(factor) }
 
     private mutating func multiply(
         _ id: ValueID?,
@@ -181,6 +189,9 @@ private struct Product {
         case .binary(.divide) where scalar(node.inputs[1], in: graph) != nil:
             multiply(node.inputs[0], levels: levels, in: graph, uses: uses)
             scale /= scalar(node.inputs[1], in: graph) ?? 1
+        case .unary(.negate):
+            multiply(node.inputs[0], levels: levels, in: graph, uses: uses)
+            scale = -scale
         case .binary(.power) where node.inputs[0] != nil:
             let exponent = scalar(node.inputs[1], in: graph)
             guard exponent == 2 || exponent == 3, let base = node.inputs[0] else {

@@ -294,6 +294,24 @@ struct RecognizeActivationsTests {
         #expect(recognizeActivations(in: other).dump() == other.dump())
     }
 
+    @Test("TensorFlow's GELU has a sign in two places", arguments: [true, false])
+    func negativeGELU(isNegatedInside: Bool) throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 8])
+        let one = sketch.floats("one", [], [1])
+        let root = sketch.floats("root", [], [Float(0.5).squareRoot()])
+        let half = sketch.floats("half", [], [0.5])
+        let turned = isNegatedInside ? sketch.node("turned", .unary(.negate), x) : x
+        let argument = sketch.node("argument", .binary(.multiply), turned, root)
+        let erf = sketch.node("erf", .unary(.erf), argument)
+        let complement = sketch.node("complement", .binary(.subtract), one, erf)
+        let scaled = sketch.node("scaled", .binary(.multiply), half, x)
+        sketch.output(sketch.node("y", .binary(.multiply), scaled, complement))
+        let after = recognizeActivations(in: try sketch.bound())
+        let isGELU = after.nodes.map(\.op) == [.unary(.gelu(tanhApproximation: false))]
+        #expect(isGELU == isNegatedInside)
+    }
+
     @Test("the cube of GELU's approximation is a power or a product", arguments: [false, true])
     func approximateGELU(isPower: Bool) throws {
         var sketch = GraphSketch()
