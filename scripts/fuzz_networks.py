@@ -582,13 +582,34 @@ class Network:
         size = self.pick([3, 5])
         return self.add("LRN", [x], self.shapes[x], size=size, alpha=0.01, beta=0.75, bias=1.0)
 
+    def channel_normalization(self, x):
+        """Spelled out over axis 1, as ConvNeXt has it or as TensorFlow does."""
+        shape = self.shapes[x]
+        n, c, h, w = shape
+        factors, offsets = self.uniform([c, 1, 1], 0.5, 1.5), self.uniform([c, 1, 1], -1, 1)
+        mean = self.reduce_mean(x, axes=(1,))
+        centred = self.add("Sub", [x, mean], shape)
+        variance = self.reduce_mean(self.add("Mul", [centred, centred], shape), axes=(1,))
+        y = self.add("Add", [variance, self.scalar(0.01)], [n, 1, h, w])
+        y = self.add("Sqrt", [y], [n, 1, h, w])
+        if self.chance(0.5):
+            y = self.add("Div", [centred, y], shape)
+            return self.add("Add", [self.add("Mul", [factors, y], shape), offsets], shape)
+        y = self.add("Mul", [self.add("Reciprocal", [y], [n, 1, h, w]), factors], shape)
+        shift = self.add("Mul", [mean, y], shape)
+        y = self.add("Mul", [x, y], shape)
+        return self.add("Add", [y, self.add("Sub", [offsets, shift], shape)], shape)
+
     def composed(self):
         """Operators that are written out as others."""
         x = self.image()
         n, c, h, w = self.shapes[x]
         op = self.pick(
             ["InstanceNormalization", "LayerNormalization", "Softsign", "Selu", "Celu", "Sin",
-             "DepthToSpace", "SpaceToDepth", "LpPool", "LogSoftmax", "CumSum"])
+             "DepthToSpace", "SpaceToDepth", "LpPool", "LogSoftmax", "CumSum",
+             "ChannelNormalization"])
+        if op == "ChannelNormalization":
+            return self.channel_normalization(x) if c >= 4 else self.nothing()
         if op == "InstanceNormalization":
             # One pixel has no deviation to divide by.
             if h * w < 4:

@@ -32,7 +32,7 @@ private struct ChannelsFirstForm {
 }
 
 /// An image with channels last: axis a is axis `place(a)` where channels are first.
-private struct ChannelsLastImage {
+struct ChannelsLastImage {
     let rank: Int
 
     init?(rank: Int) {
@@ -297,9 +297,10 @@ private struct ChannelsLastRegions {
 /// Writes the nodes of a graph one after the other, some in their other form.
 private struct ChannelsFirstRewriting {
     private(set) var result: Graph
-    /// The image with channels first of one with channels last.
+    /// The image with channels first of one with channels last, and the other way round.
     private var images: [ValueID: ValueID] = [:]
-    /// What is read instead of images that were turned back.
+    private var turnedImages: [ValueID: ValueID] = [:]
+    /// What is read instead of images that were turned back, or twice.
     private var replacements: [ValueID: ValueID] = [:]
 
     init(_ graph: Graph) {
@@ -312,20 +313,32 @@ private struct ChannelsFirstRewriting {
         node.inputs = node.inputs.map { input in input.map { replacements[$0] ?? $0 } }
         if let form {
             change(node, to: form)
-        } else if result.putsChannelsLast(node), let image = node.inputs[0] {
-            result.nodes.append(node)
-            if let output = node.outputs[0] { images[output] = image }
-        } else if result.putsChannelsFirst(node), let input = node.inputs[0],
-            let image = images[input], let output = node.outputs[0]
+        } else if let input = node.inputs.first, let input, let output = node.outputs[0],
+            result.putsChannelsFirst(node) || result.putsChannelsLast(node)
         {
-            if result.outputs.contains(output) {
-                let same = Node(name: node.name, op: .identity, inputs: [image], outputs: [output])
-                result.nodes.append(same)
+            let isFirst = result.putsChannelsFirst(node)
+            if let known = isFirst ? images[input] : turnedImages[input] {
+                replace(output, by: known, named: node.name)
             } else {
-                replacements[output] = image
+                result.nodes.append(node)
+                remember(isFirst ? output : input, turned: isFirst ? input : output)
             }
         } else {
             result.nodes.append(node)
+        }
+    }
+
+    private mutating func remember(_ image: ValueID, turned: ValueID) {
+        images[turned] = image
+        turnedImages[image] = turned
+    }
+
+    private mutating func replace(_ output: ValueID, by known: ValueID, named name: String) {
+        if result.outputs.contains(output) {
+            let same = Node(name: name, op: .identity, inputs: [known], outputs: [output])
+            result.nodes.append(same)
+        } else {
+            replacements[output] = known
         }
     }
 
@@ -348,7 +361,7 @@ private struct ChannelsFirstRewriting {
         changed.outputs = node.outputs.map { output in
             output.map { output in
                 let image = addImage(of: output)
-                images[output] = image
+                remember(image, turned: output)
                 return image
             }
         }
@@ -361,7 +374,7 @@ private struct ChannelsFirstRewriting {
     private mutating func image(of id: ValueID) -> ValueID {
         if let known = images[id] { return known }
         let image = addImage(of: id)
-        images[id] = image
+        remember(image, turned: id)
         turn(id, to: image, by: \.toFirst)
         return image
     }

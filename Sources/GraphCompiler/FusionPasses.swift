@@ -12,8 +12,8 @@ package typealias FusionPass = Pass<FusedGraph>
 ///
 /// `--no-fusion` skips these and all fusions.
 package let graphPasses: [Pass<Graph>] = [
+    Pass(name: "pattern", apply: { rewriteNormalizations(in: recognizeActivations(in: $0)) }),
     Pass(name: "transposition", apply: putChannelsFirst),
-    Pass(name: "pattern", apply: recognizeActivations),
 ]
 
 /// All fusions of kernels, in the order they run.

@@ -79,4 +79,76 @@ struct NormalizationTests {
         let rows = try layer([8, 1 << 15], vectors: [1 << 15]).around("normalization").after
         #expect(rows.nodes.count == 1)
     }
+
+    private let mean = Operator.reduce(
+        Reduction(kind: .mean, keepsDimensions: true, ignoresEmptyAxes: false)
+    )
+
+    /// x, and 1 / its standard deviation along an axis, and its mean.
+    private func statistics(
+        _ sketch: inout GraphSketch,
+        shape: [Int],
+        axis: Int64
+    ) -> (x: ValueID, centred: ValueID, inverse: ValueID, mean: ValueID) {
+        let x = sketch.input("x", shape)
+        let axes = sketch.integers("axes", [axis])
+        let m = sketch.node("m", mean, x, axes)
+        let centred = sketch.node("c", .binary(.subtract), x, m)
+        let squares = sketch.node("s", .binary(.multiply), centred, centred)
+        let variance = sketch.node("v", mean, squares, axes)
+        let sum = sketch.add("e", variance, sketch.floats("epsilon", [], [0.5]))
+        let root = sketch.node("r", .unary(.sqrt), sum)
+        return (x, centred, sketch.node("i", .unary(.reciprocal), root), m)
+    }
+
+    /// x * f + (shift - mean * f), or only x * f - mean * f.
+    private func summed(
+        _ shape: [Int],
+        axis: Int64,
+        vectors: [Int],
+        hasShift: Bool
+    ) throws -> FusedGraph {
+        var sketch = GraphSketch()
+        let (x, _, inverse, m) = statistics(&sketch, shape: shape, axis: axis)
+        let f = sketch.node("f", .binary(.multiply), inverse, sketch.weights("scale", vectors))
+        let product = sketch.node("p", .binary(.multiply), x, f)
+        let offset = sketch.node("o", .binary(.multiply), m, f)
+        if hasShift {
+            let shift = sketch.weights("shift", vectors)
+            let other = sketch.node("d", .binary(.subtract), shift, offset)
+            sketch.output(sketch.add("y", product, other))
+        } else {
+            sketch.output(sketch.node("y", .binary(.subtract), product, offset))
+        }
+        return try sketch.fused()
+    }
+
+    @Test("TensorFlow's form is a normalization of rows", arguments: [true, false])
+    func sumOfProducts(hasShift: Bool) throws {
+        let fused = try summed([2, 5, 7, 48], axis: 3, vectors: [48], hasShift: hasShift)
+        let kernels = fused.nodes.map { String(describing: $0.kernel) }
+        #expect(kernels.count { $0.hasPrefix("normalize") } == 1)
+        #expect(fused.nodes.count == 1)
+    }
+
+    @Test("over the channels of images it is one of pixels", arguments: [true, false])
+    func overChannels(isQuotient: Bool) throws {
+        var fused: FusedGraph
+        if isQuotient {
+            var sketch = GraphSketch()
+            let (_, centred, inverse, _) = statistics(&sketch, shape: [2, 48, 5, 7], axis: 1)
+            let normal = sketch.node("n", .binary(.multiply), centred, inverse)
+            let vector = sketch.weights("scale", [48, 1, 1])
+            let scaled = sketch.node("t", .binary(.multiply), vector, normal)
+            sketch.output(sketch.add("y", scaled, sketch.weights("shift", [1, 48, 1, 1])))
+            fused = try sketch.fused()
+        } else {
+            fused = try summed([2, 48, 5, 7], axis: 1, vectors: [48, 1, 1], hasShift: true)
+        }
+        let normal = fused.nodes.first { node in
+            if case .normalize(70, 48, 0.5, true, true) = node.kernel { true } else { false }
+        }
+        #expect(normal != nil)
+        #expect(fused.nodes.count == 3)
+    }
 }
