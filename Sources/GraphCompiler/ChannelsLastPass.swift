@@ -213,9 +213,12 @@ private struct ChannelsLastRegions {
             || gain.then == gain.now && (gain.startsAtWindows || gain.startsAtInputs)
     }
 
-    private func region(of index: Int) -> Int {
+    private mutating func region(of index: Int) -> Int {
         var index = index
-        while regions[index] != index { index = regions[index] }
+        while regions[index] != index {
+            regions[index] = regions[regions[index]]
+            index = regions[index]
+        }
         return index
     }
 
