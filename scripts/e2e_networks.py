@@ -3,7 +3,7 @@
 The light networks of the onnx package, those that read text, exports of newer architectures, and
 three that stand for other tasks: a U-Net, a tagger with an LSTM, a detector that ends in a
 NonMaxSuppression. `tools/make_models.py --tests` makes them. Two of those whose file fixes the
-batch run with another one, too, as the benchmark changes them.
+batch run with another one, too, as the benchmark changes them, and three with channels last.
 """
 
 import pathlib
@@ -13,6 +13,7 @@ import tempfile
 import numpy as np
 import onnx
 
+from channels_last import with_channels_last
 from sluice_cli import (
     ROOT, reference_outputs, reference_session, require, require_close, seeded_input)
 
@@ -65,7 +66,29 @@ def run_with_batch(sluice, source, batch):
         return run_at_budgets(sluice, path)
 
 
+def run_with_channels_last(sluice, source):
+    """As a framework with channels last exports it: the same plan, the same bits."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, source.name)
+        model = with_channels_last(onnx.load(source))
+        turns = sum(node.op_type == "Transpose" for node in model.graph.node)
+        require(turns > 50, f"only {turns} transpositions")
+        onnx.save(model, path)
+        (port,) = reference_session(source).get_inputs()
+        inputs = {port.name: seeded_input((1, 3, 224, 224), 1)}
+        for budget in ("unlimited", "minimum"):
+            one, other = (sluice.run(p, inputs, budget=budget, threads=2) for p in (source, path))
+            require(one.bits() == other.bits(), f"{budget}: bits differ")
+            require(
+                one["device_peak_bytes"] == other["device_peak_bytes"], f"{budget}: peaks differ")
+        return f"{turns} transpositions"
+
+
 def test_more_networks(report, sluice, folder):
+    for name in ("mobilenet_v2", "efficientnet_b0", "densenet121"):
+        report.case(
+            f"more/{name} with channels last", run_with_channels_last, sluice,
+            folder / f"{name}.onnx")
     for name in NETWORKS:
         report.case(f"more/{name}", run_at_budgets, sluice, folder / f"{name}.onnx")
     for name in ("densenet121", "shufflenet"):
