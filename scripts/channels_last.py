@@ -1,18 +1,24 @@
 """A network with channels first as frameworks that keep them last export it.
 
 Convolutions, pools and whatever else has no form for channels last stand between two
-transpositions; all else works on images with channels last.
+transpositions; all else works on images or volumes with channels last.
 """
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]
-PLACES = {0: 0, 1: 3, 2: 1, 3: 2}
 ELEMENTWISE = {
     "Add", "Clip", "Div", "Dropout", "Elu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
     "Max", "Mul", "PRelu", "Relu", "Selu", "Sigmoid", "Softsign", "Sub", "Sum", "Tanh"}
+
+
+def to_first(rank):
+    return [0, rank - 1, *range(1, rank - 1)]
+
+
+def to_last(rank):
+    return [0, *range(2, rank), 1]
 
 
 class _Rewriting:
@@ -26,7 +32,9 @@ class _Rewriting:
         self.ranks.update({name: len(t.dims) for name, t in self.stored.items()})
         self.nodes = []
 
-    def turn(self, source, result, permutation):
+    def turn(self, name, source, result, order):
+        """From or to channels last, with as many axes as the value `name` has."""
+        permutation = order(self.ranks[name])
         self.nodes.append(helper.make_node("Transpose", [source], [result], perm=permutation))
         return result
 
@@ -36,9 +44,9 @@ class _Rewriting:
         return tensor.name
 
     def is_image(self, name):
-        return self.ranks.get(name) == 4
+        return self.ranks.get(name) in (4, 5)
 
-    def operand(self, name):
+    def operand(self, name, rank):
         """An operand of element-wise work with channels last; None if it has no such form."""
         if not name:
             return name
@@ -46,11 +54,12 @@ class _Rewriting:
             array = numpy_helper.to_array(self.stored[name])
             if array.size == 1:
                 return name
-            array = array.reshape((1,) * (4 - array.ndim) + array.shape).transpose(LAST)
-            if array.shape[:3] == (1, 1, 1):
+            array = array.reshape((1,) * (rank - array.ndim) + array.shape)
+            array = array.transpose(to_last(rank))
+            if array.shape[-1] == array.size:
                 array = array.reshape(-1)
             return self.store(np.ascontiguousarray(array))
-        return f"{name}.last" if self.is_image(name) else None
+        return f"{name}.last" if self.ranks.get(name) == rank else None
 
     def integers(self, node, position, attribute):
         for a in node.attribute:
@@ -72,36 +81,38 @@ class _Rewriting:
         """The node on images with channels last; None if it has no such form."""
         if not all(self.is_image(name) for name in node.output):
             return None
+        rank = self.ranks[node.output[0]]
+        places = to_first(rank)  # Where each axis is with channels last.
         new = onnx.NodeProto()
         new.CopyFrom(node)
         if node.op_type in ELEMENTWISE:
-            operands = [self.operand(name) for name in node.input]
+            operands = [self.operand(name, rank) for name in node.input]
             if None in operands:
                 return None
             new.input[:] = operands
         elif node.op_type in ("Concat", "Split"):
             for a in new.attribute:
                 if a.name == "axis":
-                    a.i = PLACES[a.i % 4]
+                    a.i = places[a.i % rank]
             if not new.attribute:
                 return None
             count = len(node.input) if node.op_type == "Concat" else 1
-            operands = [self.operand(name) for name in node.input[:count]]
+            operands = [self.operand(name, rank) for name in node.input[:count]]
             new.input[:count] = operands
         elif node.op_type in ("ReduceMean", "Slice"):
             position = 1 if node.op_type == "ReduceMean" else 3
             axes = self.integers(node, position, "axes")
             if axes is None:
                 return None
-            self.put(new, position, "axes", [PLACES[axis % 4] for axis in axes])
-            new.input[0] = self.operand(node.input[0])
+            self.put(new, position, "axes", [places[axis % rank] for axis in axes])
+            new.input[0] = self.operand(node.input[0], rank)
         elif node.op_type == "Pad":
             pads = self.integers(node, 1, "pads")
-            if pads is None or len(pads) != 8:
+            if pads is None or len(pads) != 2 * rank:
                 return None
-            order = LAST + [axis + 4 for axis in LAST]
+            order = to_last(rank) + [axis + rank for axis in to_last(rank)]
             self.put(new, 1, "pads", [pads[axis] for axis in order])
-            new.input[0] = self.operand(node.input[0])
+            new.input[0] = self.operand(node.input[0], rank)
         else:
             return None
         new.output[:] = [f"{name}.last" for name in node.output]
@@ -118,22 +129,22 @@ class _Rewriting:
         for position, name in enumerate(node.input):
             if self.is_image(name) and name not in self.stored:
                 new.input[position] = self.turn(
-                    f"{name}.last", f"{name}.first.{count}.{position}", FIRST)
+                    name, f"{name}.last", f"{name}.first.{count}.{position}", to_first)
         images = [name for name in node.output if self.is_image(name)]
         new.output[:] = [f"{n}.first" if n in images else n for n in node.output]
         self.nodes.append(new)
         for name in images:
-            self.turn(f"{name}.first", f"{name}.last", LAST)
+            self.turn(name, f"{name}.first", f"{name}.last", to_last)
 
     def run(self):
         for value in self.graph.input:
             if self.is_image(value.name):
-                self.turn(value.name, f"{value.name}.last", LAST)
+                self.turn(value.name, value.name, f"{value.name}.last", to_last)
         for node in self.graph.node:
             self.add(node)
         for value in self.graph.output:
             if self.is_image(value.name):
-                self.turn(f"{value.name}.last", value.name, FIRST)
+                self.turn(value.name, f"{value.name}.last", value.name, to_first)
         del self.graph.node[:], self.graph.value_info[:]
         self.graph.node.extend(self.nodes)
         return self.model
