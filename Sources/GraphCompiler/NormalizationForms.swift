@@ -56,8 +56,8 @@ private struct NormalizationFinder {
                 guard let (input, factor) = operands(productNode, .multiply, first: places & 1),
                     let (mean, other) = operands(shiftNode, .multiply, first: places >> 1),
                     factor == other, let axes = meanAxes(mean, of: input),
-                    let (inverse, factors) = inverseAndFactors(factor),
-                    let epsilon = epsilon(ofInverse: inverse, input: input, mean: mean, axes: axes),
+                    let (root, factors) = deviationAndFactors(factor),
+                    let epsilon = epsilon(ofDeviation: root, input: input, mean: mean, axes: axes),
                     graph[input].type == graph[output].type,
                     axes != [1] || [factors, offsets].allSatisfy({ isOfChannels($0, of: input) })
                 else { continue }
@@ -97,7 +97,7 @@ private struct NormalizationFinder {
     private func overChannels(endingAt index: Int, _ output: ValueID) -> Normalization? {
         guard let rank = graph[output].type?.shape.count, ChannelsLastImage(rank: rank) != nil,
             // A larger one ends later.
-            follower(of: output, .multiply) == nil, follower(of: output, .add) == nil
+            !isFollowed(output, by: .multiply), !isFollowed(output, by: .add)
         else { return nil }
         var node = graph.nodes[index]
         var offsets: ValueID?
@@ -108,10 +108,10 @@ private struct NormalizationFinder {
         if let (before, vector) = channelOperand(node, .multiply), let producer = maker(before) {
             (node, factors) = (producer, vector)
         }
-        guard let (centred, inverse) = quotient(node), let centredNode = maker(centred),
+        guard let (centred, root) = quotient(node), let centredNode = maker(centred),
             let (input, mean) = operands(centredNode, .subtract, first: 0),
             meanAxes(mean, of: input) == [1],
-            let epsilon = epsilon(ofInverse: inverse, input: input, mean: mean, axes: [1]),
+            let epsilon = epsilon(ofDeviation: root, input: input, mean: mean, axes: [1]),
             graph[input].type == graph[output].type
         else { return nil }
         return Normalization(
@@ -124,50 +124,39 @@ private struct NormalizationFinder {
         )
     }
 
-    /// How a value is divided: by the square root, or times the reciprocal of it.
-    private enum Inverse {
-        case root(ValueID)
-        case reciprocal(ValueID)
-    }
-
-    private func quotient(_ node: Node) -> (ValueID, Inverse)? {
-        if let (value, root) = operands(node, .divide, first: 0) { return (value, .root(root)) }
+    /// What is divided by a value, or multiplied by the reciprocal of it, and that value.
+    private func quotient(_ node: Node) -> (ValueID, ValueID)? {
+        if let found = operands(node, .divide, first: 0) { return found }
         for side in 0..<2 {
             guard let (value, inverse) = operands(node, .multiply, first: side),
-                case .unary(.reciprocal) = maker(inverse)?.op
+                let root = divisor(ofReciprocal: inverse)
             else { continue }
-            return (value, .reciprocal(inverse))
+            return (value, root)
         }
         return nil
     }
 
-    /// 1 / sqrt(variance + epsilon), times factors or alone.
-    private func inverseAndFactors(_ id: ValueID) -> (Inverse, ValueID?)? {
-        guard let node = maker(id) else { return nil }
-        if case .unary(.reciprocal) = node.op { return (.reciprocal(id), nil) }
-        for side in 0..<2 {
-            guard let (inverse, factors) = operands(node, .multiply, first: side),
-                graph[factors].constant != nil, case .unary(.reciprocal) = maker(inverse)?.op
-            else { continue }
-            return (.reciprocal(inverse), factors)
-        }
-        return nil
+    private func divisor(ofReciprocal id: ValueID) -> ValueID? {
+        guard let node = maker(id), case .unary(.reciprocal) = node.op else { return nil }
+        return node.inputs[0].map(source)
     }
 
-    /// The epsilon, if the inverse is that of the deviation of `input` along `axes`.
+    /// The deviation and the factors of 1 / deviation * factors, or of 1 / deviation alone.
+    private func deviationAndFactors(_ id: ValueID) -> (ValueID, ValueID?)? {
+        if let root = divisor(ofReciprocal: id) { return (root, nil) }
+        guard let node = maker(id), case .binary(.multiply) = node.op,
+            let (factors, root) = quotient(node), graph[factors].constant != nil
+        else { return nil }
+        return (root, factors)
+    }
+
+    /// The epsilon, if `root` is the deviation of `input` along `axes`.
     private func epsilon(
-        ofInverse inverse: Inverse,
+        ofDeviation root: ValueID,
         input: ValueID,
         mean: ValueID,
         axes: [Int]
     ) -> ValueID? {
-        var root: ValueID
-        switch inverse {
-        case .root(let id): root = id
-        case .reciprocal(let id):
-            guard let id = maker(id)?.inputs[0] else { return nil }
-            root = source(id)
-        }
         guard let rootNode = maker(root), case .unary(.sqrt) = rootNode.op,
             let sum = rootNode.inputs[0].flatMap({ maker(source($0)) })
         else { return nil }
@@ -266,12 +255,10 @@ private struct NormalizationFinder {
         return own.reduce(1, *) == shape[1] && own[own.count - shape.count + 1] == shape[1]
     }
 
-    /// The node that alone reads a value and works on it with constants of its channels.
-    private func follower(of id: ValueID, _ function: BinaryFunction) -> Node? {
-        guard uses.isReadOnce(id), let index = uses.readers[id.index].first,
-            let (value, _) = channelOperand(graph.nodes[index], function), value == id
-        else { return nil }
-        return graph.nodes[index]
+    /// Whether what alone reads a value works on it with constants of its channels.
+    private func isFollowed(_ id: ValueID, by function: BinaryFunction) -> Bool {
+        guard uses.isReadOnce(id), let index = uses.readers[id.index].first else { return false }
+        return channelOperand(graph.nodes[index], function)?.0 == id
     }
 }
 
