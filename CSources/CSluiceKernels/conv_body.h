@@ -200,7 +200,7 @@ static void SL_FN(run_tiles)(const conv_plan *plan, const sl_conv_args *args, co
             job->run_step = job->pixels * plan->pixel_stride;
             const bool asks_ahead = args->taps == 1 && run->reads_first && !plan->input_is_close;
             job->ask_step = asks_ahead ? (ptrdiff_t)job->run_step : 0;
-            job->asks_close = run->channels <= SL_ASK_CHANNELS;
+            job->asks_close = args->asks_close || run->channels <= SL_ASK_CHANNELS;
             job->run_out_step = job->pixels * args->out_pixel_stride;
         }
         job->prefetch = lines_left > 0 ? next_line : job->weights;
@@ -466,6 +466,7 @@ static void SL_FN(sl_conv)(const void *raw_args, size_t number, float *scratch) 
     job.out_block_stride = args->out_block_stride;
     job.asks_for_output = args->out_pixel_stride > VEC_LANES;
     job.step = plan.pixel_stride * plan.columns.stride;
+    job.lines_come_close = args->asks_close;
     job.chunk = args->chunks_weights ? scratch : NULL;
     job.tap_step = plan.tap_step;
     job.first_gap = plan.first_gap;

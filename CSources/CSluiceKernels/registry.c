@@ -43,10 +43,19 @@ static bool has_features(const sl_isa *isa) {
     }
     return true;
 }
+
+bool sl_cpu_asks_close(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd");
+}
 #else
 static bool has_features(const sl_isa *isa) {
     (void)isa;
     return true;
+}
+
+bool sl_cpu_asks_close(void) {
+    return false;
 }
 #endif
 

@@ -108,6 +108,8 @@ typedef struct {
     const float *carry_source;
     float *carry_target;
     bool carries;
+    // Whether those lines come to the first cache or to the second.
+    bool lines_come_close;
     // How far beyond what it multiplies a run asks for input that comes from far away, into the
     // first or the second cache; 0 for none.
     bool asks_close;
@@ -147,16 +149,25 @@ typedef struct {
     filter_walk *filters;
 } line_walk;
 
+// Asks for a line that is read much later.
+SL_INLINE void SL_FN(ask_for_line)(const tile_job *job, const float *line) {
+    if (job->lines_come_close) {
+        __builtin_prefetch(line, 0, 3);
+    } else {
+        __builtin_prefetch(line, 0, 2);
+    }
+}
+
 // Asks for one line and copies one, and goes on to the next.
 SL_INLINE void SL_FN(move_line)(const tile_job *job, line_walk *lines) {
-    __builtin_prefetch(lines->prefetch, 0, 2);
+    SL_FN(ask_for_line)(job, lines->prefetch);
     lines->prefetch += job->prefetch_step;
     if (!job->carries) return;
     SL_UNROLL for (size_t i = 0; i < FLOATS_PER_LINE; i += VEC_LANES) {
         vec_store(lines->carry_target + i, vec_load(lines->carry_source + i));
     }
     // What comes from memory is asked for long before.
-    __builtin_prefetch(lines->carry_source + CARRY_AHEAD, 0, 2);
+    SL_FN(ask_for_line)(job, lines->carry_source + CARRY_AHEAD);
     lines->carry_source += FLOATS_PER_LINE;
     lines->carry_target += FLOATS_PER_LINE;
 }

@@ -496,6 +496,7 @@ static __attribute__((noinline)) void SL_FN(run_winograd_panels)(const sl_winogr
     job.out_block_stride = VEC_LANES;
     job.tail = VEC_LANES;
     job.asks_close = true;
+    job.lines_come_close = conv->asks_close;
     if (plan->is_ahead) SL_FN(clear_starts)(plan, 2, plan->filters[1]);
     const size_t most = sl_winograd_chunk(conv, VEC_LANES);
     const size_t chunks = (panels.end - panels.first) * sl_ceil_div(group.end - group.first, most);

@@ -438,6 +438,7 @@ func tileArguments(
     args.taps = UInt32(part.taps.count)
     args.in_pixel_stride = kernel.readsPixels ? kernel.channels : Int(isa.pointee.lanes)
     args.affine.is_applied = kernel.inputAffine != nil
+    args.asks_close = sl_cpu_asks_close()
     let tiling = TaskTiling(
         pixels: part.outputHeight * part.outputWidth,
         inputFloatsPerPixel: kernel.channels * kernel.strideHeight * kernel.strideWidth,

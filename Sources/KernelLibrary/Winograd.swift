@@ -81,12 +81,14 @@ extension NativeCatalog {
         return need
     }
 
-    /// Floats of scratch to transform filters ahead; nil where that is of no use, as when what a task
-    /// works on would leave the second cache.
+    /// Floats of scratch to transform filters ahead; nil where that is of no use: with a small second
+    /// cache, or when what a task works on would leave it.
     func floatsAhead(_ args: sl_winograd_args) -> Int? {
         var ahead = args
         ahead.filters_ahead = true
-        guard sl_winograd_can_filter_ahead(set.table, &ahead) else { return nil }
+        guard secondCacheBytes >= 2 << 20, sl_winograd_can_filter_ahead(set.table, &ahead) else {
+            return nil
+        }
         let floats = sl_winograd_scratch_floats(set.table, &ahead)
         return floats * 4 <= secondCacheBytes ? floats : nil
     }

@@ -434,6 +434,7 @@ struct ConvKernelTests {
             let next = (floats: random.int(0...10_000), workers: random.int(0...3))
             let output = conv.run(isa, packed: packed, cut: cut) { args, number in
                 args.carried = upload.arguments
+                args.asks_close = number % 2 == 0
                 args.next = sl_next_reads(
                     from: args.weights,
                     floats: next.floats,

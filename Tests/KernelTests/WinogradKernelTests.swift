@@ -202,6 +202,7 @@ private struct WinogradCase {
         }
         if let upload {
             args.conv.carried = upload.arguments
+            args.conv.asks_close = tiles % 2 == 0
         }
         for task in (0..<sl_winograd_task_count(isa, &args)).reversed() {
             let scratch = ConvBuffer(sl_winograd_scratch_floats(isa, &args))

@@ -162,6 +162,7 @@ typedef struct {
     size_t out_image_stride, out_block_stride, out_row_stride, out_pixel_stride;
     bool mask_tail;
     bool input_is_close;  // whether the L2 cache has the input: nothing need ask for it
+    bool asks_close;      // whether what is asked for comes to the L1 cache: sl_cpu_asks_close()
     sl_activation activation;
     uint32_t tiles_per_task;
     uint32_t panels_per_task;
@@ -864,6 +865,10 @@ bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
 // The best supported table; NULL name or "" picks it. A name picks that table, or NULL when it is
 // unknown or not supported here.
 const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
+// Whether this CPU had better be asked for lines to the L1 cache, though they are read much later:
+// processors of AMD, where lines that were asked for to the L2 cache alone have often left it by
+// then. Others have them in the L2 cache, at less cost.
+bool sl_cpu_asks_close(void);
 
 size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
 // Where in the packed weights a task begins to read, in floats; the same of other convolutions.
