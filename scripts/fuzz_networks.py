@@ -580,7 +580,32 @@ class Network:
     def normalization(self):
         x = self.image()
         size = self.pick([3, 5])
+        if self.chance(0.3):
+            return self.local_response(x, self.pick([2, 3, 5]))
         return self.add("LRN", [x], self.shapes[x], size=size, alpha=0.01, beta=0.75, bias=1.0)
+
+    def local_response(self, x, size):
+        """LRN as PyTorch writes it: squares are pooled along channels, in images or in volumes."""
+        shape = self.shapes[x]
+        n, c, h, w = shape
+        behind = self.pick([[h, w], [h * w]])
+        y = self.add("Mul", [x, x], shape)
+        y = self.add("Reshape", [y, self.integers([n, 1, c, *behind])], [n, 1, c, *behind])
+        zeros = [0] * len(behind)
+        before, after = size // 2, (size - 1) // 2
+        pads = [0, 0, before, *zeros, 0, 0, after, *zeros]
+        padded = [n, 1, c + size - 1, *behind]
+        if self.opset < 11:
+            y = self.add("Pad", [y], padded, pads=pads)
+        else:
+            y = self.add("Pad", [y, self.integers(pads)], padded)
+        kernel = [size] + [1] * len(behind)
+        y = self.add("AveragePool", [y], [n, 1, c, *behind], kernel_shape=kernel)
+        y = self.add("Reshape", [y, self.integers(shape)], shape)
+        y = self.add("Mul", [y, self.scalar(0.01)], shape)
+        y = self.add("Add", [y, self.scalar(1.0)], shape)
+        y = self.add("Pow", [y, self.scalar(0.75)], shape)
+        return self.add("Div", [x, y], shape)
 
     def channel_normalization(self, x):
         """Spelled out over axis 1, as ConvNeXt has it or as TensorFlow does."""

@@ -8,11 +8,16 @@ package struct Pass<Stage>: Sendable {
 
 package typealias FusionPass = Pass<FusedGraph>
 
+/// Operators that exporters write out become one node, or take the form that kernels are looked for in.
+private func recognizePatterns(in graph: Graph) -> Graph {
+    rewriteNormalizations(in: recognizeLocalResponse(in: recognizeActivations(in: graph)))
+}
+
 /// What is done to the model's own graph, in this order.
 ///
 /// `--no-fusion` skips these and all fusions.
 package let graphPasses: [Pass<Graph>] = [
-    Pass(name: "pattern", apply: { rewriteNormalizations(in: recognizeActivations(in: $0)) }),
+    Pass(name: "pattern", apply: recognizePatterns),
     Pass(name: "transposition", apply: putChannelsFirst),
 ]
 

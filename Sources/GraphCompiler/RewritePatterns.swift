@@ -135,7 +135,7 @@ private func oneAndSigned(_ node: Node, in graph: Graph) -> (ValueID, Float)? {
 }
 
 /// The other addend of a sum of two, one of which passes.
-private func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID? {
+func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID? {
     guard case .binary(.add) = node.op else { return nil }
     for side in 0..<2 where passes(node.inputs[side]) { return node.inputs[1 - side] }
     return nil
@@ -143,7 +143,7 @@ private func addend(of node: Node, beside passes: (ValueID?) -> Bool) -> ValueID
 
 /// A value as a number times other values, as far as multiplications, divisions by numbers, signs and
 /// small whole powers that nothing else reads go, a few of them at most.
-private struct Product {
+struct Product {
     /// Activations are shallower; a model may have chains of any length.
     private static let mostLevels = 6
 
@@ -206,7 +206,7 @@ private struct Product {
 }
 
 /// The node that produces `id` for one reader only.
-private func producer(of id: ValueID?, in graph: Graph, uses: GraphUses) -> Node? {
+func producer(of id: ValueID?, in graph: Graph, uses: GraphUses) -> Node? {
     guard let id, uses.isReadOnce(id), let index = uses.producer[id.index] else { return nil }
     return graph.nodes[index]
 }

@@ -29,14 +29,15 @@ extension Expansion {
         }
     }
 
-    /// A pool over more than two axes as one over the last two, then one over each other axis: largest
-    /// values and means of windows are those of their rows'.
+    /// A pool over more than two axes as one over the last two, then one over each other axis that windows
+    /// extend along: largest values and means of windows are those of their rows'.
     private mutating func poolSlices(_ x: Slot, _ pool: Pool) throws(ShapeError) -> Slot {
         let window = try resolveWindow(pool: pool, input: shape(x))
         let rank = window.rank
         var sizes = shape(x)
         var result = x
-        for axes in [rank - 2..<rank] + (0..<rank - 2).reversed().map({ $0..<$0 + 1 }) {
+        for axes in [rank - 2..<rank] + (0..<rank - 2).reversed().map({ $0..<$0 + 1 })
+        where axes.contains(where: { !window.isSingle(along: $0) }) {
             let (before, after) = (sizes[1..<2 + axes.lowerBound], sizes[(2 + axes.upperBound)...])
             /// A pool of two axes, the second of which has a single column for each element behind.
             func list(_ values: [Int], one: Int) -> [Int] {

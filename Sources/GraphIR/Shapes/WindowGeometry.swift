@@ -42,6 +42,11 @@ package struct WindowGeometry: Hashable, Sendable {
 
     /// Elements a window spans along `axis`, holes included.
     package func extent(along axis: Int) -> Int { (kernel[axis] - 1) * dilations[axis] + 1 }
+
+    /// Whether there is one window for each element along `axis`, which sees that element alone.
+    package func isSingle(along axis: Int) -> Bool {
+        kernel[axis] == 1 && outputSizes[axis] == inputSizes[axis] && padBegin[axis] == 0
+    }
 }
 
 /// The windows of a convolution of either direction.
