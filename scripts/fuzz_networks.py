@@ -226,6 +226,27 @@ class Network:
             total = self.add("Add", [total, term], self.shapes[total])
         return self.activation(total) if self.chance(0.6) else total
 
+    def strided_readers(self):
+        """The end of a residual stage that pointwise convolutions with strides read, mostly alone."""
+        known = len(self.images)
+        y = self.convolution()
+        for _ in range(self.between(0, 3)):
+            others = self.same_shape(y)
+            if others and self.chance(0.5):
+                y = self.add("Add", [y, self.pick(others)], self.shapes[y])
+            else:
+                y = self.batch_normalization(y) if self.chance(0.3) else self.activation(y)
+        n, c, h, w = self.shapes[y]
+        if self.chance(0.8):
+            del self.images[known:]
+        strides = self.pick([[2, 2], [3, 2], [1, 2]], [4, 1, 1])
+        size = [(h - 1) // strides[0] + 1, (w - 1) // strides[1] + 1]
+        for _ in range(self.between(1, 2)):
+            channels = self.between(1, 48)
+            z = self.add("Conv", [y, self.weight([channels, c, 1, 1], c)], [n, channels, *size],
+                         strides=strides)
+        return z
+
     def preactivation(self):
         """A map of channels right before a pointwise convolution, as DenseNet has it."""
         x = self.image()
@@ -789,7 +810,7 @@ MOVES = [
     (Network.convolution_block, 12), (Network.combine, 6), (Network.pool, 3),
     (Network.concat, 3), (Network.squeeze_excitation, 2), (Network.activation, 2),
     (Network.affine, 2), (Network.batch_normalization, 1), (Network.preactivation, 1.5),
-    (Network.branches, 2), (Network.feed_forward, 1.5),
+    (Network.branches, 2), (Network.feed_forward, 1.5), (Network.strided_readers, 1.5),
     (Network.transposed, 1.5), (Network.resize, 1.5), (Network.pad, 1), (Network.slice, 1),
     (Network.split, 1), (Network.rearranged, 1.5),
     (Network.shuffle, 1), (Network.tokens, 1), (Network.softmax, 0.5), (Network.normalization, 0.4),

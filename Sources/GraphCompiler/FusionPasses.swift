@@ -19,6 +19,7 @@ private func recognizePatterns(in graph: Graph) -> Graph {
 package let graphPasses: [Pass<Graph>] = [
     Pass(name: "pattern", apply: recognizePatterns),
     Pass(name: "transposition", apply: putChannelsFirst),
+    Pass(name: "stride", apply: moveStridesUp),
 ]
 
 /// All fusions of kernels, in the order they run.

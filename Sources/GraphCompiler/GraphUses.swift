@@ -28,6 +28,9 @@ package struct GraphUses {
         for output in graph.outputs { isOutput[output.index] = true }
     }
 
+    /// Whether the graph had the value: others were added later.
+    package func knows(_ id: ValueID) -> Bool { id.index < producer.count }
+
     /// Whether exactly one operand of one node reads the value, and the caller of the model does
     /// not see it.
     package func isReadOnce(_ id: ValueID) -> Bool {

@@ -55,6 +55,22 @@ struct PixelPassTests {
         }
     }
 
+    @Test("of two functions of pixels the first one goes to the image")
+    func twoFunctions() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", shape)
+        let conv = sketch.convolution("conv", x, from: 8, to: 8)
+        let tokens = pixels(&sketch, "tokens", conv, 8)
+        let first = sketch.node("first", .unary(.hardSwish), tokens)
+        sketch.output(sketch.node("second", .unary(.elu(alpha: 1)), first))
+        let after = try sketch.fused()
+        let functions = after.nodes.filter { $0.activation != .none }
+        #expect(
+            functions.map(\.activation) == [.function(.hardSwish), .function(.elu(alpha: 1))]
+        )
+        #expect(functions[0].name == "conv")
+    }
+
     @Test("a product whose result becomes an image writes it, with the residual there")
     func writesImage() throws {
         var sketch = GraphSketch()
