@@ -227,7 +227,7 @@ class Network:
         return self.activation(total) if self.chance(0.6) else total
 
     def strided_readers(self):
-        """The end of a residual stage that pointwise convolutions with strides read, mostly alone."""
+        """The end of a residual stage; pointwise convolutions with strides read it, mostly alone."""
         known = len(self.images)
         y = self.convolution()
         for _ in range(self.between(0, 3)):
