@@ -227,13 +227,15 @@ class Network:
         return self.activation(total) if self.chance(0.6) else total
 
     def strided_readers(self):
-        """The end of a residual stage; pointwise convolutions with strides read it, mostly alone."""
+        """The end of a stage, which pointwise convolutions with strides read, mostly alone."""
         known = len(self.images)
         y = self.convolution()
         for _ in range(self.between(0, 3)):
             others = self.same_shape(y)
             if others and self.chance(0.5):
                 y = self.add("Add", [y, self.pick(others)], self.shapes[y])
+            elif self.chance(0.1):
+                y = self.add("Add", [y, self.uniform(self.shapes[y], -1, 1)], self.shapes[y])
             else:
                 y = self.batch_normalization(y) if self.chance(0.3) else self.activation(y)
         n, c, h, w = self.shapes[y]

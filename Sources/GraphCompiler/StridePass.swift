@@ -169,12 +169,11 @@ private struct StrideMoves {
         switch node.op {
         case .unary, .identity, .batchNormalization: return true
         case .clip, .binary:
-            // Others are numbers of whole images, or of their channels.
+            // Other operands are numbers of whole images, or of their channels.
             return node.inputs.allSatisfy { input in
-                guard let input, let own = graph[input].type?.shape, own != shape else {
-                    return true
-                }
-                return own.suffix(2).allSatisfy { $0 == 1 }
+                guard let input, let own = graph[input].type?.shape else { return true }
+                return own == shape
+                    ? graph[input].constant == nil : own.suffix(2).allSatisfy { $0 == 1 }
             }
         default: return false
         }

@@ -59,6 +59,20 @@ struct StridePassTests {
         for graph in graphs { #expect(moveStridesUp(in: graph).dump() == graph.dump()) }
     }
 
+    @Test("stay behind a sum with numbers of each pixel; those of channels do not matter")
+    func constants() throws {
+        for (numbers, isMoved) in [([1, 16, 9, 7], false), ([16, 1, 1], true), ([], true)] {
+            var sketch = GraphSketch()
+            let x = sketch.input("x", [1, 16, 9, 7])
+            let conv = sketch.convolution("conv", x, from: 16, to: 16)
+            let sum = sketch.add("sum", conv, sketch.weights("numbers", numbers))
+            sketch.output(sketch.convolution("y", sum, from: 16, to: 8, stride: 2))
+            let after = lines(moveStridesUp(in: try sketch.bound()))
+            #expect((after[0] == "conv s22 5x4") == isMoved)
+            #expect((after[2] == "y s11 5x4") == isMoved)
+        }
+    }
+
     @Test("multiply along a chain, up to the last one that they do good")
     func chain() throws {
         var sketch = GraphSketch()
