@@ -111,7 +111,8 @@ private func zeros(of pad: Node, in graph: Graph) -> [ZeroBorder]? {
     guard let input = pad.inputs[0], let output = pad.outputs[0],
         let whole = graph[input].type?.shape, let padded = graph[output].type?.shape,
         let pads = pad.inputs[1].flatMap({ graph[$0].constant?.smallLiteral?.integers }),
-        pads.count == 2 * whole.count, pad.inputs.dropFirst(3).allSatisfy({ $0 == nil }),
+        pads.count == 2 * whole.count, pads.allSatisfy({ $0 >= 0 }),
+        pad.inputs.dropFirst(3).allSatisfy({ $0 == nil }),
         pad.inputs.count < 3 || pad.inputs[2] == nil || scalar(pad.inputs[2], in: graph) == 0
     else { return nil }
     let borders = whole.indices.map { axis in
