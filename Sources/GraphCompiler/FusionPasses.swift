@@ -52,12 +52,18 @@ package let placedFusionPasses: [FusionPass] = [
 struct Editor {
     var graph: FusedGraph
     var nodes: [FusedNode?]
-    let uses: GraphUses
+    /// Of the graph as it was; nobody is said to produce or to read what was added.
+    private(set) var uses: GraphUses
 
     init(_ graph: FusedGraph) {
         self.graph = graph
         nodes = graph.nodes
         uses = GraphUses(of: graph)
+    }
+
+    mutating func addValue(_ value: FusedValue) -> ValueID {
+        uses.addValue()
+        return graph.addValue(value)
     }
 
     /// The index of the node that produces `id` for one reader only.

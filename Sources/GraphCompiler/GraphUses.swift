@@ -28,8 +28,12 @@ package struct GraphUses {
         for output in graph.outputs { isOutput[output.index] = true }
     }
 
-    /// Whether the graph had the value: others were added later.
-    package func knows(_ id: ValueID) -> Bool { id.index < producer.count }
+    /// Takes in the next value of the graph, which no node produces or reads yet.
+    package mutating func addValue() {
+        producer.append(nil)
+        readers.append([])
+        isOutput.append(false)
+    }
 
     /// Whether exactly one operand of one node reads the value, and the caller of the model does
     /// not see it.

@@ -25,7 +25,7 @@ func fuseInputAffines(in graph: FusedGraph) -> FusedGraph {
                     type: constant.type,
                     constant: constant
                 )
-                inputs.append(editor.graph.addValue(value))
+                inputs.append(editor.addValue(value))
             }
         }
         kernel.inputAffine = map.affine

@@ -20,7 +20,7 @@ private func activateImages(in graph: FusedGraph) -> FusedGraph {
         else { continue }
         var activated = graph[way.image]
         activated.name = node.name
-        let image = editor.graph.addValue(activated)
+        let image = editor.addValue(activated)
         // Each node of the way takes the place of the next, the last one that of the function.
         var moved = FusedNode(
             name: node.name,
@@ -105,12 +105,10 @@ private struct PixelWay {
 extension Editor {
     /// The way from an image to the pixels at `id`, all of it read by nothing else; what is `isShared`
     /// may also be read by other products.
-    ///
-    /// What a function was moved to already is no image any more.
     fileprivate func wayBack(from id: ValueID, isShared: Bool = false) -> PixelWay? {
         var way = PixelWay(image: id, nodes: [])
         var turn: CopyKernel?
-        while uses.knows(way.image), let index = uses.producer[way.image.index],
+        while let index = uses.producer[way.image.index],
             let node = nodes[index],
             isShared ? isOnlyMultiplied(way.image) : uses.isReadOnce(way.image),
             case .copy(let copy) = node.kernel, node.activation == .none, node.inputs.count == 1
@@ -122,7 +120,7 @@ extension Editor {
             way.nodes.insert(index, at: 0)
             way.image = node.inputs[0]
         }
-        guard let turn, uses.knows(way.image), graph.isImage(way.image) else { return nil }
+        guard let turn, graph.isImage(way.image) else { return nil }
         return turn.movesChannelsLast(from: graph[way.image].type.shape) ? way : nil
     }
 

@@ -134,7 +134,10 @@ private struct StrideMoves {
     private mutating func addCopy(of id: ValueID, _ steps: Steps, before index: Int) -> ValueID {
         let pool = Pool(kind: .average, kernel: [1, 1], strides: steps.list)
         let name = graph[id].name + ".strided"
-        let output = changed.addValue(name: name, type: graph[id].type.map(steps.type))
+        let output = changed.addValue(
+            name: "\(name).\(changed.values.count)",
+            type: graph[id].type.map(steps.type)
+        )
         copies[index, default: []].append(
             Node(name: name, op: .pool(pool), inputs: [id], outputs: [output])
         )

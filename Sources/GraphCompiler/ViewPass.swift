@@ -73,7 +73,7 @@ extension Editor {
             else { return nil }
             let value = FusedValue(name: graph[other].name, type: vector.type, constant: vector)
             var inputs = [product, product]
-            inputs[1 - side] = graph.addValue(value)
+            inputs[1 - side] = addValue(value)
             return inputs
         default:
             return nil

@@ -104,5 +104,28 @@ struct StridePassTests {
                 "b.sum 4x4", "b.reader s11 4x4",
             ]
         )
+        #expect(after.firstViolation() == nil)
+    }
+
+    @Test("an input that sums want with other strides is copied for each, under names of their own")
+    func copiesForEachStride() throws {
+        var sketch = GraphSketch()
+        let x = sketch.input("x", [1, 16, 9, 9])
+        let z = sketch.input("z", [1, 16, 9, 9])
+        for stride in [2, 3] {
+            let conv = sketch.convolution("conv\(stride)", z, from: 16, to: 16)
+            let sum = sketch.add("sum\(stride)", conv, x)
+            sketch.output(
+                sketch.convolution("y\(stride)", sum, from: 16, to: 8, stride: stride)
+            )
+        }
+        let after = moveStridesUp(in: try sketch.bound())
+        #expect(
+            lines(after) == [
+                "conv2 s22 5x5", "x.strided pool s22 5x5", "sum2 5x5", "y2 s11 5x5",
+                "conv3 s33 3x3", "x.strided pool s33 3x3", "sum3 3x3", "y3 s11 3x3",
+            ]
+        )
+        #expect(after.firstViolation() == nil)
     }
 }
