@@ -867,7 +867,7 @@ bool sl_isa_is_supported(const sl_isa *_Nonnull isa);
 const sl_isa *_Nullable sl_isa_select(const char *_Nullable name);
 // Whether this CPU had better be asked for lines to the L1 cache, though they are read much later:
 // processors of AMD, where lines that were asked for to the L2 cache alone have often left it by
-// then. Others have them in the L2 cache, at less cost.
+// then. Others are asked to the L2 cache; on those of Intel it makes no difference (decision 9).
 bool sl_cpu_asks_close(void);
 
 size_t sl_conv_task_count(const sl_isa *_Nonnull isa, const sl_conv_args *_Nonnull args);
